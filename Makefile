@@ -1,0 +1,225 @@
+# One Makefile, no recursion, no configure.  "make help" lists what it does.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+SBINDIR    ?= $(PREFIX)/sbin
+SYSCONFDIR ?= $(PREFIX)/etc
+DESTDIR    ?=
+
+CC         ?= cc
+PKG_CONFIG ?= pkg-config
+CFLAGS     ?= -O2 -g
+
+# SAN=address,undefined builds beside the plain build, not over it.
+SAN   ?=
+comma := ,
+BUILD := build$(addprefix -,$(subst $(comma),-,$(SAN)))
+
+# Debian 12 names the C library "msgpack", newer systems "msgpack-c".
+MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
+PKGS    := libevent libevent_openssl hiredis openssl jansson libcares libpsl \
+	   libidn2 libconfuse $(MSGPACK)
+CURL    := libcurl
+
+# What Debian has to provide; "make deps" installs what is missing.
+MSGPACK_DEB := $(shell apt-cache show libmsgpack-c-dev >/dev/null 2>&1 && \
+	         echo libmsgpack-c-dev || echo libmsgpack-dev)
+DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
+	libcurl4-openssl-dev libssl-dev libjansson-dev libc-ares-dev libpsl-dev \
+	libidn2-dev libconfuse-dev uthash-dev $(MSGPACK_DEB) redis-server \
+	haproxy pebble curl openssl python3
+DEPS_CHECK := $(DEPS) clang clang-format libcmocka-dev python3-pytest \
+	procps
+DEPS_BENCH := $(DEPS) redis-tools wrk
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings \
+	-Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wnull-dereference \
+	-Wconversion -Wdouble-promotion
+# What a compiler may not know is asked for, one flag at a time.
+probe = $(shell $(CC) $(1) -Werror -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+HARD := -fstack-protector-strong -fPIE -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -Werror=format-security \
+	$(call probe,-fstack-clash-protection) \
+	$(call probe,-fcf-protection=full) \
+	$(call probe,-ftrivial-auto-var-init=zero) \
+	$(call probe,-fzero-call-used-regs=used-gpr) \
+	$(call probe,-fstrict-flex-arrays=3)
+ifeq ($(SAN),)
+HARD += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+else
+HARD += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+HARD := $(HARD)
+
+VERSION := 0.1.0
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -DCERTFLEET_VERSION='"$(VERSION)"' \
+	      $(WARN) $(HARD) -MMD -MP \
+	      $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PKGS) $(CURL))) \
+	      $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen,--as-needed \
+	       $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LIBS        := $(shell $(PKG_CONFIG) --libs $(PKGS))
+CURL_LIBS   := $(shell $(PKG_CONFIG) --libs $(CURL))
+
+srcs = $(filter-out %/main.c,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
+objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
+
+# Archives, so that a program links only the parts it calls: the agent never
+# gets libcurl.  In the order of the includes: each may use those after it.
+ROOMS    := agent sync providers haproxy common
+DIRS_sync = sync sync/api
+DIRS      = $(or $(DIRS_$(1)),$(1))
+archive   = $(BUILD)/$(1).a
+ARCHIVES := $(foreach r,$(ROOMS),$(call archive,$(r)))
+LIBS_sync := $(call archive,sync) $(call archive,providers) \
+	     $(call archive,haproxy) $(call archive,common)
+
+BINS     := $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(BUILD)/certfleet
+TESTS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS  := $(patsubst tests/fuzz/%.c,build-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+BENCHES  := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
+C_FILES  := $(sort $(wildcard */*.[ch] sync/*/*.[ch] tests/*/*.[ch]))
+
+ifneq ($(V),1)
+Q = @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+## all       the three programs, in build/
+all: $(BINS)
+
+$(BUILD)/certfleet-agent: $(BUILD)/agent/main.o $(call archive,agent) $(call archive,common)
+$(BUILD)/certfleet-sync: $(BUILD)/sync/main.o $(LIBS_sync)
+$(BUILD)/certfleet: $(call objs,sync/cli) $(BUILD)/sync/cli/main.o $(call archive,common)
+$(BUILD)/certfleet-sync: LIBS += $(CURL_LIBS)
+$(BINS):
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(CURL_LIBS) -lcmocka
+
+$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(CURL_LIBS)
+
+define archive_rule
+$(call archive,$(1)): $(call objs,$(call DIRS,$(1)))
+	$$(call say,AR,$$@)
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $(AR) rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call archive_rule,$(r))))
+
+$(BUILD)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The Redis Functions travel inside the programs.
+$(BUILD)/common/library.o: common/library.lua
+
+## check     rules, unit tests, fuzz corpora and end-to-end tests, with sanitizers
+check: deps-check rules
+	@$(MAKE) --no-print-directory SAN=address,undefined unit
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory SAN=address,undefined e2e
+
+## unit      cmocka tests of the pure files
+unit: $(TESTS)
+	@for t in $(TESTS); do \
+	    echo "# $${t##*/}"; $$t || exit 1; \
+	done
+
+## fuzz      replay every corpus, then FUZZ_SECONDS of new input per target
+FUZZ_SECONDS ?= 30
+FUZZ_CC      := clang
+FUZZ_FLAGS   := -O1 -g -fsanitize=fuzzer,address,undefined \
+	        -fno-sanitize-recover=all
+fuzz: $(FUZZERS)
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+# libFuzzer wants everything it looks into built by clang with its flags.
+build-fuzz/%: tests/fuzz/%.c FORCE
+	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=build-fuzz/obj \
+	    CFLAGS="$(FUZZ_FLAGS:fuzzer%=fuzzer-no-link%)" \
+	    $(foreach r,$(ROOMS),build-fuzz/obj/$(r).a)
+	$(call say,FUZZ,$@)
+	$(Q)$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -I. $(FUZZ_FLAGS) -o $@ $< \
+	    $(foreach r,$(ROOMS),build-fuzz/obj/$(r).a) $(LIBS) $(CURL_LIBS)
+FORCE:
+
+## e2e       real Redis, HAProxy and Pebble on loopback (ARGS: pytest options)
+e2e: $(BINS)
+	@CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 -m pytest -p no:cacheprovider \
+	    tests/e2e $(ARGS)
+
+## bench     measures beside something that runs in the same minute
+bench: $(BINS) $(BENCHES)
+	@for b in tests/bench/*.py; do \
+	    CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 $$b || exit 1; \
+	done
+
+## demo      everything real on loopback; ONCE=1 ends by itself
+demo: deps all
+	@CERTFLEET_BUILD=$(BUILD) ONCE=$(ONCE) /usr/bin/python3 -u tests/e2e/demo.py
+
+## deps      install the Debian packages that are missing
+deps:
+	@tests/deps.sh $(DEPS)
+deps-check:
+	@tests/deps.sh $(DEPS_CHECK)
+deps-bench:
+	@tests/deps.sh $(DEPS_BENCH)
+
+# Who may include whom; who may see which library; what nobody may call.
+only = @! grep -lE '$(1)' $(C_FILES) | grep -vE '^($(2))$$'
+## rules     layers, library visibility, forbidden calls, format
+rules:
+	@! grep -nE '^\#include "(agent|sync|providers|haproxy)/' common/*.[ch]
+	@! grep -nE '^\#include "(agent|sync|haproxy)/' $(wildcard providers/*.[ch]) /dev/null
+	@! grep -nE '^\#include "(agent|sync|providers)/' haproxy/*.[ch]
+	@! grep -nE '^\#include "(sync|providers|haproxy)/' agent/*.[ch]
+	@! grep -nE '^\#include "agent/' sync/*.[ch] sync/*/*.[ch]
+	@! grep -nE '^\#include "(sync/[a-z0-9_]+\.h|sync/api|haproxy|providers)' sync/cli/*.[ch]
+	$(call only,<curl/,sync/http\.c)
+	$(call only,<hiredis/,common/rds[a-z_]*\.[ch]|tests/.*)
+	$(call only,<ares,sync/resolve\.c)
+	$(call only,<msgpack,common/domain\.c|sync/bundle\.c|tests/.*)
+	$(call only,<confuse,common/conf\.c)
+	$(call only,<(libpsl|idn2)\.h,common/domain[a-z_]*\.c)
+	@! grep -nE '\b(atoi|atol|sprintf|strcpy|strcat|strtok|gmtime|localtime|system|popen)\(' $(C_FILES)
+	@! grep -nE '\b(malloc|calloc|realloc|strdup|asprintf)\(' $(C_FILES) | grep -vE '^(common/mem\.c|tests/)'
+	@! grep -nE '\b(TODO|FIXME|XXX)\b' $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
+
+## install   programs and example configuration (DESTDIR, PREFIX)
+install: $(BINS)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/certfleet
+	install -m 0755 $(BUILD)/certfleet $(DESTDIR)$(BINDIR)
+	install -m 0755 $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(DESTDIR)$(SBINDIR)
+	install -m 0644 haproxy/conf/* $(DESTDIR)$(SYSCONFDIR)/certfleet
+
+## fmt       clang-format in place
+fmt:
+	clang-format -i $(C_FILES)
+
+## compile_commands.json   for clangd and clang-tidy
+compile_commands.json: Makefile
+	@$(MAKE) -nB V=1 --no-print-directory all $(TESTS) | awk -v d="$(CURDIR)" ' \
+	    / -c -o / { sub(/^.*&& /, ""); gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); \
+	    printf "%s{\"directory\":\"%s\",\"file\":\"%s\",\"command\":\"%s\"}", \
+	    n++ ? ",\n " : "[\n ", d, $$NF, $$0 } END { print "\n]" }' > $@
+
+## clean     everything that was built
+clean:
+	rm -rf build build-* compile_commands.json
+
+## help      this list
+help:
+	@sed -n 's/^## //p' Makefile
+
+.PHONY: all check unit fuzz e2e bench demo deps deps-check deps-bench rules \
+	install fmt clean help FORCE
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

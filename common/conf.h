@@ -1,0 +1,136 @@
+/*
+ * The configuration: one file, certfleet.conf, for all three programs.
+ *
+ * Every setting has a type, a unit in its name, bounds and a default.  What is
+ * unknown or out of bounds is an error that names file, line and what was
+ * expected.  Secrets are never in the file: a setting that is one holds
+ * "file:/path" (refused when group or others may read it) or "env:NAME".
+ * The struct is const after load; strings are owned by it.
+ */
+#ifndef COMMON_CONF_H
+#define COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/log.h"
+
+#define CONF_PATH "/etc/certfleet/certfleet.conf"
+
+struct conf_list {
+	char **item;
+	size_t n;
+};
+
+struct conf {
+	char *node;      /* this node's id; default: the host's name */
+	char *state_dir; /* /var/lib/certfleet */
+	char *run_dir;   /* /run/certfleet */
+	char *kek_file;  /* key ring; default: state_dir/kek */
+	enum log_level log_level;
+
+	struct {
+		char *url; /* "" (default): certfleet-sync runs its own */
+		char *user;
+		char *password; /* secret */
+		char *prefix;   /* "certfleet:" */
+		char *ca_file, *cert_file, *key_file, *server_name;
+		int db;
+		int connect_timeout_ms; /* 500 */
+		int command_timeout_ms; /* 1000 */
+		char *server; /* embedded: the program, redis-server */
+	} redis;
+
+	struct {
+		struct conf_list listen; /* "127.0.0.1:9180", "unix:/path" */
+		int max_connections;     /* 4096 */
+		int max_frame_size;      /* 16380 */
+		int max_waiting;         /* lookups in flight, 8192 */
+		int redis_timeout_ms;    /* 50 */
+		int negative_ttl_ms;     /* 1000 */
+		int cache_max;           /* tokens in memory, 20000 */
+		bool stateless_fallback; /* false */
+	} agent;
+
+	struct {
+		char *directory;          /* Let's Encrypt production */
+		struct conf_list contact; /* "mailto:ops@example.com" */
+		char
+		    *ca_file; /* trust this for the CA's own HTTPS; "" system */
+		bool
+		    insecure_test; /* allow http:// and private CAs; tests only */
+		bool agree_tos;    /* the terms of service are agreed to */
+		char *eab_kid;
+		char *eab_hmac_key;           /* secret, base64url */
+		struct conf_list allow_hosts; /* besides the directory's own */
+		int request_timeout_ms;       /* 10000 */
+		int order_timeout_s; /* 600: an order that takes longer */
+		int max_in_flight;   /* orders, 32 */
+		int max_requests;    /* HTTPS requests in flight, 32 */
+		int retry_first_s;   /* 300 */
+		int retry_max_s;     /* 86400 */
+		int renew_percent;   /* of the lifetime, 66 */
+	} acme;
+
+	struct {
+		struct conf_list
+		    resolvers;            /* "192.0.2.53[:53]"; empty: system */
+		struct conf_list targets; /* addresses and names of the fleet */
+		int check_interval_ms;    /* 60000 */
+		int timeout_ms;           /* 5000 */
+		bool self_probe;          /* true: fetch through the name */
+		int self_probe_port;      /* 80 */
+		bool caa;                 /* true: check CAA before an order */
+		struct conf_list caa_identities; /* "letsencrypt.org" */
+	} dns;
+
+	struct {
+		struct conf_list
+		    sockets;    /* runtime API, "/run/haproxy/admin.sock" */
+		char *cert_dir; /* run_dir/certs */
+		char *crt_list; /* cert_dir/crt-list.txt, as HAProxy names it */
+		char *http_address; /* 127.0.0.1:80: challenge barrier */
+		char *
+		    https_address; /* 127.0.0.1:443: served-certificate proof */
+		int bufsize;       /* HAProxy's tune.bufsize, 16384 */
+		int poll_ms;       /* 1000: show info */
+		int push_per_s; /* 50: pushes while traffic runs; 0: no limit */
+		int command_timeout_ms; /* 5000 */
+		int barrier_timeout_ms; /* 10000 */
+	} haproxy;
+
+	struct {
+		char *socket;        /* run_dir/admin.sock */
+		char *socket_group;  /* "": only the owner may connect */
+		int max_connections; /* 64 */
+	} api;
+
+	struct {
+		bool candidate;   /* true: this node may become leader */
+		int lease_ms;     /* 10000 */
+		int renew_ms;     /* 3000 */
+		int heartbeat_ms; /* 5000 */
+		int node_ttl_ms;  /* 15000: without a beat a node is not live */
+		int reconcile_ms; /* 30000 */
+	} fleet;
+};
+
+/*
+ * Read path.  Return NULL with the first error in err and every error printed
+ * to standard error, one per line, as "file:line: what is; what should be".
+ * A missing file is an error only when path is not CONF_PATH.
+ */
+struct conf *conf_load(const char *path, struct err *);
+void conf_free(struct conf *); /* secrets are wiped */
+
+/* Where Redis is: the configured URL, or the embedded server's socket. */
+const char *conf_redis_url(const struct conf *);
+
+/*
+ * What -c does after a successful load: print "Configuration file is valid",
+ * return the exit status.
+ */
+int conf_check(const char *path);
+
+#endif

@@ -1,0 +1,81 @@
+#include "common/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *
+xmalloc(size_t size)
+{
+	void *p = malloc(size > 0 ? size : 1);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+void *
+xcalloc(size_t n, size_t size)
+{
+	void *p = calloc(n > 0 ? n : 1, size > 0 ? size : 1);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+void *
+xrealloc(void *old, size_t size)
+{
+	void *p = realloc(old, size > 0 ? size : 1);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+char *
+xstrdup(const char *s)
+{
+	return s != NULL ? xmemdup0(s, strlen(s)) : NULL;
+}
+
+char *
+xmemdup0(const void *src, size_t len)
+{
+	char *p = xmalloc(len + 1);
+
+	if (len > 0)
+		memcpy(p, src, len);
+	p[len] = '\0';
+	return p;
+}
+
+char *
+xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) == -1)
+		abort();
+	va_end(ap);
+	return s;
+}
+
+void
+mem_wipe(void *p, size_t len)
+{
+	if (len > 0)
+		explicit_bzero(p, len);
+}
+
+void
+mem_wipe_free(char *s)
+{
+	if (s != NULL)
+		mem_wipe(s, strlen(s));
+	free(s);
+}

@@ -1,0 +1,25 @@
+/*
+ * Allocation that cannot fail, and wiping.
+ *
+ * Running out of memory ends the program: sizes are capped before they get
+ * here, state lives in Redis, and the supervisor starts us again.
+ */
+#ifndef COMMON_MEM_H
+#define COMMON_MEM_H
+
+#include <stddef.h>
+
+void *xmalloc(size_t size);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *, size_t size);
+char *xstrdup(const char *);              /* NULL stays NULL */
+char *xmemdup0(const void *, size_t len); /* adds a NUL */
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Overwrite a secret; the compiler cannot leave it out. */
+void mem_wipe(void *, size_t len);
+
+/* Wipe a NUL-terminated secret and free it; NULL is accepted. */
+void mem_wipe_free(char *);
+
+#endif

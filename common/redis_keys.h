@@ -1,0 +1,54 @@
+/*
+ * Every Redis key and channel, once.
+ *
+ * Formats take the prefix ("certfleet:") first.  {pN} is a partition's tag: all
+ * keys of one partition share a Cluster slot and change in one function call.
+ * docs for operators: README.md, "Redis keys".
+ */
+#ifndef COMMON_REDIS_KEYS_H
+#define COMMON_REDIS_KEYS_H
+
+#define KEY_PREFIX "certfleet:"
+#define KEY_MAX 512 /* bytes of any key, NUL included */
+
+/* prefix, partition, name */
+#define KEY_DOMAIN "%s{p%d}:domain:%s" /* HASH: the record */
+#define KEY_CERT "%s{p%d}:cert:%s"     /* STRING: msgpack bundle */
+#define KEY_ORDER "%s{p%d}:order:%s"   /* HASH: journal of the order */
+
+/* prefix, partition */
+#define KEY_DUE "%s{p%d}:due"       /* ZSET: name by next action, wall ms */
+#define KEY_INDEX "%s{p%d}:index"   /* HASH: name -> version:not_after:sha1 */
+#define KEY_GEN "%s{p%d}:gen"       /* INT: grows with each index change */
+#define KEY_EVENTS "%s{p%d}:events" /* STREAM: what changed, capped */
+
+/* prefix, token */
+#define KEY_CHALLENGE "%schallenge:%s" /* STRING, TTL: key authorization */
+/*
+ * prefix; STRING: the account's thumbprint, for stateless answers.  Shorter
+ * than any token, so no token can name it.
+ */
+#define KEY_THUMBPRINT "%schallenge:thumbprint"
+
+/* prefix */
+#define KEY_LEADER "%sleader" /* HASH: node, epoch, until */
+#define KEY_NODES "%snodes"   /* ZSET: node id by last heartbeat, wall ms */
+#define KEY_META "%smeta"     /* HASH: schema, partitions, cluster_id */
+#define KEY_APPS "%sapps"     /* SET: apps that have domains */
+
+/* prefix, id */
+#define KEY_NODE "%snode:%s"       /* HASH, TTL: heartbeat of a node */
+#define KEY_APP "%sapp:%s"         /* SET: domains of an app */
+#define KEY_ACCOUNT "%saccount:%s" /* STRING: msgpack, sealed account key */
+
+/*
+ * Channels (prefix).  challenges: "token keyauth" the moment a challenge is
+ * published, "token" when it is withdrawn, "= thumbprint" when the account's
+ * thumbprint is set; ready: "token node" from each node whose HAProxy answers
+ * the token; acks: "node gen" from each node that has applied a generation.
+ */
+#define CHANNEL_CHALLENGES "%schallenges"
+#define CHANNEL_READY "%sready"
+#define CHANNEL_ACKS "%sacks"
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * A node's certificates on disk.
+ *
+ * Two copies of each: the bundle as Redis holds it (its key sealed) in
+ * state_dir/certs, which survives everything, and the plain PEM in cert_dir, a
+ * tmpfs, which HAProxy loads at start by the crt-list.  Every file is written
+ * by temp + fsync + rename with mode 0600; the crt-list never names a PEM that
+ * is not there.  A PEM's path is also the certificate's name in HAProxy.
+ */
+#ifndef HAPROXY_FILES_H
+#define HAPROXY_FILES_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+
+#define FILES_PATH_MAX 512
+
+struct files;
+
+/*
+ * Make the directories (0700) where they are missing and check that they are
+ * ours and closed to others (ERR_CONFIG).  crt_list is the crt-list's path.
+ */
+struct files *files_new(const char *state_dir, const char *cert_dir,
+    const char *crt_list, struct err *);
+void files_free(struct files *);
+
+/* The path of a domain's PEM, as HAProxy knows it. */
+void files_path(
+    const struct files *, const char *name, char out[static FILES_PATH_MAX]);
+
+/*
+ * Write a domain's sealed bundle and PEM and add it to the crt-list held in
+ * memory; files_sync() writes that.  ERR_AGAIN when the disk is full or
+ * read-only: what was there stays.
+ */
+int files_put(struct files *, const char *name, const void *bundle,
+    size_t bundle_len, const char *pem, struct err *);
+
+/* Forget a domain: crt-list first (written at once), then its files. */
+int files_remove(struct files *, const char *name, struct err *);
+
+/* Write the crt-list when it changed: one line per domain, sorted. */
+int files_sync(struct files *, struct err *);
+
+/* HAProxy's default certificate, cert_dir/default.pem. */
+int files_put_default(struct files *, const char *pem, struct err *);
+int files_has_default(const struct files *);
+
+/*
+ * Call fn for every sealed bundle on disk.  fn may call files_put() for the
+ * same name.  A file that cannot be read is logged and passed over.
+ */
+typedef void files_fn(
+    void *arg, const char *name, const void *bundle, size_t len);
+int files_each(struct files *, files_fn *, void *arg, struct err *);
+
+#endif

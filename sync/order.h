@@ -1,0 +1,95 @@
+/* One certificate order, RFC 8555 section 7.1.6, as a pure state machine. */
+#ifndef SYNC_ORDER_H
+#define SYNC_ORDER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+#define ORDER_NAMES_MAX 2
+#define ORDER_TOKEN_MAX 129 /* 128 characters and a NUL */
+
+enum order_state {
+	ORDER_NEW = 0,
+	ORDER_AUTHZ,   /* look at an authorization */
+	ORDER_PRESENT, /* make its challenge answerable */
+	ORDER_ANSWER,  /* tell the CA to look */
+	ORDER_CHECK,   /* wait for the CA's verdict on the authorization */
+	ORDER_POLL,    /* wait for the order */
+	ORDER_FINALIZE,
+	ORDER_DOWNLOAD,
+	ORDER_DONE,
+	/* must stay last */
+	ORDER_STATES
+};
+
+struct authz {
+	char *url;
+	char *challenge_url;
+	char token[ORDER_TOKEN_MAX];
+	char name[254];
+};
+
+/* Zero is a new order; names are borrowed. */
+struct order {
+	enum order_state state;
+	const char *names[ORDER_NAMES_MAX];
+	size_t nnames;
+	struct authz authz[ORDER_NAMES_MAX];
+	size_t nauthz;
+	size_t current; /* authorization being worked on */
+	bool resumed;   /* we do not know what was done before */
+	char *url, *finalize, *certificate;
+	char *csr;       /* base64url DER; set by the driver before FINALIZE */
+	char *chain;     /* PEM, once downloaded */
+	int64_t wait_ms; /* what the CA asked for, 0: our own pace */
+	unsigned int polls;
+};
+
+/* What the order wants done next; the driver does it and reports back. */
+enum ask_what {
+	ASK_NOTHING = 0, /* the order is done */
+	ASK_POST,        /* send a signed request */
+	ASK_PUBLISH,     /* make order_authz()'s token answerable everywhere */
+	ASK_CSR,         /* a key is needed: journal it, set csr, order_got() */
+};
+
+struct ask {
+	enum ask_what what;
+	const char *url;  /* borrowed from the order; "newOrder": resource */
+	json_t *payload;  /* owned by the caller; NULL: POST-as-GET */
+	int64_t delay_ms; /* not before */
+};
+
+/* What came back. */
+struct reply {
+	int status;
+	const char *location; /* "" if absent */
+	json_t *body;         /* NULL unless JSON; borrowed */
+	const char *text;     /* the body as it came */
+	size_t len;
+	int64_t retry_ms; /* Retry-After, 0: absent */
+};
+
+const char *order_state_name(enum order_state);
+
+/* The next thing to do.  Fails with ERR_BUG when the CA left something out. */
+int order_ask(struct order *, struct ask *, struct err *);
+
+/*
+ * Take the reply to what was asked (for ASK_PUBLISH and ASK_CSR: done, reply
+ * NULL).  ERR_REFUSED carries the CA's own sentence about the challenge.
+ */
+int order_got(struct order *, const struct reply *, struct err *);
+
+/* The authorization being worked on. */
+const struct authz *order_authz(const struct order *);
+
+/* After loading url from the journal: ask the CA where the order is. */
+void order_resume(struct order *);
+void order_clear(struct order *);
+
+#endif

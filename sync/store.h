@@ -1,0 +1,184 @@
+/*
+ * What is kept in Redis: each function is one question or one change.
+ *
+ * Changes that must be atomic are calls of common/library.lua; those of the
+ * leader carry its epoch and are refused (err type "FENCED") when another
+ * leader has been at the record since.  Callbacks are never called from
+ * within, and exactly once unless the store is freed first.
+ */
+#ifndef SYNC_STORE_H
+#define SYNC_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/domain.h"
+#include "common/err.h"
+
+struct conf;
+struct rds;
+struct store;
+
+struct store *store_new(struct rds *, const struct conf *);
+void store_free(struct store *);
+
+/* e is NULL when it went well. */
+typedef void store_fn(void *arg, const struct err *e);
+
+/* The fleet's meta record: made at first start, else read.  Call it first. */
+void store_init(struct store *, store_fn *, void *arg);
+int store_partitions(const struct store *);
+
+/* --- domains ----------------------------------------------------------- */
+
+/* yes: added, removed; no: was there already, was not there. */
+typedef void store_yes_fn(void *arg, bool yes, const struct err *e);
+
+/* The domain is NULL when there is none; it lives until fn returns. */
+typedef void store_domain_fn(
+    void *arg, const struct domain *, const struct err *e);
+
+/* At most STORE_LIST_MAX records, by name; they live until fn returns. */
+#define STORE_LIST_MAX 100000
+typedef void store_list_fn(
+    void *arg, const struct domain *const *, size_t n, const struct err *e);
+
+/* Add with its first action due now. */
+void store_add(
+    struct store *, const struct domain *, store_yes_fn *, void *arg);
+void store_remove(struct store *, const char *name, const char *app,
+    store_yes_fn *, void *arg);
+void store_get(struct store *, const char *name, store_domain_fn *, void *arg);
+
+/* All domains of an app; app NULL: of all apps. */
+void store_list(struct store *, const char *app, store_list_fn *, void *arg);
+
+/*
+ * Write the whole record (fenced by d->epoch), make its next action due at
+ * next_at (0: none, -1: as it is), and append an event when type is not NULL.
+ */
+void store_update(struct store *, const struct domain *, int64_t next_at,
+    const char *event_type, store_fn *, void *arg);
+
+/* --- the leader's work --------------------------------------------------- */
+
+typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,
+    const char *holder, int64_t left_ms, const struct err *e);
+void store_lease(struct store *, store_lease_fn *, void *arg);
+void store_release(struct store *, int64_t epoch, store_fn *, void *arg);
+
+typedef void store_names_fn(
+    void *arg, const char *const *names, size_t n, const struct err *e);
+/* Up to n names of a partition that are due, each put off by visibility_ms. */
+void store_claim(struct store *, int partition, int64_t now_ms, int n,
+    int64_t visibility_ms, store_names_fn *, void *arg);
+
+/* The journal of an order in flight; strings "" when absent. */
+struct store_order {
+	int64_t epoch, started_at;
+	char *step, *url;
+	char *key_pem; /* opened; wiped when the callback returns */
+};
+typedef void store_order_fn(
+    void *arg, const struct store_order *, const struct err *e);
+void store_order(struct store *, const char *name, store_order_fn *, void *arg);
+
+/*
+ * Move the journal to step; url and key_pem are written when not NULL (the key
+ * sealed).  expected as in the library: "" no journal yet, "*" any.
+ */
+void store_journal(struct store *, const char *name, int64_t epoch,
+    const char *expected, const char *step, const char *url,
+    const char *key_pem, store_fn *, void *arg);
+void store_abandon(
+    struct store *, const char *name, int64_t epoch, store_fn *, void *arg);
+
+/*
+ * The certificate becomes the domain's, atomically with record, index, event,
+ * journal and due.  d carries what the record is to say; its version and gen
+ * are in the callback.  bundle is the packed bundle.
+ */
+typedef void store_commit_fn(
+    void *arg, int64_t version, int64_t gen, const struct err *e);
+void store_commit(struct store *, const struct domain *d, int64_t next_at,
+    const void *bundle, size_t len, store_commit_fn *, void *arg);
+void store_proven(struct store *, const char *name);
+
+/* The CA account; key_pem "" when there is none.  ca: the directory's URL. */
+typedef void store_account_fn(
+    void *arg, const char *key_pem, const char *url, const struct err *e);
+void store_account(
+    struct store *, const char *ca, store_account_fn *, void *arg);
+void store_account_put(struct store *, const char *ca, const char *key_pem,
+    const char *url, store_fn *, void *arg);
+
+void store_publish(struct store *, const char *token, const char *keyauth,
+    int ttl_s, store_fn *, void *arg);
+void store_withdraw(struct store *, const char *token, store_fn *, void *arg);
+void store_thumbprint(
+    struct store *, const char *thumbprint, store_fn *, void *arg);
+
+/* --- what every node does ------------------------------------------------ */
+
+/* The generation of a partition. */
+typedef void store_gen_fn(void *arg, int64_t gen, const struct err *e);
+void store_gen(struct store *, int partition, store_gen_fn *, void *arg);
+
+/* One entry of the index. */
+struct store_entry {
+	const char *name;
+	int64_t version, not_after;
+	const char *sha1;
+};
+typedef void store_index_fn(
+    void *arg, const struct store_entry *, size_t n, const struct err *e);
+void store_index(struct store *, int partition, store_index_fn *, void *arg);
+
+/* The bundle's bytes; NULL when there is none. */
+typedef void store_bundle_fn(
+    void *arg, const void *bundle, size_t len, const struct err *e);
+void store_bundle(
+    struct store *, const char *name, store_bundle_fn *, void *arg);
+
+/* A node's heartbeat. */
+struct store_node {
+	char id[64];
+	int64_t at;       /* wall ms of the beat */
+	int64_t gen;      /* applied, of all partitions together (sum) */
+	char version[16]; /* of certfleet-sync */
+	char haproxy[64]; /* versions, comma separated */
+	char haproxy_pids[64];
+	int64_t wanted, served, failed; /* certificates */
+	char errors[1024]; /* "name=why; name=why" of those that failed */
+	bool leader;
+	bool barrier; /* answers challenge barriers: has an HTTP address */
+	bool live;    /* filled when read */
+};
+void store_beat(
+    struct store *, const struct store_node *, store_fn *, void *arg);
+void store_leave(struct store *, const char *id, store_fn *, void *arg);
+typedef void store_nodes_fn(
+    void *arg, const struct store_node *, size_t n, const struct err *e);
+void store_nodes(struct store *, store_nodes_fn *, void *arg);
+
+void store_ready(struct store *, const char *token); /* PUBLISH token node */
+
+/* --- events -------------------------------------------------------------- */
+
+/* The newest n events of partition 0.., oldest first; fields as text pairs. */
+struct store_event {
+	const char *id;
+	const char *const *field; /* name, value, name, value... */
+	size_t nfields;           /* pairs */
+};
+typedef void store_events_fn(
+    void *arg, const struct store_event *, size_t n, const struct err *e);
+void store_events(
+    struct store *, int partition, int n, store_events_fn *, void *arg);
+
+/* A key of redis_keys.h filled in, for streams and channels. */
+const char *store_key(const struct store *, const char *format, char *out,
+    size_t size, int partition, const char *name);
+
+#endif
