@@ -18,10 +18,13 @@
 
 struct conf;
 struct rds;
+struct seal_ring;
 struct store;
 
-struct store *store_new(struct rds *, const struct conf *);
-void store_free(struct store *);
+/* Everything given is borrowed and outlives the store. */
+struct store *store_new(
+    struct rds *, const struct conf *, const struct seal_ring *);
+void store_free(struct store *); /* what is in flight is not called back */
 
 /* e is NULL when it went well. */
 typedef void store_fn(void *arg, const struct err *e);
@@ -86,11 +89,12 @@ void store_order(struct store *, const char *name, store_order_fn *, void *arg);
 
 /*
  * Move the journal to step; url and key_pem are written when not NULL (the key
- * sealed).  expected as in the library: "" no journal yet, "*" any.
+ * sealed).  expected as in the library: "" no journal yet, "*" any.  Fails when
+ * the key cannot be sealed: then fn is not called.
  */
-void store_journal(struct store *, const char *name, int64_t epoch,
+int store_journal(struct store *, const char *name, int64_t epoch,
     const char *expected, const char *step, const char *url,
-    const char *key_pem, store_fn *, void *arg);
+    const char *key_pem, store_fn *, void *arg, struct err *);
 void store_abandon(
     struct store *, const char *name, int64_t epoch, store_fn *, void *arg);
 
@@ -105,19 +109,23 @@ void store_commit(struct store *, const struct domain *d, int64_t next_at,
     const void *bundle, size_t len, store_commit_fn *, void *arg);
 void store_proven(struct store *, const char *name);
 
-/* The CA account; key_pem "" when there is none.  ca: the directory's URL. */
+/*
+ * The CA account; key_pem and url are "" when there is none.  ca is the
+ * directory's URL.
+ */
 typedef void store_account_fn(
     void *arg, const char *key_pem, const char *url, const struct err *e);
 void store_account(
     struct store *, const char *ca, store_account_fn *, void *arg);
-void store_account_put(struct store *, const char *ca, const char *key_pem,
-    const char *url, store_fn *, void *arg);
+
+/* Fails when the key cannot be sealed: then fn is not called. */
+int store_account_put(struct store *, const char *ca, const char *key_pem,
+    const char *url, store_fn *, void *arg, struct err *);
 
 void store_publish(struct store *, const char *token, const char *keyauth,
     int ttl_s, store_fn *, void *arg);
-void store_withdraw(struct store *, const char *token, store_fn *, void *arg);
-void store_thumbprint(
-    struct store *, const char *thumbprint, store_fn *, void *arg);
+void store_withdraw(struct store *, const char *token);
+void store_thumbprint(struct store *, const char *thumbprint);
 
 /* --- what every node does ------------------------------------------------ */
 
@@ -157,7 +165,7 @@ struct store_node {
 };
 void store_beat(
     struct store *, const struct store_node *, store_fn *, void *arg);
-void store_leave(struct store *, const char *id, store_fn *, void *arg);
+void store_leave(struct store *, const char *id);
 typedef void store_nodes_fn(
     void *arg, const struct store_node *, size_t n, const struct err *e);
 void store_nodes(struct store *, store_nodes_fn *, void *arg);

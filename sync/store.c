@@ -1,0 +1,293 @@
+#include "sync/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/store_call.h"
+
+/* What the API or the library writes; the leader's update leaves it alone. */
+static const char *const not_the_leaders[] = { "name", "app", "letsencrypt",
+	"created_at", "version", "gen", "epoch" };
+
+struct store *
+store_new(
+    struct rds *rds, const struct conf *conf, const struct seal_ring *ring)
+{
+	struct store *s = xcalloc(1, sizeof(*s));
+
+	s->rds = rds;
+	s->conf = conf;
+	s->ring = ring;
+	s->partitions = 1;
+	LIST_INIT(&s->calls);
+	return s;
+}
+
+static void
+call_free(struct call *c)
+{
+	LIST_REMOVE(c, link);
+	if (c->drop != NULL)
+		c->drop(c);
+	free(c);
+}
+
+void
+store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	while (!LIST_EMPTY(&s->calls))
+		call_free(LIST_FIRST(&s->calls));
+	free(s);
+}
+
+int
+store_partitions(const struct store *s)
+{
+	return s->partitions;
+}
+
+struct call *
+call_new(struct store *s, void *arg)
+{
+	struct call *c = xcalloc(1, sizeof(*c));
+
+	c->store = s;
+	c->arg = arg;
+	LIST_INSERT_HEAD(&s->calls, c, link);
+	return c;
+}
+
+static void
+on_reply(void *arg, const struct rds_reply *r, const struct err *e)
+{
+	struct call *c = arg;
+
+	c->waiting--;
+	c->got(c, r, e);
+	if (c->waiting == 0)
+		call_free(c);
+}
+
+void
+call_send(struct call *c, const struct rds_cmd *cmd,
+    void (*got)(struct call *, const struct rds_reply *, const struct err *))
+{
+	c->got = got;
+	c->waiting++;
+	rds_send(c->store->rds, cmd, 0, on_reply, c);
+}
+
+void
+call_function(struct rds_cmd *cmd, const char *function, int nkeys)
+{
+	rds_cmd(cmd, "FCALL");
+	rds_arg(cmd, function);
+	rds_arg_int(cmd, nkeys);
+}
+
+void
+call_arg_set(struct rds_cmd *cmd, size_t at, int64_t v)
+{
+	cmd->len[at] = (size_t)snprintf(
+	    cmd->number[at], sizeof(cmd->number[at]), "%lld", (long long)v);
+	cmd->argv[at] = cmd->number[at];
+}
+
+void
+call_done(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	(void)r;
+	c->tell.done(c->arg, e);
+}
+
+void
+call_yes(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	c->tell.yes(c->arg, r != NULL && reply_int(r) == 1, e);
+}
+
+static void
+got_forgotten(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	(void)c, (void)r;
+	if (e != NULL)
+		log_warn("redis: %s %s", e->type, e->text);
+}
+
+void
+call_forget(struct store *s, const struct rds_cmd *cmd)
+{
+	call_send(call_new(s, NULL), cmd, got_forgotten);
+}
+
+const char *
+store_key(const struct store *s, const char *format, char *out, size_t size,
+    int partition, const char *name)
+{
+	const char *prefix = s->conf->redis.prefix;
+
+	/* The formats are the literals of redis_keys.h, of three shapes. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	if (strstr(format, "%d") != NULL)
+		snprintf(out, size, format, prefix, partition, name);
+	else
+		snprintf(out, size, format, prefix, name);
+#pragma GCC diagnostic pop
+	return out;
+}
+
+void
+domain_keys(const struct store *s, const char *name, struct domain_keys *k)
+{
+	int p = domain_partition(name, s->partitions);
+
+	store_key(s, KEY_DOMAIN, k->domain, sizeof(k->domain), p, name);
+	store_key(s, KEY_CERT, k->cert, sizeof(k->cert), p, name);
+	store_key(s, KEY_ORDER, k->order, sizeof(k->order), p, name);
+	store_key(s, KEY_DUE, k->due, sizeof(k->due), p, name);
+	store_key(s, KEY_INDEX, k->index, sizeof(k->index), p, name);
+	store_key(s, KEY_GEN, k->gen, sizeof(k->gen), p, name);
+	store_key(s, KEY_EVENTS, k->events, sizeof(k->events), p, name);
+}
+
+int64_t
+reply_int(const struct rds_reply *r)
+{
+	int64_t v = 0;
+
+	if (r->type == RDS_INTEGER)
+		return r->integer;
+	if (r->type == RDS_STRING)
+		str_int(r->str, INT64_MIN, INT64_MAX, &v);
+	return v;
+}
+
+int
+reply_domain(const struct rds_reply *r, struct domain *d, struct err *e)
+{
+	for (size_t i = 0; i + 1 < r->nitems; i += 2)
+		if (r->item[i].type != RDS_STRING ||
+		    r->item[i + 1].type != RDS_STRING ||
+		    domain_set(d, r->item[i].str, r->item[i + 1].str, e) == -1)
+			return -1;
+	return 0;
+}
+
+static bool
+leaders_field(const struct domain *d, const char *field)
+{
+	for (size_t i = 0;
+	     i < sizeof(not_the_leaders) / sizeof(not_the_leaders[0]); i++)
+		if (strcmp(not_the_leaders[i], field) == 0)
+			return false;
+	for (size_t i = 0; i < d->nextra; i++)
+		if (strcmp(d->extra[i].name, field) == 0)
+			return false;
+	return true;
+}
+
+struct args {
+	const struct domain *d;
+	struct rds_cmd *cmd;
+	size_t n;
+};
+
+static void
+put_field(void *arg, const char *field, const char *value)
+{
+	struct args *a = arg;
+
+	char *copy;
+
+	if (!leaders_field(a->d, field))
+		return;
+	rds_arg(a->cmd, field);
+	/*
+	 * A command borrows its text.  What is long lies in the record, but a
+	 * number's text is gone when we return: short text is copied.
+	 */
+	copy = a->cmd->number[a->cmd->argc];
+	if (strlen(value) < sizeof(a->cmd->number[0]))
+		value = memcpy(copy, value, strlen(value) + 1);
+	rds_arg(a->cmd, value);
+	a->n++;
+}
+
+size_t
+domain_args(const struct domain *d, struct rds_cmd *cmd)
+{
+	struct args a = { d, cmd, 0 };
+
+	domain_each(d, put_field, &a);
+	return a.n;
+}
+
+static void
+put_absent(void *arg, const char *field, const char *value)
+{
+	struct args *a = arg;
+
+	(void)value;
+	if (leaders_field(a->d, field))
+		rds_arg(a->cmd, field);
+}
+
+void
+domain_absent_args(const struct domain *d, struct rds_cmd *cmd)
+{
+	struct args a = { d, cmd, 0 };
+
+	domain_each_absent(d, put_absent, &a);
+}
+
+static void
+got_init(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct err bad = { 0 };
+	int64_t n;
+
+	if (e == NULL && r->type == RDS_ARRAY && r->nitems == 3) {
+		n = reply_int(&r->item[1]);
+		if (reply_int(&r->item[0]) != 1) {
+			err_set(&bad, ERR_CONFIG,
+			    "Redis holds schema %s of certfleet, this program "
+			    "knows schema 1: upgrade it",
+			    r->item[0].str);
+			e = &bad;
+		} else if (n < 1 || n > 1024) {
+			err_set(&bad, ERR_CONFIG,
+			    "%smeta says %s partitions; it must be 1 to 1024",
+			    c->store->conf->redis.prefix, r->item[1].str);
+			e = &bad;
+		} else {
+			c->store->partitions = (int)n;
+		}
+	}
+	c->tell.done(c->arg, e);
+}
+
+void
+store_init(struct store *s, store_fn *fn, void *arg)
+{
+	char key[KEY_MAX], id[33];
+	struct call *c = call_new(s, arg);
+	struct rds_cmd cmd;
+
+	snprintf(id, sizeof(id), "%08x%08x", loop_random(UINT32_MAX),
+	    loop_random(UINT32_MAX));
+	c->tell.done = fn;
+	call_function(&cmd, "certfleet_init", 1);
+	rds_arg(&cmd, store_key(s, KEY_META, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, "1");
+	rds_arg(&cmd, id);
+	call_send(c, &cmd, got_init);
+}

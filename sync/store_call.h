@@ -1,0 +1,100 @@
+/*
+ * What the store_*.c files share: a call in flight, and how replies are read.
+ * Private to the store.
+ */
+#ifndef SYNC_STORE_CALL_H
+#define SYNC_STORE_CALL_H
+
+#include <sys/queue.h>
+
+#include "common/rds.h"
+#include "common/redis_keys.h"
+#include "common/seal.h"
+#include "sync/store.h"
+
+struct call;
+LIST_HEAD(calls, call);
+
+struct store {
+	struct rds *rds;
+	const struct conf *conf;
+	const struct seal_ring *ring;
+	int partitions;
+	struct calls calls;
+};
+
+/* Who is to be told. */
+union store_tell {
+	store_fn *done;
+	store_yes_fn *yes;
+	store_domain_fn *domain;
+	store_list_fn *list;
+	store_lease_fn *lease;
+	store_names_fn *names;
+	store_order_fn *order;
+	store_commit_fn *commit;
+	store_account_fn *account;
+	store_gen_fn *gen;
+	store_index_fn *index;
+	store_bundle_fn *bundle;
+	store_nodes_fn *nodes;
+	store_events_fn *events;
+};
+
+/*
+ * One question to Redis, from rds_send() to its reply; got() reads the reply
+ * and tells whoever asked.  Freed after got() returns, unless got() has sent
+ * another command for it (call_again), as calls of several commands do.
+ */
+struct call {
+	LIST_ENTRY(call) link;
+	struct store *store;
+	void (*got)(
+	    struct call *, const struct rds_reply *, const struct err *);
+	void (*drop)(struct call *); /* frees state; NULL: there is none */
+	union store_tell tell;
+	void *arg;
+	void *state;
+	int waiting; /* replies still to come */
+	char name[DOMAIN_NAME_MAX];
+};
+
+struct call *call_new(struct store *, void *arg);
+void call_send(struct call *, const struct rds_cmd *,
+    void (*got)(struct call *, const struct rds_reply *, const struct err *));
+
+/* got() for calls whose reply says nothing but that it went well. */
+void call_done(struct call *, const struct rds_reply *, const struct err *);
+
+/* got() for calls answered by 1 or 0. */
+void call_yes(struct call *, const struct rds_reply *, const struct err *);
+
+/* Send a command whose reply interests nobody; failure is logged. */
+void call_forget(struct store *, const struct rds_cmd *);
+
+/* Begin a call of one of the library's functions. */
+void call_function(struct rds_cmd *, const char *function, int nkeys);
+
+/* Fill in a number that was not known when its argument was made. */
+void call_arg_set(struct rds_cmd *, size_t at, int64_t);
+
+/* The keys of one domain and its partition. */
+struct domain_keys {
+	char domain[KEY_MAX], cert[KEY_MAX], order[KEY_MAX];
+	char due[KEY_MAX], index[KEY_MAX], gen[KEY_MAX], events[KEY_MAX];
+};
+void domain_keys(const struct store *, const char *name, struct domain_keys *);
+
+/* A number in a reply: integer, or text; 0 when it is none. */
+int64_t reply_int(const struct rds_reply *);
+
+/* Fill a record from HGETALL's field, value list. */
+int reply_domain(const struct rds_reply *, struct domain *, struct err *);
+
+/* The fields of the record that belong to the leader: field, value... */
+size_t domain_args(const struct domain *, struct rds_cmd *);
+
+/* Names of those that are to be deleted because they have no value. */
+void domain_absent_args(const struct domain *, struct rds_cmd *);
+
+#endif

@@ -1,0 +1,379 @@
+/* What every node asks and tells: index, bundles, heartbeat, events. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/store_call.h"
+
+#define DAY_MS (24LL * 3600 * 1000)
+#define NODES_MAX 1000
+
+static void
+got_gen(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	c->tell.gen(c->arg, r != NULL ? reply_int(r) : 0, e);
+}
+
+void
+store_gen(struct store *s, int partition, store_gen_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.gen = fn;
+	rds_cmd(&cmd, "GET");
+	rds_arg(&cmd, store_key(s, KEY_GEN, key, sizeof(key), partition, NULL));
+	call_send(c, &cmd, got_gen);
+}
+
+/* "version:not_after:sha1"; -1 when it is something else. */
+static int
+entry_parse(char *text, struct store_entry *entry)
+{
+	char *not_after = strchr(text, ':'), *sha1;
+
+	if (not_after == NULL || (sha1 = strchr(not_after + 1, ':')) == NULL)
+		return -1;
+	*not_after++ = '\0';
+	*sha1++ = '\0';
+	entry->sha1 = sha1;
+	if (str_int(text, 1, INT64_MAX, &entry->version) == -1 ||
+	    str_int(not_after, 0, INT64_MAX, &entry->not_after) == -1 ||
+	    strlen(sha1) != 40)
+		return -1;
+	return 0;
+}
+
+static void
+got_index(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	char clean[DOMAIN_NAME_MAX], **text;
+	struct store_entry *entry;
+	size_t n = 0;
+	struct err bad;
+
+	if (e != NULL) {
+		c->tell.index(c->arg, NULL, 0, e);
+		return;
+	}
+	entry = xcalloc(r->nitems / 2, sizeof(*entry));
+	text = xcalloc(r->nitems / 2, sizeof(*text));
+	for (size_t i = 0; i + 1 < r->nitems; i += 2) {
+		/* Redis is shared: a name is checked before it goes further. */
+		text[n] = xstrdup(r->item[i + 1].str);
+		entry[n].name = r->item[i].str;
+		if (domain_normalise(r->item[i].str, clean, &bad) == -1 ||
+		    strcmp(clean, r->item[i].str) != 0 ||
+		    entry_parse(text[n], &entry[n]) == -1) {
+			log_warn("index entry \"%s\" passed over: not ours",
+			    r->item[i].str);
+			free(text[n]);
+		} else {
+			n++;
+		}
+	}
+	c->tell.index(c->arg, entry, n, NULL);
+	for (size_t i = 0; i < n; i++)
+		free(text[i]);
+	free(text);
+	free(entry);
+}
+
+void
+store_index(struct store *s, int partition, store_index_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.index = fn;
+	rds_cmd(&cmd, "HGETALL");
+	rds_arg(
+	    &cmd, store_key(s, KEY_INDEX, key, sizeof(key), partition, NULL));
+	call_send(c, &cmd, got_index);
+}
+
+static void
+got_bundle(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	if (e != NULL || r->type != RDS_STRING)
+		c->tell.bundle(c->arg, NULL, 0, e);
+	else
+		c->tell.bundle(c->arg, r->str, r->len, NULL);
+}
+
+void
+store_bundle(struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.bundle = fn;
+	rds_cmd(&cmd, "GET");
+	rds_arg(&cmd, k.cert);
+	call_send(c, &cmd, got_bundle);
+}
+
+/* The nodes by their last beat; who has not been seen for a day is dropped. */
+static void
+note_node(struct store *s, const struct store_node *n)
+{
+	char nodes[KEY_MAX];
+	struct rds_cmd cmd;
+
+	store_key(s, KEY_NODES, nodes, sizeof(nodes), 0, NULL);
+	rds_cmd(&cmd, "ZADD");
+	rds_arg(&cmd, nodes);
+	rds_arg_int(&cmd, n->at);
+	rds_arg(&cmd, n->id);
+	call_forget(s, &cmd);
+	rds_cmd(&cmd, "ZREMRANGEBYSCORE");
+	rds_arg(&cmd, nodes);
+	rds_arg(&cmd, "-inf");
+	rds_arg_int(&cmd, n->at - DAY_MS);
+	call_forget(s, &cmd);
+}
+
+void
+store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char node[KEY_MAX], channel[KEY_MAX];
+	struct rds_cmd cmd;
+
+	note_node(s, n);
+	c->tell.done = fn;
+	call_function(&cmd, "certfleet_beat", 1);
+	rds_arg(&cmd, store_key(s, KEY_NODE, node, sizeof(node), 0, n->id));
+	rds_arg(&cmd, n->id);
+	rds_arg_int(&cmd, n->at);
+	rds_arg_int(&cmd, s->conf->fleet.node_ttl_ms);
+	rds_arg(&cmd,
+	    store_key(s, CHANNEL_ACKS, channel, sizeof(channel), 0, NULL));
+	rds_arg_int(&cmd, n->gen);
+	rds_arg(&cmd, "version");
+	rds_arg(&cmd, n->version);
+	rds_arg(&cmd, "haproxy");
+	rds_arg(&cmd, n->haproxy);
+	rds_arg(&cmd, "haproxy_pids");
+	rds_arg(&cmd, n->haproxy_pids);
+	rds_arg(&cmd, "wanted");
+	rds_arg_int(&cmd, n->wanted);
+	rds_arg(&cmd, "served");
+	rds_arg_int(&cmd, n->served);
+	rds_arg(&cmd, "failed");
+	rds_arg_int(&cmd, n->failed);
+	rds_arg(&cmd, "errors");
+	rds_arg(&cmd, n->errors);
+	rds_arg(&cmd, "leader");
+	rds_arg_int(&cmd, n->leader);
+	rds_arg(&cmd, "barrier");
+	rds_arg_int(&cmd, n->barrier);
+	call_send(c, &cmd, call_done);
+}
+
+void
+store_leave(struct store *s, const char *id)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "ZREM");
+	rds_arg(&cmd, store_key(s, KEY_NODES, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, id);
+	call_forget(s, &cmd);
+	rds_cmd(&cmd, "DEL");
+	rds_arg(&cmd, store_key(s, KEY_NODE, key, sizeof(key), 0, id));
+	call_forget(s, &cmd);
+}
+
+/* --- the list of nodes: ids, then a hash each ------------------------------ */
+
+struct nodes {
+	struct store_node *node;
+	size_t n, got;
+	struct err e;
+};
+
+static void
+drop_nodes(struct call *c)
+{
+	struct nodes *l = c->state;
+
+	free(l->node);
+	free(l);
+}
+
+static void
+keep_text(
+    char *dst, size_t size, const struct rds_reply *fields, const char *name)
+{
+	const char *value = rds_field(fields, name);
+
+	snprintf(dst, size, "%s", value != NULL ? value : "");
+}
+
+static int64_t
+field_int(const struct rds_reply *fields, const char *name)
+{
+	const char *value = rds_field(fields, name);
+	int64_t v = 0;
+
+	if (value != NULL)
+		str_int(value, INT64_MIN, INT64_MAX, &v);
+	return v;
+}
+
+static void
+read_node(struct store_node *n, const struct rds_reply *r)
+{
+	n->live = r->nitems > 0; /* its key has not expired */
+	if (!n->live)
+		return;
+	n->at = field_int(r, "at");
+	n->gen = field_int(r, "gen");
+	n->wanted = field_int(r, "wanted");
+	n->served = field_int(r, "served");
+	n->failed = field_int(r, "failed");
+	n->leader = field_int(r, "leader") == 1;
+	n->barrier = field_int(r, "barrier") == 1;
+	keep_text(n->version, sizeof(n->version), r, "version");
+	keep_text(n->haproxy, sizeof(n->haproxy), r, "haproxy");
+	keep_text(n->haproxy_pids, sizeof(n->haproxy_pids), r, "haproxy_pids");
+	keep_text(n->errors, sizeof(n->errors), r, "errors");
+}
+
+/* Replies come in the order of the questions. */
+static void
+got_node(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct nodes *l = c->state;
+
+	if (e != NULL)
+		l->e = *e;
+	else
+		read_node(&l->node[l->got], r);
+	l->got++;
+	if (c->waiting > 0)
+		return;
+	if (l->e.kind != ERR_NONE)
+		c->tell.nodes(c->arg, NULL, 0, &l->e);
+	else
+		c->tell.nodes(c->arg, l->node, l->n, NULL);
+}
+
+static void
+got_node_ids(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct nodes *l = c->state;
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	if (e != NULL || r->nitems == 0) {
+		c->tell.nodes(c->arg, NULL, 0, e);
+		return;
+	}
+	l->n = r->nitems < NODES_MAX ? r->nitems : NODES_MAX;
+	l->node = xcalloc(l->n, sizeof(*l->node));
+	for (size_t i = 0; i < l->n; i++) {
+		snprintf(l->node[i].id, sizeof(l->node[i].id), "%s",
+		    r->item[i].str != NULL ? r->item[i].str : "");
+		rds_cmd(&cmd, "HGETALL");
+		rds_arg(&cmd, store_key(c->store, KEY_NODE, key, sizeof(key), 0,
+				  l->node[i].id));
+		call_send(c, &cmd, got_node);
+	}
+}
+
+void
+store_nodes(struct store *s, store_nodes_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->state = xcalloc(1, sizeof(struct nodes));
+	c->drop = drop_nodes;
+	c->tell.nodes = fn;
+	rds_cmd(&cmd, "ZRANGE");
+	rds_arg(&cmd, store_key(s, KEY_NODES, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, "0");
+	rds_arg(&cmd, "-1");
+	call_send(c, &cmd, got_node_ids);
+}
+
+void
+store_ready(struct store *s, const char *token)
+{
+	char channel[KEY_MAX], text[256];
+	struct rds_cmd cmd;
+
+	snprintf(text, sizeof(text), "%s %s", token, s->conf->node);
+	rds_cmd(&cmd, "PUBLISH");
+	rds_arg(&cmd,
+	    store_key(s, CHANNEL_READY, channel, sizeof(channel), 0, NULL));
+	rds_arg(&cmd, text);
+	call_forget(s, &cmd);
+}
+
+static void
+got_events(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct store_event *event;
+	const char **field;
+	size_t nfields = 0, n = 0, at = 0;
+
+	if (e != NULL) {
+		c->tell.events(c->arg, NULL, 0, e);
+		return;
+	}
+	for (size_t i = 0; i < r->nitems; i++)
+		if (r->item[i].nitems == 2)
+			nfields += r->item[i].item[1].nitems;
+	event = xcalloc(r->nitems, sizeof(*event));
+	field = xcalloc(nfields, sizeof(*field));
+	/* XREVRANGE has the newest first; people read downwards. */
+	for (size_t i = r->nitems; i-- > 0;) {
+		const struct rds_reply *entry = &r->item[i], *list;
+
+		if (entry->nitems != 2 || entry->item[0].type != RDS_STRING)
+			continue;
+		list = &entry->item[1];
+		event[n].id = entry->item[0].str;
+		event[n].field = field + at;
+		event[n].nfields = list->nitems / 2;
+		for (size_t j = 0; j < list->nitems; j++)
+			field[at++] = list->item[j].str;
+		n++;
+	}
+	c->tell.events(c->arg, event, n, NULL);
+	free(field);
+	free(event);
+}
+
+void
+store_events(
+    struct store *s, int partition, int n, store_events_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.events = fn;
+	rds_cmd(&cmd, "XREVRANGE");
+	rds_arg(
+	    &cmd, store_key(s, KEY_EVENTS, key, sizeof(key), partition, NULL));
+	rds_arg(&cmd, "+");
+	rds_arg(&cmd, "-");
+	rds_arg(&cmd, "COUNT");
+	rds_arg_int(&cmd, n);
+	call_send(c, &cmd, got_events);
+}
