@@ -1,0 +1,452 @@
+"""One machine of a fleet: HAProxy, agent, sync, and a shell to type in."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import shlex
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
+from harness import built, environment, free_port, program, run, wait_for
+from peers import LOOPBACK, RedisServer, Resp
+
+CONF = ROOT / "haproxy" / "conf"
+PREFIX = "certfleet:"
+
+# Another HAProxy than the installed one: a command, with arguments.
+HAPROXY = shlex.split(os.environ.get("CERTFLEET_HAPROXY", ""))
+
+
+@dataclass
+class Served:
+    """What a TLS client is shown for a name."""
+
+    sha1: str  # upper hex, as in Redis and HAProxy
+    pem: str
+    why: str  # the name or the chain is not right: why
+    serial: str = ""  # upper hex; the rest only when verified
+    not_before: str = ""
+    not_after: str = ""
+    issuer: str = ""
+    names: tuple = ()
+
+    @property
+    def verified(self):
+        return not self.why
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def text(self):
+        return self.out + self.err
+
+
+def handshake(name, address, port, context):
+    with socket.create_connection((address, port), timeout=5 * SLOW) as plain:
+        with context.wrap_socket(plain, server_hostname=name) as tls:
+            return tls.getpeercert(binary_form=True), tls.getpeercert()
+
+
+def served_by(name, address, port, root):
+    """Connect as a browser that trusts root alone; None: no TLS at all."""
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname = False
+    blind.verify_mode = ssl.CERT_NONE
+    try:
+        der, _ = handshake(name, address, port, blind)
+    except OSError:
+        return None
+    shown = Served(hashlib.sha1(der).hexdigest().upper(),
+                   ssl.DER_cert_to_PEM_cert(der), "")
+    try:
+        strict = ssl.create_default_context(cafile=root)
+        again, fields = handshake(name, address, port, strict)
+    except OSError as e:
+        shown.why = str(e)
+        return shown
+    if again != der:
+        return served_by(name, address, port, root)  # changed in between
+    shown.serial = fields["serialNumber"]
+    shown.not_before = fields["notBefore"]
+    shown.not_after = fields["notAfter"]
+    shown.issuer = dict(pair[0] for pair in fields["issuer"])["commonName"]
+    shown.names = tuple(n for _, n in fields.get("subjectAltName", ()))
+    return shown
+
+
+class HAProxy(Process):
+    """HAProxy with the shipped configuration, moved to our ports and paths."""
+
+    def __init__(self, node):
+        super().__init__("haproxy", node.dir)
+        self.node = node
+        self.socket = self.dir / "haproxy.sock"
+        self.config = self.dir / "haproxy.cfg"
+        self.leaving = []
+        self.command = HAPROXY or [program("haproxy")]
+
+    def moves(self):
+        """What of the shipped file is not right for a test: how often, what."""
+        n, at = self.node, self.node.address
+        spoe = self.dir / "spoe-certfleet.conf"
+        return [
+            (r"(?m)^(\s*stats socket )\S+", rf"\g<1>{self.socket}"),
+            (r"(?m)^(\s*bind )(?!.*\bssl\b)\S+",
+             rf"\g<1>{at}:{n.world.http_port}"),
+            (r"(?m)^(\s*bind )\S+(?=.*\bssl\b)",
+             rf"\g<1>{at}:{n.world.https_port}"),
+            (r"(\bcrt-list )\S+", rf"\g<1>{n.crt_list}"),
+            (r"(\bfilter spoe engine certfleet config )\S+", rf"\g<1>{spoe}"),
+            (r"(?m)^(\s*server agent )\S+",
+             rf"\g<1>{LOOPBACK}:{n.agent.port}"),
+        ]
+
+    def write_config(self):
+        text = (CONF / "haproxy.cfg").read_text()
+        for pattern, replacement in self.moves():
+            text, count = re.subn(pattern, replacement, text)
+            if count == 0:
+                raise Failed(f"haproxy.cfg has nothing like {pattern}")
+        shipped = str(self.node.shipped_cert_dir)
+        text = text.replace(shipped, str(self.node.cert_dir))
+        # Who runs a test may be nobody special.
+        text = re.sub(r"(?m)^\s*(user|group|chroot|daemon|pidfile)\b.*\n", "",
+                      text)
+        self.config.write_text(text)
+        (self.dir / "spoe-certfleet.conf").write_text(
+            (CONF / "spoe-certfleet.conf").read_text())
+
+    def start(self, *more):
+        self.write_config()
+        self.spawn(*self.command, "-db", "-f", self.config, *more)
+        self.wait_ready(lambda: self.info().get("Pid") == str(self.pid))
+
+    def reload(self):
+        """A new process takes over; the old one ends when it is done."""
+        old = self.popen
+        self.leaving.append(old)
+        self.start("-sf", str(old.pid))
+
+    def stop(self, seconds=10):
+        if self.running:
+            self.popen.terminate()
+        for popen in self.leaving:
+            with contextlib.suppress(ProcessLookupError):
+                popen.terminate()
+            popen.wait(seconds * SLOW)
+        self.leaving = []
+        return self.popen.wait(seconds * SLOW) if self.popen else None
+
+    def kill(self):
+        for popen in self.leaving:
+            popen.kill()
+            popen.wait()
+        self.leaving = []
+        super().kill()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def ask(self, command):
+        """One command to the runtime API."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5 * SLOW)
+            s.connect(str(self.socket))
+            s.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+    def info(self):
+        try:
+            lines = self.ask("show info").splitlines()
+        except OSError:
+            return {}
+        return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+    def certificates(self):
+        """Names of the certificates it holds, by the runtime API."""
+        return sorted(line.lstrip("*") for line in
+                      self.ask("show ssl cert").splitlines()
+                      if line and not line.startswith("#"))
+
+
+class Agent(Process):
+    def __init__(self, node):
+        super().__init__("agent", node.dir)
+        self.node = node
+        self.port = free_port()
+
+    def start(self):
+        self.spawn(built("certfleet-agent"), "-f", self.node.conf)
+        self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+
+class Sync(Process):
+    def __init__(self, node):
+        super().__init__("sync", node.dir)
+        self.node = node
+
+    def prime(self):
+        """Write what HAProxy needs to start."""
+        return run(built("certfleet-sync"), "-f", self.node.conf, "--prime",
+                   env=environment(self.env), cwd=self.dir)
+
+    def start(self, fault=None):
+        """fault: where a test build is to fail, as "F5:kill"."""
+        self.env.pop("CERTFLEET_FAULT", None)
+        if fault:
+            self.env["CERTFLEET_FAULT"] = fault
+        self.spawn(built("certfleet-sync"), "-f", self.node.conf)
+        self.env.pop("CERTFLEET_FAULT", None)
+        if not fault:
+            self.wait_ready(lambda: answers_unix(self.node.api_socket), seconds=20)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+
+class Node:
+    """All of one node.  redis: a RedisServer, or None for an embedded one.
+
+    settings are for certfleet.conf, by section: {"dns": {"timeout_ms": 900}}.
+    """
+
+    def __init__(self, world, name="n1", address=LOOPBACK, redis=None,
+                 settings=None):
+        self.world = world
+        self.name = name
+        self.address = address
+        self.redis = redis
+        self.settings = settings or {}
+        self.dir = world.dir / name
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.state_dir = self.dir / "state"
+        self.run_dir = self.dir / "run"
+        self.cert_dir = self.run_dir / "certs"
+        self.crt_list = self.cert_dir / "crt-list.txt"
+        self.shipped_cert_dir = Path("/run/certfleet/certs")
+        self.api_socket = self.run_dir / "admin.sock"
+        self.conf = self.dir / "certfleet.conf"
+        self.sync = Sync(self)
+        self.agent = Agent(self)
+        self.haproxy = HAProxy(self)
+
+    @property
+    def pebble(self):
+        return self.world.pebble
+
+    @property
+    def dns(self):
+        return self.world.dns
+
+    @property
+    def processes(self):
+        return [self.haproxy, self.agent, self.sync]
+
+    def all_settings(self):
+        w = self.world
+        wanted = {
+            "": {
+                "node": self.name,
+                "state_dir": str(self.state_dir),
+                "run_dir": str(self.run_dir),
+                "log_level": "debug",
+            },
+            "redis": {"url": self.redis.url} if self.redis else {},
+            "agent": {"listen": [f"{LOOPBACK}:{self.agent.port}"]},
+            "acme": {
+                "directory": w.pebble.directory,
+                "contact": ["mailto:ops@fleet.test"],
+                "ca_file": str(w.tls.ca),
+                "insecure_test": True,
+                "agree_tos": True,
+                "retry_first_s": 2,
+                "retry_max_s": 10,
+            },
+            "dns": {
+                "resolvers": [w.dns.address],
+                "targets": [self.address],
+                "check_interval_ms": 300,
+                "timeout_ms": 2000,
+                "self_probe_port": w.http_port,
+                "caa_identities": ["pebble.test"],
+            },
+            "haproxy": {
+                "sockets": [str(self.haproxy.socket)],
+                "cert_dir": str(self.cert_dir),
+                "crt_list": str(self.crt_list),
+                "http_address": f"{self.address}:{w.http_port}",
+                "https_address": f"{self.address}:{w.https_port}",
+                "poll_ms": 200,
+            },
+            "api": {"socket": str(self.api_socket)},
+            "fleet": {"lease_ms": 3000, "renew_ms": 900, "heartbeat_ms": 1000,
+                      "node_ttl_ms": 4000, "reconcile_ms": 1000},
+        }
+        for section, values in self.settings.items():
+            wanted.setdefault(section, {}).update(values)
+        return wanted
+
+    def write_conf(self):
+        def text(value):
+            if isinstance(value, bool):
+                return "true" if value else "false"
+            if isinstance(value, int):
+                return str(value)
+            if isinstance(value, list):
+                return "{ " + ", ".join(text(v) for v in value) + " }"
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+        lines = []
+        for section, values in self.all_settings().items():
+            body = [f"{k} = {text(v)}" for k, v in values.items()]
+            if section and body:
+                body = [f"{section} {{"] + ["\t" + b for b in body] + ["}"]
+            lines += body
+        self.conf.write_text("\n".join(lines) + "\n")
+
+    def start(self, haproxy=True):
+        """Everything, in the order an init system would."""
+        self.write_conf()
+        self.sync.prime()
+        self.sync.start()
+        self.agent.start()
+        if haproxy:
+            self.haproxy.start()
+        return self
+
+    def stop(self):
+        for process in self.processes:
+            process.stop()
+
+    # --- verbs ---------------------------------------------------------
+
+    def cli(self, *args, code=0, seconds=30, stdin=subprocess.DEVNULL):
+        """Run certfleet; code: the exit status it must have, None: any."""
+        env = environment({"CERTFLEET_SOCKET": str(self.api_socket),
+                           "NO_COLOR": "1"})
+        done = subprocess.run(
+            [built("certfleet"), *args], capture_output=True, env=env,
+            stdin=stdin, timeout=seconds * SLOW, cwd=self.dir)
+        result = Result(done.returncode, done.stdout.decode(errors="replace"),
+                        done.stderr.decode(errors="replace"))
+        if code is not None and result.code != code:
+            raise Failed(f"certfleet {' '.join(map(repr, args))} ended with "
+                         f"{result.code}, not {code}:\n{result.text}")
+        return result
+
+    def api(self, method, path, body=None):
+        """A request to the admin API; returns status and body (JSON if so)."""
+        link = http.client.HTTPConnection("localhost", timeout=10 * SLOW)
+        link.sock = socket.socket(socket.AF_UNIX)
+        link.sock.settimeout(10 * SLOW)
+        link.sock.connect(str(self.api_socket))
+        with contextlib.closing(link):
+            data = body if body is None or isinstance(body, bytes) else \
+                json.dumps(body).encode()
+            link.request(method, path, data,
+                         {"Content-Type": "application/json"} if data else {})
+            reply = link.getresponse()
+            raw = reply.read()
+        try:
+            return reply.status, json.loads(raw)
+        except ValueError:
+            return reply.status, raw.decode(errors="replace")
+
+    def add(self, *names, app=None):
+        """Add domains by the command line."""
+        for name in names:
+            self.cli(*(["--app", app] if app else []), "domains-add", name)
+
+    def point_here(self, *names):
+        """Make the names resolve to this node."""
+        for name in names:
+            self.dns.add_a(name, self.address)
+
+    def remove(self, name):
+        self.cli("domains-remove", name)
+
+    def redis_client(self):
+        """A client of the Redis in use."""
+        if isinstance(self.redis, RedisServer):
+            return self.redis.client()
+        return Resp(self.redis_socket)
+
+    @property
+    def redis_socket(self):
+        """Where the embedded Redis listens."""
+        return self.state_dir / "redis.sock"
+
+    def record(self, name):
+        """The domain's record in Redis, {} when there is none."""
+        with self.redis_client() as redis:
+            return redis.hash(f"{PREFIX}{{p0}}:domain:{name}")
+
+    def status(self, name):
+        return self.record(name).get("status", "")
+
+    def await_status(self, name, status, seconds=30):
+        """Wait until the domain has one of these statuses; its record."""
+        wanted = (status,) if isinstance(status, str) else status
+
+        def there():
+            record = self.record(name)
+            return record if record.get("status") in wanted else None
+
+        return self.await_record(f"{name} to be {status}", there, seconds, name)
+
+    def await_record(self, what, there, seconds, name):
+        return wait_for(what, there, seconds, 0.05, lambda: (
+            f"record: {self.record(name)}\n" + self.tails()))
+
+    def served(self, name):
+        """What HAProxy serves for the name; None: no TLS there."""
+        return served_by(name, self.address, self.world.https_port,
+                         self.pebble.root)
+
+    def await_served(self, name, good=lambda s: s.verified, seconds=10):
+        """Wait until the served certificate is good."""
+
+        def there():
+            shown = self.served(name)
+            return shown if shown and good(shown) else None
+
+        return wait_for(f"TLS for {name} to be as it should", there, seconds,
+                        0.05, lambda: f"{self.served(name)}\n{self.tails()}")
+
+    def serial(self, name):
+        """The serial that Redis has for the name, as TLS clients show it."""
+        return self.record(name).get("serial", "")
+
+    # --- afterwards ----------------------------------------------------
+
+    def tails(self):
+        return "\n".join(p.tail() for p in (
+            self.sync, self.agent, self.haproxy, self.pebble))
+
+    def sanitizer_reports(self):
+        return "\n".join(filter(None, (
+            p.sanitizer_report() for p in (self.sync, self.agent))))

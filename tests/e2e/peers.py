@@ -1,0 +1,328 @@
+"""The world around certfleet: DNS, a CA, Redis.  All real, all on loopback."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from functools import cache
+from pathlib import Path
+
+from harness import Failed, Process, answers_tcp, free_port, program, run
+
+LOOPBACK = "127.0.0.1"
+
+
+@cache
+def options_of(command):
+    """The options a Go program says it has."""
+    text = run(program(command), "-h", check=False).stdout
+    return set(re.findall(r"^\s+-(\w+)", text, re.M))
+
+
+def started(server, tries=5):
+    """Start a server; when its ports were taken meanwhile, with others."""
+    for left in reversed(range(tries)):
+        try:
+            server.start()
+            return server
+        except Failed as e:
+            server.kill()
+            if not left or "address already in use" not in str(e).lower():
+                raise
+            server.take_ports()
+
+
+class TlsFiles:
+    """A CA of our own and a certificate for loopback, made by openssl."""
+
+    def __init__(self, directory):
+        self.dir = Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.ca = self.dir / "ca.pem"
+        self.cert = self.dir / "cert.pem"
+        self.key = self.dir / "key.pem"
+        p256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        openssl = program("openssl")
+        run(openssl, "req", "-x509", *p256, "-keyout", self.dir / "ca.key",
+            "-out", self.ca, "-days", "30", "-subj", "/CN=certfleet test CA")
+        run(openssl, "req", *p256, "-keyout", self.key,
+            "-out", self.dir / "cert.csr", "-subj", "/CN=localhost")
+        extensions = self.dir / "cert.ext"
+        extensions.write_text(
+            "basicConstraints = CA:FALSE\n"
+            "extendedKeyUsage = serverAuth\n"
+            "subjectAltName = DNS:localhost, IP:127.0.0.1\n")
+        run(openssl, "x509", "-req", "-in", self.dir / "cert.csr",
+            "-CA", self.ca, "-CAkey", self.dir / "ca.key", "-CAcreateserial",
+            "-days", "30", "-extfile", extensions, "-out", self.cert)
+
+
+class ChallTestSrv(Process):
+    """The DNS of the test world: knows nothing that it was not told."""
+
+    def __init__(self, directory):
+        super().__init__("dns", directory)
+        self.take_ports()
+
+    def take_ports(self):
+        self.port = free_port()
+        self.management = free_port()
+
+    @property
+    def address(self):
+        return f"{LOOPBACK}:{self.port}"
+
+    def start(self):
+        known = options_of("pebble-challtestsrv")
+        dns = "dnsserver" if "dnsserver" in known else "dns01"
+        # Everything but DNS and its management stays switched off.
+        off = [o for o in ("http01", "https01", "tlsalpn01", "doh")
+               if o in known]
+        args = [f"-{dns}", self.address, "-management",
+                f"{LOOPBACK}:{self.management}",
+                "-defaultIPv4", "", "-defaultIPv6", ""]
+        for option in off:
+            args += [f"-{option}", ""]
+        self.spawn(program("pebble-challtestsrv"), *args)
+        self.wait_ready(lambda: answers_tcp(LOOPBACK, self.management)
+                        and answers_tcp(LOOPBACK, self.port))
+
+    def post(self, verb, **what):
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{self.management}/{verb}",
+            data=json.dumps(what).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            return reply.read()
+
+    # Record names are absolute for the server: with a dot at the end.
+    def add_a(self, host, *addresses):
+        self.post("add-a", host=f"{host}.", addresses=list(addresses))
+
+    def clear_a(self, host):
+        self.post("clear-a", host=f"{host}.")
+
+    def add_aaaa(self, host, *addresses):
+        self.post("add-aaaa", host=f"{host}.", addresses=list(addresses))
+
+    def clear_aaaa(self, host):
+        self.post("clear-aaaa", host=f"{host}.")
+
+    def set_cname(self, host, target):
+        self.post("set-cname", host=f"{host}.", target=f"{target}.")
+
+    def clear_cname(self, host):
+        self.post("clear-cname", host=f"{host}.")
+
+    def add_caa(self, host, *values, tag="issue"):
+        self.post("add-caa", host=f"{host}.",
+                  policies=[{"tag": tag, "value": v} for v in values])
+
+    def clear_caa(self, host):
+        self.post("clear-caa", host=f"{host}.")
+
+    def servfail(self, host):
+        self.post("set-servfail", host=f"{host}.")
+
+    def clear_servfail(self, host):
+        self.post("clear-servfail", host=f"{host}.")
+
+
+class Pebble(Process):
+    """Let's Encrypt's small CA.  It validates for real, at http_port."""
+
+    def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
+                 authz_reuse=50, blocklist=()):
+        super().__init__("pebble", directory)
+        self.tls = tls
+        self.dns = dns
+        self.http_port = http_port
+        self.blocklist = list(blocklist)
+        self.env = {
+            "PEBBLE_VA_NOSLEEP": "1",
+            "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
+            "PEBBLE_AUTHZREUSE": str(authz_reuse),
+        }
+        self.root = self.dir / "pebble-root.pem"
+        self.take_ports()
+
+    def take_ports(self):
+        self.port = free_port()
+        self.management = free_port()
+
+    @property
+    def directory(self):
+        return f"https://{LOOPBACK}:{self.port}/dir"
+
+    def config(self):
+        return {"pebble": {
+            "listenAddress": f"{LOOPBACK}:{self.port}",
+            "managementListenAddress": f"{LOOPBACK}:{self.management}",
+            "certificate": str(self.tls.cert),
+            "privateKey": str(self.tls.key),
+            "httpPort": self.http_port,
+            "tlsPort": 1,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": False,
+            "domainBlocklist": self.blocklist,
+            # Newer ones: few seconds between looks, one profile, as in 2.4.
+            "retryAfter": {"authz": 1, "order": 1},
+            "profiles": {"default": {
+                "description": "as everywhere",
+                "validityPeriod": 90 * 86400,
+            }},
+        }}
+
+    def start(self):
+        path = self.dir / "pebble.json"
+        path.write_text(json.dumps(self.config(), indent=1))
+        os.environ.pop("PEBBLE_VA_ALWAYS_VALID", None)
+        self.spawn(program("pebble"), "-config", path,
+                   "-dnsserver", self.dns.address)
+        self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port)
+                        and self.managed("roots/0"))
+        self.root.write_bytes(self.managed("roots/0"))
+
+    def managed(self, what):
+        """A document of the management interface, b"" when not there yet."""
+        trust = ssl.create_default_context(cafile=self.tls.ca)
+        url = f"https://{LOOPBACK}:{self.management}/{what}"
+        try:
+            with urllib.request.urlopen(url, timeout=5, context=trust) as r:
+                return r.read()
+        except (urllib.error.URLError, OSError):
+            return b""
+
+    def issued(self):
+        """Serials (upper hex) of all certificates issued, in order."""
+        return [s.upper() for s in re.findall(
+            r"Issued certificate serial ([0-9a-fA-F]+)", self.text())]
+
+    def orders(self):
+        """How many times somebody asked for a new order."""
+        return len(re.findall(r"POST /order-plz -> ", self.text()))
+
+    def requests(self):
+        """How many requests of any kind it has answered."""
+        return len(re.findall(r" -> calling handler", self.text()))
+
+
+class Resp:
+    """A Redis client in a screenful; values are bytes."""
+
+    def __init__(self, where):
+        if isinstance(where, tuple):
+            self.socket = socket.create_connection(where, timeout=5)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(5)
+            self.socket.connect(str(where))
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+    def __call__(self, *args):
+        words = [a if isinstance(a, bytes) else str(a).encode() for a in args]
+        out = b"*%d\r\n" % len(words)
+        for word in words:
+            out += b"$%d\r\n%s\r\n" % (len(word), word)
+        self.socket.sendall(out)
+        return self._reply()
+
+    def _reply(self):
+        line = self.file.readline().rstrip(b"\r\n")
+        if not line:
+            raise ConnectionError("Redis closed the connection")
+        kind, rest = line[:1], line[1:]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            raise Failed(f"Redis says: {rest.decode()}")
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            if int(rest) < 0:
+                return None
+            return self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self._reply() for _ in range(int(rest))]
+        raise Failed(f"no reply of Redis: {line!r}")
+
+    def hash(self, key):
+        """A HASH as text, {} when there is none."""
+        flat = [v.decode(errors="replace") for v in self("HGETALL", key)]
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def dump(self):
+        """Every key with its value, whatever its type."""
+        read = {
+            b"string": lambda k: self("GET", k),
+            b"hash": lambda k: self("HGETALL", k),
+            b"set": lambda k: sorted(self("SMEMBERS", k)),
+            b"zset": lambda k: self("ZRANGE", k, 0, -1, "WITHSCORES"),
+            b"list": lambda k: self("LRANGE", k, 0, -1),
+            b"stream": lambda k: self("XRANGE", k, "-", "+"),
+        }
+        all_keys = {}
+        for key in sorted(self("KEYS", "*")):
+            kind = self("TYPE", key)
+            if kind in read:
+                all_keys[key.decode()] = read[kind](key)
+        return all_keys
+
+
+class RedisServer(Process):
+    """A stand-alone Redis, for nodes that do not run their own."""
+
+    def __init__(self, directory):
+        super().__init__("redis", directory)
+        self.take_ports()
+
+    def take_ports(self):
+        self.port = free_port()
+
+    @property
+    def url(self):
+        return f"redis://{LOOPBACK}:{self.port}"
+
+    def start(self):
+        self.spawn(program("redis-server"), "--bind", LOOPBACK,
+                   "--port", self.port, "--dir", self.dir, "--save", "",
+                   "--appendonly", "yes", "--appendfsync", "always",
+                   "--daemonize", "no")
+        self.wait_ready(self.answers)
+
+    def answers(self):
+        try:
+            with self.client() as redis:
+                return redis("PING") == b"PONG"
+        except (OSError, Failed):
+            return False
+
+    def client(self):
+        return Resp((LOOPBACK, self.port))
+
+
+class World:
+    """DNS, CA and their certificates: what all nodes of a test share."""
+
+    def __init__(self, directory, http_port=None, **pebble):
+        self.dir = Path(directory)
+        self.tls = TlsFiles(self.dir / "tls")
+        self.http_port = http_port or free_port()
+        self.https_port = free_port()
+        self.dns = started(ChallTestSrv(self.dir))
+        self.pebble = started(Pebble(
+            self.dir, self.tls, self.dns, self.http_port, **pebble))
+
+    def stop(self):
+        self.pebble.stop()
+        self.dns.stop()
+
