@@ -48,6 +48,22 @@ store_free(struct store *s)
 	free(s);
 }
 
+static void
+got_unwanted(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	(void)c, (void)r, (void)e;
+}
+
+void
+store_forget(struct store *s, const void *arg)
+{
+	struct call *c;
+
+	LIST_FOREACH (c, &s->calls, link)
+		if (c->arg == arg)
+			c->got = got_unwanted;
+}
+
 int
 store_partitions(const struct store *s)
 {

@@ -26,6 +26,9 @@ struct store *store_new(
     struct rds *, const struct conf *, const struct seal_ring *);
 void store_free(struct store *); /* what is in flight is not called back */
 
+/* Whoever asked with this arg is gone: do not call back. */
+void store_forget(struct store *, const void *arg);
+
 /* e is NULL when it went well. */
 typedef void store_fn(void *arg, const struct err *e);
 

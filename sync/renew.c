@@ -1,0 +1,39 @@
+#include "sync/renew.h"
+
+#define SPREAD 50 /* a fiftieth of the lifetime */
+
+/* FNV-1a: any even spread over names will do. */
+static uint32_t
+hash(const char *name)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
+
+int64_t
+renew_at(const char *name, int64_t not_before, int64_t not_after, int percent)
+{
+	int64_t lifetime = not_after - not_before;
+
+	if (lifetime <= 0)
+		return not_after;
+	return not_before + lifetime / 100 * percent -
+	       (int64_t)(hash(name) % 1000) * (lifetime / SPREAD) / 1000;
+}
+
+int64_t
+renew_pause(int64_t attempts, int64_t first_ms, int64_t max_ms,
+    int64_t asked_ms, uint32_t random)
+{
+	int64_t pause = first_ms;
+
+	for (int64_t i = 1; i < attempts && pause < max_ms; i++)
+		pause *= 2;
+	if (pause > max_ms)
+		pause = max_ms;
+	pause -= pause / 4 * (int64_t)(random % 1000) / 1000;
+	return pause > asked_ms ? pause : asked_ms;
+}

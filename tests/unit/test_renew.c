@@ -1,0 +1,97 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "sync/renew.h"
+
+#define DAY (24LL * 3600 * 1000)
+
+static void
+ninety_days_are_renewed_about_day_sixty(void **state)
+{
+	int64_t at = renew_at("www.example.com", 0, 90 * DAY, 66);
+
+	(void)state;
+	assert_in_range(at, 57 * DAY, 60 * DAY);
+}
+
+static void
+forty_five_days_are_renewed_about_day_thirty(void **state)
+{
+	int64_t at = renew_at("www.example.com", DAY, 46 * DAY, 66);
+
+	(void)state;
+	assert_in_range(at, 29 * DAY, 31 * DAY);
+}
+
+static void
+names_issued_together_are_renewed_apart(void **state)
+{
+	unsigned int buckets[10] = { 0 };
+	char name[64];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		int64_t at, late;
+
+		snprintf(name, sizeof(name), "shop%d.example.com", i);
+		at = renew_at(name, 0, 90 * DAY, 66);
+		assert_true(at == renew_at(name, 0, 90 * DAY, 66));
+		late = 90 * DAY / 100 * 66 - at;
+		buckets[late / (90 * DAY / 50 / 10 + 1)]++;
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(buckets[i], 60, 140);
+}
+
+static void
+a_certificate_without_lifetime_is_renewed_at_its_end(void **state)
+{
+	(void)state;
+	assert_true(renew_at("a.example", 500, 500, 66) == 500);
+	assert_true(renew_at("a.example", 500, 100, 66) == 100);
+}
+
+static void
+pauses_double_up_to_a_day(void **state)
+{
+	static const int64_t minutes[] = { 5, 5, 10, 20, 40, 80, 160, 320, 640,
+		1280, 1440, 1440 };
+
+	(void)state;
+	for (int64_t i = 0; i < 12; i++) {
+		int64_t most = renew_pause(i, 5 * 60000, DAY, 0, 0);
+		int64_t least = renew_pause(i, 5 * 60000, DAY, 0, 999);
+
+		assert_true(most == minutes[i] * 60000);
+		assert_in_range(least, most * 3 / 4, most * 76 / 100);
+	}
+	assert_true(renew_pause(INT64_MAX, 5 * 60000, DAY, 0, 0) == DAY);
+}
+
+static void
+what_the_ca_asks_for_is_obeyed(void **state)
+{
+	(void)state;
+	assert_true(renew_pause(1, 1000, DAY, 7 * DAY, 500) == 7 * DAY);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ninety_days_are_renewed_about_day_sixty),
+		cmocka_unit_test(forty_five_days_are_renewed_about_day_thirty),
+		cmocka_unit_test(names_issued_together_are_renewed_apart),
+		cmocka_unit_test(
+		    a_certificate_without_lifetime_is_renewed_at_its_end),
+		cmocka_unit_test(pauses_double_up_to_a_day),
+		cmocka_unit_test(what_the_ca_asks_for_is_obeyed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
