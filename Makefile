@@ -16,20 +16,21 @@ comma := ,
 BUILD := build$(addprefix -,$(subst $(comma),-,$(SAN)))
 
 # Debian 12 names the C library "msgpack", newer systems "msgpack-c".
-MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c && echo msgpack-c || echo msgpack)
+# On a machine that has nothing yet, "deps" comes first and make reads this
+# file again; so no probe complains.
+MSGPACK := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKGS    := libevent libevent_openssl hiredis openssl jansson libcares libpsl \
 	   libidn2 libconfuse $(MSGPACK)
 CURL    := libcurl
 
-# What Debian has to provide; "make deps" installs what is missing.
-MSGPACK_DEB := $(shell apt-cache show libmsgpack-c-dev >/dev/null 2>&1 && \
-	         echo libmsgpack-c-dev || echo libmsgpack-dev)
+# What Debian has to provide; "make deps" installs what is missing.  a|b: the
+# first that the release has.
 DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libcurl4-openssl-dev libssl-dev libjansson-dev libc-ares-dev libpsl-dev \
-	libidn2-dev libconfuse-dev uthash-dev $(MSGPACK_DEB) redis-server \
-	haproxy pebble curl openssl python3
-DEPS_CHECK := $(DEPS) clang clang-format libcmocka-dev python3-pytest \
-	procps
+	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
+	redis-server haproxy pebble curl openssl ca-certificates python3
+DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
+	python3-pytest
 DEPS_BENCH := $(DEPS) redis-tools wrk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -48,19 +49,21 @@ HARD := -fstack-protector-strong -fPIE -fno-delete-null-pointer-checks \
 ifeq ($(SAN),)
 HARD += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 else
-HARD += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+# Test builds fail where CERTFLEET_FAULT says; releases have no such code.
+HARD += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-DCERTFLEET_FAULTS
 endif
 HARD := $(HARD)
 
 VERSION := 0.1.0
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -DCERTFLEET_VERSION='"$(VERSION)"' \
 	      $(WARN) $(HARD) -MMD -MP \
-	      $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PKGS) $(CURL))) \
+	      $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PKGS) $(CURL) 2>/dev/null)) \
 	      $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen,--as-needed \
 	       $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
-LIBS        := $(shell $(PKG_CONFIG) --libs $(PKGS))
-CURL_LIBS   := $(shell $(PKG_CONFIG) --libs $(CURL))
+LIBS        := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+CURL_LIBS   := $(shell $(PKG_CONFIG) --libs $(CURL) 2>/dev/null)
 
 srcs = $(filter-out %/main.c,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
 objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
@@ -120,7 +123,8 @@ $(BUILD)/%.o: %.c
 $(BUILD)/common/library.o: common/library.lua
 
 ## check     rules, unit tests, fuzz corpora and end-to-end tests, with sanitizers
-check: deps-check rules
+check: deps-check
+	@$(MAKE) --no-print-directory rules
 	@$(MAKE) --no-print-directory SAN=address,undefined unit
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory SAN=address,undefined e2e
@@ -134,20 +138,23 @@ unit: $(TESTS)
 ## fuzz      replay every corpus, then FUZZ_SECONDS of new input per target
 FUZZ_SECONDS ?= 30
 FUZZ_CC      := clang
-FUZZ_FLAGS   := -O1 -g -fsanitize=fuzzer,address,undefined \
-	        -fno-sanitize-recover=all
+FUZZ_SAN     := address,undefined
+FUZZ_OBJ     := build-fuzz/obj
 fuzz: $(FUZZERS)
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
 
-# libFuzzer wants everything it looks into built by clang with its flags.
-build-fuzz/%: tests/fuzz/%.c FORCE
-	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=build-fuzz/obj \
-	    CFLAGS="$(FUZZ_FLAGS:fuzzer%=fuzzer-no-link%)" \
-	    $(foreach r,$(ROOMS),build-fuzz/obj/$(r).a)
+# libFuzzer wants everything it looks into built by clang with its flags; one
+# more make does that, once for all targets.
+fuzz-objects:
+	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_OBJ) \
+	    SAN=fuzzer-no-link,$(FUZZ_SAN) CFLAGS="-O1 -g" fuzz-built
+fuzz-built: $(ARCHIVES) $(FUZZERS:build-fuzz/%=$(BUILD)/tests/fuzz/%.o)
+
+$(FUZZERS): build-fuzz/%: fuzz-objects
 	$(call say,FUZZ,$@)
-	$(Q)$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -I. $(FUZZ_FLAGS) -o $@ $< \
-	    $(foreach r,$(ROOMS),build-fuzz/obj/$(r).a) $(LIBS) $(CURL_LIBS)
-FORCE:
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,$(FUZZ_SAN) -o $@ \
+	    $(FUZZ_OBJ)/tests/fuzz/$*.o $(ARCHIVES:$(BUILD)/%=$(FUZZ_OBJ)/%) \
+	    $(LIBS) $(CURL_LIBS)
 
 ## e2e       real Redis, HAProxy and Pebble on loopback (ARGS: pytest options)
 e2e: $(BINS)
@@ -161,16 +168,17 @@ bench: $(BINS) $(BENCHES)
 	done
 
 ## demo      everything real on loopback; ONCE=1 ends by itself
-demo: deps all
+demo: deps
+	@$(MAKE) --no-print-directory all
 	@CERTFLEET_BUILD=$(BUILD) ONCE=$(ONCE) /usr/bin/python3 -u tests/e2e/demo.py
 
 ## deps      install the Debian packages that are missing
 deps:
-	@tests/deps.sh $(DEPS)
+	@tests/deps.sh $(subst |,\|,$(DEPS))
 deps-check:
-	@tests/deps.sh $(DEPS_CHECK)
+	@tests/deps.sh $(subst |,\|,$(DEPS_CHECK))
 deps-bench:
-	@tests/deps.sh $(DEPS_BENCH)
+	@tests/deps.sh $(subst |,\|,$(DEPS_BENCH))
 
 # Who may include whom; who may see which library; what nobody may call.
 only = @! grep -lE '$(1)' $(C_FILES) | grep -vE '^($(2))$$'
@@ -181,7 +189,7 @@ rules:
 	@! grep -nE '^\#include "(agent|sync|providers)/' haproxy/*.[ch]
 	@! grep -nE '^\#include "(sync|providers|haproxy)/' agent/*.[ch]
 	@! grep -nE '^\#include "agent/' sync/*.[ch] sync/*/*.[ch]
-	@! grep -nE '^\#include "(sync/[a-z0-9_]+\.h|sync/api|haproxy|providers)' sync/cli/*.[ch]
+	@! grep -nE '^\#include "(sync/[a-z0-9_]+\.h|sync/api|haproxy|providers)' $(wildcard sync/cli/*.[ch]) /dev/null
 	$(call only,<curl/,sync/http\.c)
 	$(call only,<hiredis/,common/rds[a-z_]*\.[ch]|tests/.*)
 	$(call only,<ares,sync/resolve\.c)
@@ -191,7 +199,7 @@ rules:
 	@! grep -nE '\b(atoi|atol|sprintf|strcpy|strcat|strtok|gmtime|localtime|system|popen)\(' $(C_FILES)
 	@! grep -nE '\b(malloc|calloc|realloc|strdup|asprintf)\(' $(C_FILES) | grep -vE '^(common/mem\.c|tests/)'
 	@! grep -nE '\b(TODO|FIXME|XXX)\b' $(C_FILES)
-	@clang-format --dry-run -Werror $(C_FILES)
+	@tests/format.sh $(C_FILES)
 
 ## install   programs and example configuration (DESTDIR, PREFIX)
 install: $(BINS)
@@ -205,21 +213,23 @@ fmt:
 	clang-format -i $(C_FILES)
 
 ## compile_commands.json   for clangd and clang-tidy
-compile_commands.json: Makefile
-	@$(MAKE) -nB V=1 --no-print-directory all $(TESTS) | awk -v d="$(CURDIR)" ' \
+compile_commands.json:
+	@$(MAKE) -nB V=1 --no-print-directory all $(TESTS) >$@.tmp && \
+	awk -v d="$(CURDIR)" ' \
 	    / -c -o / { sub(/^.*&& /, ""); gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); \
 	    printf "%s{\"directory\":\"%s\",\"file\":\"%s\",\"command\":\"%s\"}", \
-	    n++ ? ",\n " : "[\n ", d, $$NF, $$0 } END { print "\n]" }' > $@
+	    n++ ? ",\n " : "[\n ", d, $$NF, $$0 } END { print "\n]" }' \
+	    $@.tmp >$@ && rm -f $@.tmp
 
 ## clean     everything that was built
 clean:
-	rm -rf build build-* compile_commands.json
+	rm -rf build build-* compile_commands.json*
 
 ## help      this list
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all check unit fuzz e2e bench demo deps deps-check deps-bench rules \
-	install fmt clean help FORCE
+.PHONY: all check unit fuzz fuzz-objects fuzz-built e2e bench demo deps \
+	deps-check deps-bench rules install fmt compile_commands.json clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
