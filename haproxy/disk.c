@@ -1,0 +1,226 @@
+#include "haproxy/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/str.h"
+
+#define TEMP_PREFIX ".tmp-"
+
+static int
+failed(struct err *e, const char *what, const char *path)
+{
+	return err_set(
+	    e, ERR_AGAIN, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+static int
+make_parents(const char *path, struct err *e)
+{
+	char *copy = xstrdup(path), *slash = copy;
+	int rc = 0;
+
+	while (rc == 0 && (slash = strchr(slash + 1, '/')) != NULL) {
+		*slash = '\0';
+		if (mkdir(copy, 0755) == -1 && errno != EEXIST)
+			rc = failed(e, "make directory", copy);
+		*slash = '/';
+	}
+	free(copy);
+	return rc;
+}
+
+int
+disk_dir(const char *path, bool closed, struct err *e)
+{
+	mode_t open_bits = closed ? 077 : 022;
+	struct stat st;
+
+	if (mkdir(path, 0700) == -1 && errno == ENOENT) {
+		if (make_parents(path, e) == -1)
+			return -1;
+		mkdir(path, 0700);
+	}
+	if (lstat(path, &st) == -1)
+		return failed(e, "make directory", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_CONFIG,
+		    "%s is not a directory; it must be one", path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(e, ERR_CONFIG,
+		    "%s belongs to user %u; it must belong to user %u", path,
+		    (unsigned int)st.st_uid, (unsigned int)geteuid());
+	if (st.st_mode & open_bits)
+		return err_set(e, ERR_CONFIG,
+		    "%s has mode %04o; it must be closed to group and others "
+		    "(0700)",
+		    path, (unsigned int)st.st_mode & 07777);
+	return 0;
+}
+
+static bool
+holds(const char *path, const void *bytes, size_t len)
+{
+	struct err ignored = { 0 };
+	struct stat st;
+	struct buf now;
+	bool same;
+
+	/* Most often the size tells already. */
+	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    (size_t)st.st_size != len || (st.st_mode & 07777) != 0600 ||
+	    st.st_uid != geteuid())
+		return false;
+	buf_init(&now, len);
+	same = disk_read(path, &now, &ignored) == 0 && now.len == len &&
+	       memcmp(now.p, bytes, len) == 0;
+	buf_wipe(&now);
+	return same;
+}
+
+static int
+write_all(int fd, const char *p, size_t len)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(fd, p, len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd);
+}
+
+/* The directory's path, with the slash that file names follow. */
+static char *
+dir_of(const char *path)
+{
+	return xmemdup0(path, (size_t)(strrchr(path, '/') + 1 - path));
+}
+
+static int
+sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc;
+
+	if (fd == -1)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+static int
+replace(const char *temp, const char *path, const char *dir, const void *bytes,
+    size_t len)
+{
+	int fd, rc;
+
+	unlink(temp);
+	fd = open(
+	    temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return -1;
+	rc = fchmod(fd, 0600) == -1 || write_all(fd, bytes, len) == -1;
+	/* Some file systems report a full disk only here. */
+	rc = close(fd) == -1 || rc;
+	if (rc || rename(temp, path) == -1)
+		return -1;
+	return sync_dir(dir);
+}
+
+int
+disk_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	char *dir, *temp;
+	int rc = 0;
+
+	if (holds(path, bytes, len))
+		return 0;
+	dir = dir_of(path);
+	temp = xasprintf("%s" TEMP_PREFIX "%s", dir, path + strlen(dir));
+	if (replace(temp, path, dir, bytes, len) == -1) {
+		rc = failed(e, "write", path);
+		unlink(temp);
+	}
+	free(temp);
+	free(dir);
+	return rc;
+}
+
+static int
+read_all(int fd, const char *path, struct buf *out, struct err *e)
+{
+	char chunk[16384];
+	ssize_t n;
+	int rc = 0;
+
+	do {
+		n = read(fd, chunk, sizeof(chunk));
+		if (n == -1 && errno != EINTR)
+			rc = failed(e, "read", path);
+		else if (n > 0 && buf_put(out, chunk, (size_t)n) == -1)
+			rc = err_set(e, ERR_CONFIG,
+			    "%s has more than %zu bytes", path, out->cap);
+	} while (rc == 0 && n != 0);
+	mem_wipe(chunk, sizeof(chunk));
+	return rc;
+}
+
+int
+disk_read(const char *path, struct buf *out, struct err *e)
+{
+	/* Without O_NONBLOCK the opening of a FIFO would wait for ever. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	int rc;
+
+	if (fd == -1)
+		return failed(e, "read", path);
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		rc = err_set(e, ERR_CONFIG, "%s is not a plain file", path);
+	else
+		rc = read_all(fd, path, out, e);
+	close(fd);
+	return rc;
+}
+
+int
+disk_remove(const char *path, struct err *e)
+{
+	char *dir;
+	int rc;
+
+	if (unlink(path) == -1)
+		return errno == ENOENT ? 0 : failed(e, "remove", path);
+	dir = dir_of(path);
+	rc = sync_dir(dir) == -1 ? failed(e, "remove", path) : 0;
+	free(dir);
+	return rc;
+}
+
+void
+disk_sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *it;
+
+	if (d == NULL)
+		return;
+	while ((it = readdir(d)) != NULL)
+		if (str_has_prefix(it->d_name, TEMP_PREFIX))
+			unlinkat(dirfd(d), it->d_name, 0);
+	closedir(d);
+}

@@ -1,0 +1,40 @@
+/*
+ * Files that are either the old or the new ones, whatever happens: written
+ * beside, flushed, renamed.  Mode 0600; symbolic links are never followed.
+ */
+#ifndef HAPROXY_DISK_H
+#define HAPROXY_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+/*
+ * Make a directory (0700; its parents 0755) where it is missing.  ERR_CONFIG
+ * when it is not a directory of ours or root's that only we can write to; a
+ * closed one must also be unreadable to group and others.
+ */
+int disk_dir(const char *path, bool closed, struct err *);
+
+/*
+ * Write the whole file.  One that holds these bytes already is left alone.
+ * ERR_AGAIN when that fails: what was there stays, no temporary file is left.
+ */
+int disk_write(const char *path, const void *, size_t len, struct err *);
+
+/*
+ * Append the whole file to out, whose cap is the limit; the caller wipes it.
+ * ERR_AGAIN when it cannot be read, ERR_CONFIG when it is not a plain file or
+ * too large.
+ */
+int disk_read(const char *path, struct buf *out, struct err *);
+
+/* Unlink durably; a file that is gone already is as good as removed. */
+int disk_remove(const char *path, struct err *);
+
+/* Remove the temporary files that a crash left in a directory. */
+void disk_sweep(const char *dir);
+
+#endif

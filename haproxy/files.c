@@ -1,0 +1,351 @@
+#include "haproxy/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "common/buf.h"
+#include "common/domain.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "haproxy/command.h"
+#include "haproxy/disk.h"
+#include "haproxy/table.h"
+
+#define BUNDLE_SUFFIX ".bundle"
+#define PEM_SUFFIX ".pem"
+#define BUNDLE_MAX (1024 * 1024)
+#define LIST_MAX (256 * 1024 * 1024)
+/* What a directory leaves of FILES_PATH_MAX to the file's name. */
+#define DIR_MAX (FILES_PATH_MAX - 256)
+/* Of a file's name, so that temporary ones also stay below NAME_MAX. */
+#define STEM_MAX 200
+#define STEM_KEPT 150
+
+/* A domain that is on disk in both forms. */
+struct entry {
+	char name[DOMAIN_NAME_MAX];
+	UT_hash_handle hh;
+};
+
+struct files {
+	char *bundles; /* state_dir/certs */
+	char *cert_dir;
+	char *crt_list;
+	struct entry *entries;
+	bool dirty; /* the crt-list differs from entries */
+};
+
+static int load(struct files *, struct err *);
+static void stem(const char *name, char out[static DOMAIN_FILE_MAX]);
+static char *bundle_path(const struct files *, const char *name);
+static void insert(struct files *, const char *name);
+
+/* HAProxy's names are paths, and a crt-list's line ends a path at a blank. */
+static int
+check_path(const char *what, const char *path, struct err *e)
+{
+	if (path[0] != '/')
+		return err_set(e, ERR_CONFIG,
+		    "%s is \"%s\"; it must be an absolute path", what, path);
+	if (!command_name_ok(path) || strlen(path) > DIR_MAX)
+		return err_set(e, ERR_CONFIG,
+		    "%s \"%s\" cannot be a name in HAProxy; it must be at most "
+		    "%d letters, digits and ._/=@+~-",
+		    what, path, DIR_MAX);
+	return 0;
+}
+
+struct files *
+files_new(const char *state_dir, const char *cert_dir, const char *crt_list,
+    struct err *e)
+{
+	struct files *f;
+
+	if (check_path("cert_dir", cert_dir, e) == -1 ||
+	    check_path("crt_list", crt_list, e) == -1)
+		return NULL;
+	f = xcalloc(1, sizeof(*f));
+	f->bundles = xasprintf("%s/certs", state_dir);
+	f->cert_dir = xstrdup(cert_dir);
+	f->crt_list = xstrdup(crt_list);
+	f->dirty = true;
+	if (disk_dir(state_dir, false, e) == -1 ||
+	    disk_dir(f->bundles, true, e) == -1 ||
+	    disk_dir(f->cert_dir, true, e) == -1 || load(f, e) == -1) {
+		files_free(f);
+		return NULL;
+	}
+	return f;
+}
+
+void
+files_free(struct files *f)
+{
+	struct entry *it, *next;
+
+	if (f == NULL)
+		return;
+	HASH_ITER (hh, f->entries, it, next) {
+		HASH_DEL(f->entries, it);
+		free(it);
+	}
+	free(f->bundles);
+	free(f->cert_dir);
+	free(f->crt_list);
+	free(f);
+}
+
+/*
+ * A bundle file is the domain's name, a newline and the bundle: a long name
+ * does not fit into a file's name.  The two must agree, so that a file that
+ * was copied to another name is not taken for it.  Return the bundle, inside
+ * file, or NULL.
+ */
+static const char *
+bundle_name(const char *path, const struct buf *file, char *name)
+{
+	char expected[DOMAIN_FILE_MAX], *want;
+	const char *newline = memchr(file->p, '\n', file->len);
+	bool same;
+
+	if (newline == NULL || newline - file->p >= DOMAIN_NAME_MAX ||
+	    newline == file->p)
+		return NULL;
+	memcpy(name, file->p, (size_t)(newline - file->p));
+	name[newline - file->p] = '\0';
+	if (!command_filter_ok(name))
+		return NULL;
+	stem(name, expected);
+	want = xasprintf("/%s%s", expected, BUNDLE_SUFFIX);
+	same = str_has_suffix(path, want);
+	free(want);
+	return same ? newline + 1 : NULL;
+}
+
+int
+files_each(struct files *f, files_fn *fn, void *arg, struct err *e)
+{
+	char name[DOMAIN_NAME_MAX], *path;
+	const char *bundle;
+	struct dirent **found;
+	struct buf file;
+	struct err why = { 0 };
+	int i, n;
+
+	n = scandir(f->bundles, &found, NULL, alphasort);
+	if (n == -1)
+		return err_set(e, ERR_AGAIN, "cannot read %s: %s", f->bundles,
+		    strerror(errno));
+	for (i = 0; i < n; i++) {
+		path = xasprintf("%s/%s", f->bundles, found[i]->d_name);
+		buf_init(&file, BUNDLE_MAX + DOMAIN_NAME_MAX);
+		if (!str_has_suffix(path, BUNDLE_SUFFIX))
+			;
+		else if (disk_read(path, &file, &why) == -1)
+			log_warn("%s", why.text);
+		else if ((bundle = bundle_name(path, &file, name)) == NULL)
+			log_warn("%s is not a bundle of that name", path);
+		else
+			fn(arg, name, bundle,
+			    file.len - (size_t)(bundle - file.p));
+		buf_clear(&file);
+		free(path);
+		free(found[i]);
+	}
+	free(found);
+	return 0;
+}
+
+/* A PEM that is gone (a tmpfs after a boot) comes back with files_put(). */
+static void
+load_one(void *arg, const char *name, const void *bundle, size_t len)
+{
+	struct files *f = arg;
+	char path[FILES_PATH_MAX];
+
+	(void)bundle, (void)len;
+	files_path(f, name, path);
+	if (access(path, R_OK) == 0)
+		insert(f, name);
+}
+
+static int
+load(struct files *f, struct err *e)
+{
+	disk_sweep(f->bundles);
+	disk_sweep(f->cert_dir);
+	return files_each(f, load_one, f, e);
+}
+
+/* The name as a file name; a long one is cut and ends in its own digest. */
+static void
+stem(const char *name, char out[static DOMAIN_FILE_MAX])
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+
+	domain_file(name, out);
+	if (strlen(out) <= STEM_MAX)
+		return;
+	EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL);
+	out[STEM_KEPT] = '~';
+	str_hex(out + STEM_KEPT + 1, digest, 16);
+}
+
+void
+files_path(
+    const struct files *f, const char *name, char out[static FILES_PATH_MAX])
+{
+	char file[DOMAIN_FILE_MAX];
+
+	stem(name, file);
+	snprintf(out, FILES_PATH_MAX, "%.*s/%.*s" PEM_SUFFIX, DIR_MAX,
+	    f->cert_dir, STEM_MAX, file);
+}
+
+static char *
+bundle_path(const struct files *f, const char *name)
+{
+	char file[DOMAIN_FILE_MAX];
+
+	stem(name, file);
+	return xasprintf("%s/%s%s", f->bundles, file, BUNDLE_SUFFIX);
+}
+
+static struct entry *
+find(const struct files *f, const char *name)
+{
+	struct entry *it;
+
+	HASH_FIND_STR(f->entries, name, it);
+	return it;
+}
+
+static void
+insert(struct files *f, const char *name)
+{
+	struct err e = { 0 };
+	struct entry *it;
+
+	if (find(f, name) != NULL)
+		return;
+	it = xcalloc(1, sizeof(*it));
+	if (str_copy(it->name, sizeof(it->name), name, &e) == -1) {
+		free(it);
+		return;
+	}
+	HASH_ADD_STR(f->entries, name, it);
+	f->dirty = true;
+}
+
+int
+files_put(struct files *f, const char *name, const void *bundle,
+    size_t bundle_len, const char *pem, struct err *e)
+{
+	char path[FILES_PATH_MAX], *sealed;
+	struct buf file;
+	int rc;
+
+	if (!command_filter_ok(name))
+		return err_set(e, ERR_BUG, "not a domain's name");
+	if (bundle_len > BUNDLE_MAX)
+		return err_set(e, ERR_REFUSED,
+		    "bundle of %s has %zu bytes, it may have %d", name,
+		    bundle_len, BUNDLE_MAX);
+	buf_init(&file, BUNDLE_MAX + DOMAIN_NAME_MAX);
+	buf_putf(&file, "%s\n", name);
+	buf_put(&file, bundle, bundle_len);
+	sealed = bundle_path(f, name);
+	rc = disk_write(sealed, file.p, file.len, e);
+	free(sealed);
+	buf_clear(&file);
+	if (rc == -1)
+		return -1;
+	files_path(f, name, path);
+	if (disk_write(path, pem, strlen(pem), e) == -1)
+		return -1;
+	insert(f, name);
+	return 0;
+}
+
+/*
+ * The key goes before the bundle: what a crash leaves behind is sealed, and
+ * is taken up again by whoever finds out that the domain is gone.
+ */
+int
+files_remove(struct files *f, const char *name, struct err *e)
+{
+	struct entry *it = find(f, name);
+	char path[FILES_PATH_MAX], *sealed;
+	int rc;
+
+	if (it != NULL) {
+		HASH_DEL(f->entries, it);
+		f->dirty = true;
+		free(it);
+	}
+	if (files_sync(f, e) == -1)
+		return -1;
+	files_path(f, name, path);
+	sealed = bundle_path(f, name);
+	rc = disk_remove(path, e) == -1 || disk_remove(sealed, e) == -1;
+	free(sealed);
+	return rc ? -1 : 0;
+}
+
+static int
+by_name(const struct entry *a, const struct entry *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+int
+files_sync(struct files *f, struct err *e)
+{
+	struct entry *it, *next;
+	char path[FILES_PATH_MAX];
+	struct buf list;
+	int rc;
+
+	if (!f->dirty && access(f->crt_list, F_OK) == 0)
+		return 0;
+	HASH_SORT(f->entries, by_name);
+	buf_init(&list, LIST_MAX);
+	HASH_ITER (hh, f->entries, it, next) {
+		files_path(f, it->name, path);
+		buf_putf(&list, "%s %s\n", path, it->name);
+	}
+	rc = disk_write(f->crt_list, list.p, list.len, e);
+	buf_clear(&list);
+	if (rc == 0)
+		f->dirty = false;
+	return rc;
+}
+
+int
+files_put_default(struct files *f, const char *pem, struct err *e)
+{
+	char *path = xasprintf("%s/default" PEM_SUFFIX, f->cert_dir);
+	int rc = disk_write(path, pem, strlen(pem), e);
+
+	free(path);
+	return rc;
+}
+
+int
+files_has_default(const struct files *f)
+{
+	char *path = xasprintf("%s/default" PEM_SUFFIX, f->cert_dir);
+	int found = access(path, R_OK) == 0;
+
+	free(path);
+	return found;
+}

@@ -1,0 +1,9 @@
+/* Hash tables (uthash); its own default hash falls through switch labels. */
+#ifndef HAPROXY_TABLE_H
+#define HAPROXY_TABLE_H
+
+#define HASH_FUNCTION(keyptr, keylen, hashv) HASH_OAT(keyptr, keylen, hashv)
+
+#include <uthash.h>
+
+#endif
