@@ -16,8 +16,9 @@
 
 #define DOMAIN_NAME_MAX 254 /* RFC 1035: 253 characters and a NUL */
 #define DOMAIN_APP_MAX 64
-#define DOMAIN_ID_MAX 25     /* 24 hexadecimal digits, from the name */
-#define DOMAIN_LABELS_MAX 10 /* Let's Encrypt's own limit */
+#define DOMAIN_ID_MAX 25      /* 24 hexadecimal digits, from the name */
+#define DOMAIN_LABELS_MAX 10  /* Let's Encrypt's own limit */
+#define DOMAIN_FIELDS_MAX 128 /* of one record, unknown ones included */
 
 /*
  * Bring a name from outside into its one form: IDNA2008 with UTS #46
@@ -79,7 +80,7 @@ struct domain_field {
 
 /*
  * A record.  Times are wall-clock milliseconds, 0: none.  domain_init() before
- * use, domain_clear() after.
+ * use (Let's Encrypt is on then), domain_clear() after.
  */
 struct domain {
 	char name[DOMAIN_NAME_MAX];
@@ -118,6 +119,13 @@ int domain_set(
  */
 typedef void domain_field_fn(void *arg, const char *field, const char *value);
 void domain_each(const struct domain *, domain_field_fn *, void *arg);
+
+/*
+ * The known fields that have no value: domain_each() leaves them out, so
+ * whoever writes a record over an older one must delete them.
+ */
+typedef void domain_absent_fn(void *arg, const char *field);
+void domain_each_absent(const struct domain *, domain_absent_fn *, void *arg);
 
 /* The msgpack form: appended to out, and read back. */
 int domain_pack(const struct domain *, struct buf *out, struct err *);
