@@ -1,4 +1,4 @@
-#!lua name=certfleet1
+#!lua name=certfleet
 -- The changes to certfleet's state that must be atomic, as Redis Functions.
 --
 -- Every mutation of a domain by the leader carries the leader's epoch; a record
