@@ -1,0 +1,374 @@
+#include "sync/api/api.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/api/call.h"
+#include "sync/api/door.h"
+#include "sync/api/listen.h"
+
+#define HEADERS_MAX 8192
+#define BODY_MAX 131072
+#define TIMEOUT_S 10
+#define REQUEST_ID_MAX 128
+#define LOG_TARGET_MAX 300
+
+#define ALL_METHODS                                                            \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | \
+	    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |        \
+	    EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
+
+static const struct route {
+	enum evhttp_cmd_type method;
+	const char *pattern;
+	call_fn *fn;
+} routes[] = {
+	/* Scalingo's own dialect. */
+	{ EVHTTP_REQ_GET, "/v1/apps/:app/domains", domains_list },
+	{ EVHTTP_REQ_POST, "/v1/apps/:app/domains", domains_add },
+	{ EVHTTP_REQ_GET, "/v1/apps/:app/domains/:id", domains_show },
+	{ EVHTTP_REQ_PATCH, "/v1/apps/:app/domains/:id", domains_change },
+	{ EVHTTP_REQ_DELETE, "/v1/apps/:app/domains/:id", domains_remove },
+
+	/* Ours. */
+	{ EVHTTP_REQ_GET, "/api/v1/domains", own_domains_list },
+	{ EVHTTP_REQ_GET, "/api/v1/domains/:name", own_domains_show },
+	{ EVHTTP_REQ_GET, "/api/v1/nodes", nodes_list },
+	{ EVHTTP_REQ_GET, "/api/v1/events", events_list },
+	{ EVHTTP_REQ_GET, "/api/v1/status", status_show },
+	{ EVHTTP_REQ_GET, "/healthz", health_show },
+	{ EVHTTP_REQ_GET, "/readyz", ready_show },
+};
+#define NROUTES (sizeof(routes) / sizeof(routes[0]))
+
+/* The API with what its callers need not see. */
+struct server {
+	struct api api; /* first: what resources are given */
+	struct door *door;
+	ino_t inode;
+};
+
+static void on_request(struct evhttp_request *, void *);
+
+struct api *
+api_new(struct event_base *base, const struct conf *conf, struct store *store,
+    const struct rds_conf *rds_conf, api_state_fn *state, void *arg,
+    struct err *e)
+{
+	struct server *s = xcalloc(1, sizeof(*s));
+	struct api *a = &s->api;
+	int fd =
+	    listen_unix(conf->api.socket, conf->api.socket_group, &s->inode, e);
+
+	if (fd == -1) {
+		free(s);
+		return NULL;
+	}
+	a->base = base;
+	a->conf = conf;
+	a->store = store;
+	a->rds_conf = rds_conf;
+	a->state = state;
+	a->state_arg = arg;
+	LIST_INIT(&a->calls);
+	a->http = evhttp_new(base);
+	if (a->http == NULL)
+		abort();
+	evhttp_set_allowed_methods(a->http, ALL_METHODS);
+	evhttp_set_max_headers_size(a->http, HEADERS_MAX);
+	/* Ours is checked first: evhttp's answer would not be JSON. */
+	evhttp_set_max_body_size(a->http, BODY_MAX * 2);
+	evhttp_set_timeout(a->http, TIMEOUT_S);
+	evhttp_set_gencb(a->http, on_request, a);
+	s->door =
+	    door_new(base, a->http, fd, (size_t)conf->api.max_connections);
+	a->hub = hub_new(a);
+	return a;
+}
+
+void
+api_free(struct api *a)
+{
+	struct server *s = (struct server *)(void *)a;
+	struct call *c;
+
+	if (a == NULL)
+		return;
+	hub_free(a->hub);
+	while ((c = LIST_FIRST(&a->calls)) != NULL) {
+		/* Without its client the request is ours, else evhttp's. */
+		if (evhttp_request_get_connection(c->req) == NULL)
+			evhttp_request_free(c->req);
+		call_free(c);
+	}
+	evhttp_free(a->http);
+	door_free(s->door);
+	listen_unlink(a->conf->api.socket, s->inode);
+	free(s);
+}
+
+static const char *
+method_name(enum evhttp_cmd_type method)
+{
+	switch (method) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_HEAD:
+		return "HEAD";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	case EVHTTP_REQ_DELETE:
+		return "DELETE";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
+	default: /* libevent's enum, not ours */
+		return "?";
+	}
+}
+
+/* The route for a request; NULL with the methods that the path has. */
+static const struct route *
+find_route(struct call *c, enum evhttp_cmd_type method, char *allow, size_t n)
+{
+	size_t at = 0;
+
+	allow[0] = '\0';
+	if (method == EVHTTP_REQ_HEAD)
+		method = EVHTTP_REQ_GET;
+	for (size_t i = 0; i < NROUTES; i++) {
+		if (!target_match(&c->target, routes[i].pattern, c->param))
+			continue;
+		if (routes[i].method == method)
+			return &routes[i];
+		at += (size_t)snprintf(allow + at, n - at, "%s%s",
+		    at > 0 ? ", " : "", method_name(routes[i].method));
+	}
+	return NULL;
+}
+
+static int
+read_body(struct call *c, struct err *e)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+	size_t len = evbuffer_get_length(in);
+
+	c->body = json_body((const char *)evbuffer_pullup(in, -1), len, e);
+	return c->body != NULL ? 0 : -1;
+}
+
+static bool
+has_body(enum evhttp_cmd_type method)
+{
+	return method == EVHTTP_REQ_POST || method == EVHTTP_REQ_PUT ||
+	       method == EVHTTP_REQ_PATCH;
+}
+
+static struct call *
+call_new(struct api *a, struct evhttp_request *req)
+{
+	struct call *c = xcalloc(1, sizeof(*c));
+
+	c->api = a;
+	c->req = req;
+	domain_init(&c->domain);
+	LIST_INSERT_HEAD(&a->calls, c, entry);
+	return c;
+}
+
+static void
+on_request(struct evhttp_request *req, void *arg)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(req);
+	struct call *c = call_new(arg, req);
+	const struct route *route;
+	struct err e = { 0 };
+	char allow[64];
+
+	if (target_parse(evhttp_request_get_uri(req), &c->target, &e) == -1) {
+		call_error(c, 400, "bad_request", "%s", e.text);
+		return;
+	}
+	route = find_route(c, method, allow, sizeof(allow));
+	if (route == NULL && allow[0] == '\0') {
+		call_not_found(c, "route", NULL);
+		return;
+	}
+	if (route == NULL) {
+		evhttp_add_header(
+		    evhttp_request_get_output_headers(req), "Allow", allow);
+		call_error(c, 405, "method_not_allowed", "this path answers %s",
+		    allow);
+		return;
+	}
+	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) >
+	    BODY_MAX) {
+		call_error(c, 413, "too_large",
+		    "the body has more than %d bytes", BODY_MAX);
+		return;
+	}
+	if (has_body(method) && read_body(c, &e) == -1) {
+		call_error(c, 400, "bad_request", "%s", e.text);
+		return;
+	}
+	route->fn(c);
+}
+
+void
+call_free(struct call *c)
+{
+	LIST_REMOVE(c, entry);
+	json_decref(c->body);
+	json_decref(c->reply);
+	gather_free(c->gather);
+	domain_clear(&c->domain);
+	free(c);
+}
+
+long
+call_uid(const struct call *c)
+{
+	struct evhttp_connection *evcon = evhttp_request_get_connection(c->req);
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(peer);
+
+	if (evcon == NULL ||
+	    getsockopt(
+		bufferevent_getfd(evhttp_connection_get_bufferevent(evcon)),
+		SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return -1;
+	return (long)peer.uid;
+}
+
+void
+call_headers(struct call *c, const char *content_type)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+	struct evkeyvalq *out = evhttp_request_get_output_headers(c->req);
+	const char *id = evhttp_find_header(
+	    evhttp_request_get_input_headers(c->req), "X-Request-ID");
+
+	if (content_type != NULL)
+		evhttp_add_header(out, "Content-Type", content_type);
+	evhttp_add_header(out, "Cache-Control", "no-store");
+	evhttp_add_header(out, "X-Content-Type-Options", "nosniff");
+	/* Given back only when it cannot be anything else than an id. */
+	if (id != NULL && strlen(id) <= REQUEST_ID_MAX &&
+	    str_only(id, strlen(id), letters))
+		evhttp_add_header(out, "X-Request-Id", id);
+}
+
+static int
+into_evbuffer(const char *bytes, size_t len, void *arg)
+{
+	return evbuffer_add(arg, bytes, len);
+}
+
+/* What changes something is worth a line, what only looks is not. */
+static void
+log_call(const struct call *c, int status)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(c->req);
+	const char *uri = evhttp_request_get_uri(c->req);
+	bool looks = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+
+	log_write(looks ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	    "api method=%s target=\"%.*s\" status=%d uid=%ld",
+	    method_name(method), LOG_TARGET_MAX, uri != NULL ? uri : "", status,
+	    call_uid(c));
+}
+
+void
+call_reply(struct call *c, int status, json_t *stolen)
+{
+	struct evbuffer *out = NULL;
+
+	log_call(c, status);
+	if (status != 204) {
+		out = evbuffer_new();
+		if (out == NULL)
+			abort();
+		json_dump_callback(stolen, into_evbuffer, out,
+		    JSON_COMPACT | JSON_PRESERVE_ORDER);
+		evbuffer_add(out, "\n", 1);
+	}
+	json_decref(stolen);
+	call_headers(c, out != NULL ? "application/json" : NULL);
+	/* Without a client this only frees the request. */
+	evhttp_send_reply(c->req, status, NULL, out);
+	if (out != NULL)
+		evbuffer_free(out);
+	call_free(c);
+}
+
+void
+call_error(struct call *c, int status, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	json_t *o = json_object();
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_object_set_new(o, "error", json_text(text));
+	if (code != NULL)
+		json_object_set_new(o, "code", json_string(code));
+	call_reply(c, status, o);
+}
+
+void
+call_not_found(struct call *c, const char *resource, const char *detail)
+{
+	json_t *o =
+	    json_pack("{s:s, s:s}", "resource", resource, "error", "not found");
+
+	if (detail != NULL)
+		json_object_set_new(o, "detail", json_text(detail));
+	call_reply(c, 404, o);
+}
+
+void
+call_unprocessable(struct call *c, json_t *stolen_errors)
+{
+	call_reply(c, 422, json_pack("{s:o}", "errors", stolen_errors));
+}
+
+void
+call_store_error(struct call *c, const struct err *e)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(c->req);
+
+	log_warn("api: %s", e->text);
+	switch (e->kind) {
+	case ERR_REFUSED:
+		call_error(c, 409, "refused", "%s", e->text);
+		return;
+	case ERR_LIMITED:
+		evhttp_add_header(out, "Retry-After", "60");
+		call_error(c, 429, "limited", "%s", e->text);
+		return;
+	case ERR_AGAIN:
+		evhttp_add_header(out, "Retry-After", "1");
+		call_error(c, 503, "unavailable", "%s", e->text);
+		return;
+	case ERR_NONE:
+	case ERR_CONFIG:
+	case ERR_BUG:
+		break;
+	}
+	call_error(c, 500, "internal", "%s", e->text);
+}

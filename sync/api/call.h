@@ -1,0 +1,94 @@
+/*
+ * Inside the API: one request being answered, and what the resources are
+ * given to answer it.
+ *
+ * A call outlives its client: evhttp gives the request to us when the client
+ * goes away, and frees it with the reply that nobody gets.
+ */
+#ifndef SYNC_API_CALL_H
+#define SYNC_API_CALL_H
+
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <jansson.h>
+
+#include "common/domain.h"
+#include "sync/api/api.h"
+#include "sync/api/gather.h"
+#include "sync/api/json.h"
+#include "sync/api/target.h"
+
+struct hub;
+
+struct call;
+
+/* What is done with a domain once it is found. */
+typedef void found_fn(struct call *, const struct domain *);
+
+struct call {
+	struct api *api;
+	struct evhttp_request *req;
+	struct target target;
+	const char *param[TARGET_PARAMS]; /* into target */
+	json_t *body; /* an object, for POST, PATCH and PUT */
+
+	/* A resource's own, while it waits for the store. */
+	struct domain domain; /* being added; cleared with the call */
+	char name[DOMAIN_NAME_MAX];
+	found_fn *found;
+	json_t *reply; /* what is known so far */
+	struct gather *gather;
+	LIST_ENTRY(call) entry;
+};
+
+struct api {
+	struct event_base *base;
+	const struct conf *conf;
+	struct store *store;
+	const struct rds_conf *rds_conf;
+	api_state_fn *state;
+	void *state_arg;
+	struct evhttp *http;
+	struct hub *hub; /* events.c */
+	LIST_HEAD(, call) calls;
+};
+
+/* Answer and free the call.  Everything but 204 carries the JSON. */
+void call_reply(struct call *, int status, json_t *stolen);
+
+/* The same with { "error": sentence }; code may be NULL. */
+void call_error(struct call *, int status, const char *code, const char *fmt,
+    ...) __attribute__((format(printf, 4, 5)));
+
+/* 404 as Scalingo says it; detail may be NULL. */
+void call_not_found(struct call *, const char *resource, const char *detail);
+
+/* 422 with { "errors": ... }. */
+void call_unprocessable(struct call *, json_t *stolen_errors);
+
+/* What the store could not do. */
+void call_store_error(struct call *, const struct err *);
+
+/* Free a call whose request has been answered otherwise. */
+void call_free(struct call *);
+
+/* Headers that every answer has. */
+void call_headers(struct call *, const char *content_type);
+
+/* The user at the other end of the socket, -1 when it is gone. */
+long call_uid(const struct call *);
+
+/* Every resource: a function a route. */
+typedef void call_fn(struct call *);
+call_fn domains_list, domains_add, domains_show, domains_change, domains_remove;
+call_fn own_domains_list, own_domains_show;
+call_fn nodes_list, events_list, status_show, health_show, ready_show;
+
+/* events.c: those who follow. */
+struct hub *hub_new(struct api *);
+void hub_free(struct hub *);
+void hub_follow(struct hub *, struct call *, int n);
+
+#endif
