@@ -134,12 +134,13 @@ class Pebble(Process):
     """Let's Encrypt's small CA.  It validates for real, at http_port."""
 
     def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
-                 authz_reuse=50, blocklist=()):
+                 authz_reuse=50, blocklist=(), validity=90 * 86400):
         super().__init__("pebble", directory)
         self.tls = tls
         self.dns = dns
         self.http_port = http_port
         self.blocklist = list(blocklist)
+        self.validity = validity
         self.env = {
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
@@ -167,11 +168,12 @@ class Pebble(Process):
             "ocspResponderURL": "",
             "externalAccountBindingRequired": False,
             "domainBlocklist": self.blocklist,
-            # Newer ones: few seconds between looks, one profile, as in 2.4.
+            "certificateValidityPeriod": self.validity,
+            # Newer ones: looks a second apart, one profile with that validity.
             "retryAfter": {"authz": 1, "order": 1},
             "profiles": {"default": {
                 "description": "as everywhere",
-                "validityPeriod": 90 * 86400,
+                "validityPeriod": self.validity,
             }},
         }}
 
