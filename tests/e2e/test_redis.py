@@ -1,0 +1,168 @@
+"""Redis restarts, forgets, cuts connections, is gone."""
+
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from harness import Failed
+from node import PREFIX
+
+TOKEN = "dG9rZW4tb2YtYS10ZXN0LWZvci1jZXJ0ZmxlZXQ"
+
+
+@pytest.fixture(scope="module")
+def redis(session_ground):
+    return session_ground.redis("external")
+
+
+@pytest.fixture(scope="module")
+def node(session_ground, redis):
+    return session_ground.node(session_ground.world("redis"), name="r1",
+                               redis=redis)
+
+
+def added_here(node, *names):
+    node.point_here(*names)
+    node.add(*names)
+
+
+def all_in_use(node, names, seconds=40):
+    for name in names:
+        record = node.await_status(name, "in_use", seconds)
+        assert node.served(name).serial == record["serial"]
+
+
+def challenge(node, token=TOKEN):
+    """What HAProxy answers to a CA: status, body, seconds."""
+    url = (f"http://{node.address}:{node.world.http_port}"
+           f"/.well-known/acme-challenge/{token}")
+    begin = time.monotonic()
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            status, body = reply.status, reply.read().decode()
+    except urllib.error.HTTPError as e:
+        status, body = e.code, ""
+    return status, body, time.monotonic() - begin
+
+
+def test_an_external_redis_is_all_a_node_needs(node):
+    added_here(node, "external.test")
+    all_in_use(node, ["external.test"])
+    assert not node.redis_socket.exists()
+
+
+def test_redis_restarts_in_the_middle_of_orders(node, redis):
+    names = [f"restart{i}.test" for i in range(5)]
+    before = len(node.pebble.issued())
+    added_here(node, *names)
+    for _ in range(2):
+        time.sleep(0.5)
+        redis.stop()
+        time.sleep(0.3)
+        redis.start()
+    all_in_use(node, names, 60)
+    assert len(node.pebble.issued()) - before == len(names)
+
+
+def test_connections_are_cut_in_the_middle_of_orders(node, redis):
+    names = [f"cut{i}.test" for i in range(5)]
+    before = len(node.pebble.issued())
+    added_here(node, *names)
+    with redis.client() as client:
+        for _ in range(6):
+            time.sleep(0.3)
+            client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            client("CLIENT", "KILL", "TYPE", "pubsub")
+    all_in_use(node, names, 60)
+    assert len(node.pebble.issued()) - before == len(names)
+
+
+def test_challenges_are_forgotten(node, redis):
+    """Agents were told when they were published, so nobody misses them."""
+    added_here(node, "forgotten.test")
+    with redis.client() as client:
+        end = time.monotonic() + 40
+        while node.status("forgotten.test") != "in_use":
+            assert time.monotonic() < end, node.tails()
+            for key in client("KEYS", f"{PREFIX}challenge:*"):
+                if b"thumbprint" not in key:
+                    client("DEL", key)
+            time.sleep(0.005)
+    all_in_use(node, ["forgotten.test"])
+
+
+def test_functions_are_forgotten(node, redis):
+    with redis.client() as client:
+        client("FUNCTION", "FLUSH")
+    added_here(node, "functions.test")
+    all_in_use(node, ["functions.test"], 60)
+
+
+def test_the_lease_is_forgotten(node, redis):
+    """A new epoch, and work goes on."""
+    with redis.client() as client:
+        client("DEL", f"{PREFIX}leader")
+    added_here(node, "lease.test")
+    all_in_use(node, ["lease.test"])
+
+
+def test_answers_from_memory_while_redis_is_gone(node, redis):
+    with redis.client() as client:
+        client("SET", f"{PREFIX}challenge:{TOKEN}", f"{TOKEN}.print", "EX", 60)
+        client("PUBLISH", f"{PREFIX}challenges", f"{TOKEN} {TOKEN}.print")
+    assert challenge(node)[:2] == (200, f"{TOKEN}.print")
+    redis.stop()
+    try:
+        for _ in range(20):
+            status, body, seconds = challenge(node)
+            assert (status, body) == (200, f"{TOKEN}.print")
+            assert seconds < 0.5
+        status, _, seconds = challenge(node, "A" * 40)
+        assert status in (404, 503), status
+        assert seconds < 1, "a lookup has 50 ms, whatever Redis does"
+        assert node.served("external.test").verified
+        # The command line says what is wrong, soon.
+        begin = time.monotonic()
+        done = node.cli("domains", code=None)
+        assert done.code != 0 and done.err.strip(), done
+        assert time.monotonic() - begin < 5
+    finally:
+        redis.start()
+    added_here(node, "back.test")
+    all_in_use(node, ["back.test"], 60)
+
+
+def test_redis_hangs(node, redis):
+    """Stopped, not dead: connections stay open and nothing answers."""
+    import signal
+    redis.signal(signal.SIGSTOP)
+    try:
+        status, _, seconds = challenge(node, "B" * 40)
+        assert status in (404, 503), status
+        assert seconds < 1
+        assert node.served("external.test").verified
+    finally:
+        redis.signal(signal.SIGCONT)
+    added_here(node, "awake.test")
+    all_in_use(node, ["awake.test"], 60)
+
+
+def test_an_unusable_redis_is_told_at_start(ground):
+    """A replica, for one, takes no writes."""
+    from peers import LOOPBACK
+    primary, replica = ground.redis("primary"), ground.redis("replica")
+    with replica.client() as client:
+        client("REPLICAOF", LOOPBACK, primary.port)
+    node = ground.node(ground.world(), start=False, redis=replica)
+    node.write_conf()
+    node.sync.prime()
+    try:
+        node.sync.start()
+    except Failed:
+        pass  # it may end, or wait and say why
+    from harness import wait_for
+    wait_for("the log to say why", lambda: "replica" in node.sync.text()
+             or "slave" in node.sync.text() or "master" in node.sync.text(),
+             5, explain=node.sync.tail)
