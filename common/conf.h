@@ -114,6 +114,8 @@ struct conf {
 		int node_ttl_ms;  /* 15000: without a beat a node is not live */
 		int reconcile_ms; /* 30000 */
 	} fleet;
+
+	char *embedded_url; /* no setting: where the embedded Redis listens */
 };
 
 /*

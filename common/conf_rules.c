@@ -1,0 +1,354 @@
+/* What settings owe each other: derived defaults and cross checks. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/b64.h"
+#include "common/conf_table.h"
+#include "common/mem.h"
+#include "common/str.h"
+
+#define NAME_CHARS \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
+#define ID_CHARS NAME_CHARS "_"
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define SHOWN_MAX 64
+
+struct check {
+	const struct conf *c;
+	conf_fault_fn *fault;
+	void *arg;
+};
+
+static void wrong(const struct check *, const void *member, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+
+static void
+wrong(const struct check *k, const void *member, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	k->fault(k->arg, member, text);
+}
+
+/* A value that is not what a setting wants, made safe for a terminal. */
+static void
+expect(const struct check *k, const void *member, const char *name,
+    const char *expected, const char *value)
+{
+	char shown[SHOWN_MAX];
+
+	str_printable(shown, sizeof(shown), value, strlen(value));
+	wrong(k, member, "%s must be %s, not \"%s\"", name, expected, shown);
+}
+
+/* --- addresses --------------------------------------------------------------- */
+
+static bool
+is_ip(const char *s, size_t len)
+{
+	char text[INET6_ADDRSTRLEN + 1];
+	uint8_t address[sizeof(struct in6_addr)];
+
+	if (len == 0 || len >= sizeof(text))
+		return false;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET, text, address) == 1 ||
+	       inet_pton(AF_INET6, text, address) == 1;
+}
+
+static bool
+is_port(const char *s)
+{
+	int64_t port;
+
+	return str_int(s, 1, 65535, &port) == 0;
+}
+
+static bool
+is_host(const char *s, size_t len)
+{
+	return len <= 253 && str_only(s, len, NAME_CHARS) && s[0] != '-' &&
+	       s[0] != '.';
+}
+
+/* "[::1]:80": an address of version 6 and a port, which may be left out. */
+static bool
+is_bracketed(const char *s, bool need_port)
+{
+	const char *end = strchr(s, ']');
+
+	if (s[0] != '[' || end == NULL ||
+	    memchr(s, ':', (size_t)(end - s)) == NULL ||
+	    !is_ip(s + 1, (size_t)(end - s) - 1))
+		return false;
+	if (end[1] == '\0')
+		return !need_port;
+	return end[1] == ':' && is_port(end + 2);
+}
+
+static bool
+is_host_port(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (s[0] == '[')
+		return is_bracketed(s, true);
+	return colon != NULL && is_host(s, (size_t)(colon - s)) &&
+	       is_port(colon + 1);
+}
+
+static bool
+is_unix(const char *s)
+{
+	return str_has_prefix(s, "unix:/") &&
+	       strlen(s + strlen("unix:")) <= SOCKET_PATH_MAX;
+}
+
+/* "192.0.2.53", "192.0.2.53:53", "::1", "[::1]:53" */
+static bool
+is_resolver(const char *s)
+{
+	const char *colon = strchr(s, ':');
+
+	if (is_ip(s, strlen(s)) || is_bracketed(s, false))
+		return true;
+	return colon != NULL && is_ip(s, (size_t)(colon - s)) &&
+	       is_port(colon + 1);
+}
+
+/* --- the rules, section by section ------------------------------------------- */
+
+/* What all items of a list must be. */
+static void
+each(const struct check *k, const struct conf_list *list, const char *name,
+    bool (*good)(const char *), const char *expected)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!good(list->item[i]))
+			expect(k, list, name, expected, list->item[i]);
+}
+
+static bool
+is_name(const char *s)
+{
+	return is_host(s, strlen(s));
+}
+
+static bool
+is_target(const char *s)
+{
+	return is_ip(s, strlen(s)) || is_name(s);
+}
+
+static bool
+is_listener(const char *s)
+{
+	return is_unix(s) || is_host_port(s);
+}
+
+static bool
+is_allowed_host(const char *s)
+{
+	return is_name(s) || is_host_port(s) || is_bracketed(s, false);
+}
+
+static bool
+is_contact(const char *s)
+{
+	return str_has_prefix(s, "mailto:") && strchr(s, '@') != NULL;
+}
+
+static bool
+is_path(const char *s)
+{
+	return s[0] == '/';
+}
+
+static void
+check_node(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	if (!str_only(c->node, strlen(c->node), ID_CHARS))
+		expect(k, &c->node, "node",
+		    "letters, digits, \"-\", \"_\" and \".\"", c->node);
+	if (strlen(c->run_dir) + strlen("/redis.sock") > SOCKET_PATH_MAX)
+		wrong(k, &c->run_dir,
+		    "run_dir must be at most %zu characters long, for the "
+		    "sockets in it, not %zu",
+		    SOCKET_PATH_MAX - strlen("/redis.sock"),
+		    strlen(c->run_dir));
+}
+
+static void
+check_redis(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	/* A brace would change which slot of a cluster a key is in. */
+	if (!str_only(c->redis.prefix, strlen(c->redis.prefix), ID_CHARS ":"))
+		expect(k, &c->redis.prefix, "prefix",
+		    "letters, digits and any of \"-_.:\"", c->redis.prefix);
+	if ((c->redis.cert_file[0] == '\0') != (c->redis.key_file[0] == '\0'))
+		wrong(k, &c->redis.cert_file,
+		    "cert_file and key_file must be given together");
+}
+
+static void
+check_agent(const struct check *k)
+{
+	const struct conf_list *listen = &k->c->agent.listen;
+
+	if (listen->n == 0)
+		wrong(k, listen,
+		    "listen must have an address: HAProxy needs one to ask");
+	each(k, listen, "listen", is_listener,
+	    "\"host:port\" or \"unix:/path\"");
+}
+
+static void
+check_acme(const struct check *k)
+{
+	const struct conf *c = k->c;
+	const char *url = c->acme.directory, *key = c->acme.eab_hmac_key;
+	uint8_t raw[1024];
+
+	if (!str_has_prefix(url, "https://") &&
+	    !(c->acme.insecure_test && str_has_prefix(url, "http://")))
+		expect(k, &c->acme.directory, "directory",
+		    "a URL that begins with https://", url);
+	each(k, &c->acme.contact, "contact", is_contact,
+	    "\"mailto:\" and an address");
+	each(k, &c->acme.allow_hosts, "allow_hosts", is_allowed_host,
+	    "names of hosts");
+	if ((c->acme.eab_kid[0] == '\0') != (key[0] == '\0'))
+		wrong(k, &c->acme.eab_kid,
+		    "eab_kid and eab_hmac_key must be given together");
+	if (strlen(key) > sizeof(raw) ||
+	    b64url_decode(raw, key, strlen(key)) == -1)
+		wrong(k, &c->acme.eab_hmac_key,
+		    "eab_hmac_key must be base64url without \"=\"");
+	mem_wipe(raw, sizeof(raw));
+	if (c->acme.retry_first_s > c->acme.retry_max_s)
+		wrong(k, &c->acme.retry_first_s,
+		    "retry_first_s (%d) must not be more than retry_max_s "
+		    "(%d)",
+		    c->acme.retry_first_s, c->acme.retry_max_s);
+}
+
+static void
+check_dns(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	each(k, &c->dns.resolvers, "resolvers", is_resolver,
+	    "IP addresses, with \":port\" or without");
+	each(
+	    k, &c->dns.targets, "targets", is_target, "IP addresses and names");
+	each(k, &c->dns.caa_identities, "caa_identities", is_name,
+	    "names such as letsencrypt.org");
+}
+
+static void
+check_haproxy(const struct check *k)
+{
+	const struct conf *c = k->c;
+	const char *http = c->haproxy.http_address;
+	const char *https = c->haproxy.https_address;
+
+	each(k, &c->haproxy.sockets, "sockets", is_path,
+	    "paths that begin with \"/\"");
+	if (http[0] != '\0' && !is_host_port(http))
+		expect(k, &c->haproxy.http_address, "http_address",
+		    "\"host:port\"", http);
+	if (https[0] != '\0' && !is_host_port(https))
+		expect(k, &c->haproxy.https_address, "https_address",
+		    "\"host:port\"", https);
+}
+
+static void
+check_api(const struct check *k)
+{
+	const struct conf *c = k->c;
+	const char *group = c->api.socket_group;
+
+	if (group[0] != '\0' && !str_only(group, strlen(group), ID_CHARS))
+		expect(k, &c->api.socket_group, "socket_group",
+		    "the name of a group", group);
+	if (strlen(c->api.socket) > SOCKET_PATH_MAX)
+		wrong(k, &c->api.socket,
+		    "socket must be at most %zu characters long, not %zu",
+		    SOCKET_PATH_MAX, strlen(c->api.socket));
+}
+
+/* A beat or a renewal that is late once must not be the end. */
+static void
+check_fleet(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	if (c->fleet.lease_ms <= 2 * c->fleet.renew_ms)
+		wrong(k, &c->fleet.lease_ms,
+		    "lease_ms (%d) must be more than twice renew_ms (%d)",
+		    c->fleet.lease_ms, c->fleet.renew_ms);
+	if (c->fleet.node_ttl_ms <= 2 * c->fleet.heartbeat_ms)
+		wrong(k, &c->fleet.node_ttl_ms,
+		    "node_ttl_ms (%d) must be more than twice heartbeat_ms "
+		    "(%d)",
+		    c->fleet.node_ttl_ms, c->fleet.heartbeat_ms);
+}
+
+void
+conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
+{
+	const struct check k = { c, fault, arg };
+
+	check_node(&k);
+	check_redis(&k);
+	check_agent(&k);
+	check_acme(&k);
+	check_dns(&k);
+	check_haproxy(&k);
+	check_api(&k);
+	check_fleet(&k);
+}
+
+/* --- derived defaults --------------------------------------------------------- */
+
+static void
+derive_path(char **member, const char *dir, const char *file)
+{
+	if (**member != '\0')
+		return;
+	free(*member);
+	*member = xasprintf("%s/%s", dir, file);
+}
+
+void
+conf_derive(struct conf *c)
+{
+	char host[64];
+
+	derive_path(&c->kek_file, c->state_dir, "kek");
+	derive_path(&c->haproxy.cert_dir, c->run_dir, "certs");
+	derive_path(&c->haproxy.crt_list, c->haproxy.cert_dir, "crt-list.txt");
+	derive_path(&c->api.socket, c->run_dir, "admin.sock");
+	free(c->embedded_url);
+	c->embedded_url = xasprintf("unix:%s/redis.sock", c->run_dir);
+	if (c->node[0] == '\0' && gethostname(host, sizeof(host)) == 0) {
+		host[sizeof(host) - 1] = '\0';
+		free(c->node);
+		c->node = xstrdup(host);
+	}
+}

@@ -1,0 +1,176 @@
+/* The settings: each has a type, bounds, a default and a line of help. */
+#include "common/conf_table.h"
+
+#define TEXT_MAX 1024
+#define PATH_MAX_LEN 1024
+
+/* clang-format off */
+#define TOP(name, type, initial, help) \
+	{ "", #name, offsetof(struct conf, name), type, initial, help }
+#define SET(section, name, type, initial, help) \
+	{ #section, #name, offsetof(struct conf, section.name), type, \
+	  initial, help }
+
+#define STRING(min, max) CONF_IS_STRING, min, max, ""
+#define PATH(min, max) CONF_IS_PATH, min, max, ""
+#define SECRET(min, max) CONF_IS_SECRET, min, max, ""
+#define LIST(min, max) CONF_IS_LIST, min, max, ""
+#define INT(min, max, unit) CONF_IS_INT, min, max, unit
+#define BOOL CONF_IS_BOOL, 0, 0, ""
+#define LEVEL CONF_IS_LEVEL, 0, 0, ""
+
+const struct conf_setting conf_settings[] = {
+	TOP(node, STRING(0, 63), NULL,
+	    "this node's id in the fleet; default: the host's name"),
+	TOP(state_dir, PATH(1, PATH_MAX_LEN), "/var/lib/certfleet",
+	    "what must survive a restart: key ring, sealed "
+	    "certificates, embedded Redis"),
+	TOP(run_dir, PATH(1, PATH_MAX_LEN), "/run/certfleet",
+	    "what must not: sockets, plain PEM files; best a tmpfs"),
+	TOP(kek_file, PATH(0, PATH_MAX_LEN), NULL,
+	    "key ring that seals private keys; default: kek in "
+	    "state_dir"),
+	TOP(log_level, LEVEL, "info",
+	    "error, warn, info or debug"),
+	SET(redis, url, STRING(0, TEXT_MAX), "",
+	    "redis://host:port, rediss://host:port (TLS) or "
+	    "unix:/path; default: certfleet-sync runs its own"),
+	SET(redis, user, STRING(0, TEXT_MAX), "",
+	    "ACL user; default: the default user"),
+	SET(redis, password, SECRET(0, TEXT_MAX), "",
+	    "\"file:/path\" or \"env:NAME\""),
+	SET(redis, prefix, STRING(1, 64), "certfleet:",
+	    "begins every key and channel"),
+	SET(redis, ca_file, PATH(0, PATH_MAX_LEN), "",
+	    "rediss: trust these instead of the system's "
+	    "authorities"),
+	SET(redis, cert_file, PATH(0, PATH_MAX_LEN), "",
+	    "rediss: client certificate"),
+	SET(redis, key_file, PATH(0, PATH_MAX_LEN), "",
+	    "rediss: its key"),
+	SET(redis, server_name, STRING(0, 253), "",
+	    "rediss: name to verify; default: the host of the URL"),
+	SET(redis, db, INT(0, 1023, ""), "0",
+	    "number of the database"),
+	SET(redis, connect_timeout_ms, INT(10, 60000, "ms"), "500",
+	    "for connecting, TLS and login together"),
+	SET(redis, command_timeout_ms, INT(10, 60000, "ms"), "1000",
+	    "for a reply"),
+	SET(redis, server, STRING(1, TEXT_MAX), "redis-server",
+	    "program of the embedded Redis: a path, or looked for "
+	    "in PATH"),
+	SET(agent, listen, LIST(1, TEXT_MAX), "127.0.0.1:9180",
+	    "where HAProxy reaches the agent: \"host:port\" or "
+	    "\"unix:/path\""),
+	SET(agent, max_connections, INT(1, 65535, ""), "4096",
+	    "connections of HAProxy at the same time"),
+	SET(agent, max_frame_size, INT(256, 262144, "bytes"), "16380",
+	    "SPOP frame; HAProxy's tune.bufsize less 4"),
+	SET(agent, max_waiting, INT(1, 1000000, ""), "8192",
+	    "lookups that wait for Redis at the same time"),
+	SET(agent, redis_timeout_ms, INT(1, 5000, "ms"), "50",
+	    "a lookup waits for Redis that long"),
+	SET(agent, negative_ttl_ms, INT(0, 60000, "ms"), "1000",
+	    "an unknown token is remembered that long"),
+	SET(agent, cache_max, INT(1, 10000000, ""), "20000",
+	    "tokens in memory"),
+	SET(agent, stateless_fallback, BOOL, "false",
+	    "with Redis away, answer any token with the account's "
+	    "thumbprint"),
+	SET(acme, directory, STRING(1, TEXT_MAX),
+	    "https://acme-v02.api.letsencrypt.org/directory",
+	    "the CA"),
+	SET(acme, contact, LIST(1, TEXT_MAX), "",
+	    "\"mailto:ops@example.com\": whom the CA may write to"),
+	SET(acme, ca_file, PATH(0, PATH_MAX_LEN), "",
+	    "trust these for the CA's own HTTPS; default: the "
+	    "system's"),
+	SET(acme, insecure_test, BOOL, "false",
+	    "allow http:// and hosts other than the directory's; "
+	    "for tests only"),
+	SET(acme, agree_tos, BOOL, "false",
+	    "you agree to the CA's terms of service; nothing is "
+	    "ordered before"),
+	SET(acme, eab_kid, STRING(0, TEXT_MAX), "",
+	    "external account binding: the key's id"),
+	SET(acme, eab_hmac_key, SECRET(0, TEXT_MAX), "",
+	    "external account binding: the key, \"file:/path\" or "
+	    "\"env:NAME\" (base64url)"),
+	SET(acme, allow_hosts, LIST(1, 253), "",
+	    "hosts of the CA besides the directory's own"),
+	SET(acme, request_timeout_ms, INT(100, 300000, "ms"), "10000",
+	    "for one HTTPS request"),
+	SET(acme, order_timeout_s, INT(1, 86400, "s"), "600",
+	    "an order that takes longer is given up"),
+	SET(acme, max_in_flight, INT(1, 1000, ""), "32",
+	    "orders at the same time"),
+	SET(acme, max_requests, INT(1, 256, ""), "32",
+	    "HTTPS requests at the same time"),
+	SET(acme, retry_first_s, INT(1, 86400, "s"), "300",
+	    "first wait after a failure; doubles each time"),
+	SET(acme, retry_max_s, INT(1, 86400, "s"), "86400",
+	    "longest wait: at least one attempt per day"),
+	SET(acme, renew_percent, INT(1, 99, "%"), "66",
+	    "renew when that much of the lifetime has passed"),
+	SET(dns, resolvers, LIST(2, 64), "",
+	    "\"192.0.2.53\" or \"192.0.2.53:53\"; default: the system's"),
+	SET(dns, targets, LIST(1, 253), "",
+	    "addresses and names that a domain may point to"),
+	SET(dns, check_interval_ms, INT(100, 86400000, "ms"), "60000",
+	    "between two checks of a domain that does not point "
+	    "here yet"),
+	SET(dns, timeout_ms, INT(100, 60000, "ms"), "5000",
+	    "for one question"),
+	SET(dns, self_probe, BOOL, "true",
+	    "when DNS cannot tell, ask the domain by HTTP whether "
+	    "it is us"),
+	SET(dns, self_probe_port, INT(1, 65535, ""), "80",
+	    "port of that question"),
+	SET(dns, caa, BOOL, "true",
+	    "check CAA records before an order"),
+	SET(dns, caa_identities, LIST(1, 253), "letsencrypt.org",
+	    "names of the CA in CAA records"),
+	SET(haproxy, sockets, LIST(2, 107), "/run/haproxy/admin.sock",
+	    "runtime API, \"level admin\", one for each HAProxy of "
+	    "this node"),
+	SET(haproxy, cert_dir, PATH(0, 256), NULL,
+	    "PEM files for HAProxy; default: certs in run_dir"),
+	SET(haproxy, crt_list, PATH(0, PATH_MAX_LEN), NULL,
+	    "crt-list, as HAProxy names it; default: crt-list.txt "
+	    "in cert_dir"),
+	SET(haproxy, http_address, STRING(0, TEXT_MAX), "127.0.0.1:80",
+	    "where this node answers challenges; \"\": no barrier"),
+	SET(haproxy, https_address, STRING(0, TEXT_MAX), "127.0.0.1:443",
+	    "where this node serves certificates; \"\": not proven"),
+	SET(haproxy, bufsize, INT(1024, 16777216, "bytes"), "16384",
+	    "HAProxy's tune.bufsize"),
+	SET(haproxy, poll_ms, INT(100, 60000, "ms"), "1000",
+	    "between two looks at HAProxy's process"),
+	SET(haproxy, push_per_s, INT(0, 10000, "per s"), "50",
+	    "certificates pushed while traffic runs; 0: no limit"),
+	SET(haproxy, command_timeout_ms, INT(100, 60000, "ms"), "5000",
+	    "for an answer of the runtime API"),
+	SET(haproxy, barrier_timeout_ms, INT(100, 120000, "ms"), "10000",
+	    "how long all nodes have to answer a challenge"),
+	SET(api, socket, PATH(0, 107), NULL,
+	    "admin API; default: admin.sock in run_dir"),
+	SET(api, socket_group, STRING(0, 64), "",
+	    "group that may connect, too; default: only the owner"),
+	SET(api, max_connections, INT(1, 10000, ""), "64",
+	    "connections at the same time"),
+	SET(fleet, candidate, BOOL, "true",
+	    "this node may become the leader"),
+	SET(fleet, lease_ms, INT(500, 600000, "ms"), "10000",
+	    "a leader that is silent that long has lost it"),
+	SET(fleet, renew_ms, INT(100, 300000, "ms"), "3000",
+	    "between two renewals of the lease"),
+	SET(fleet, heartbeat_ms, INT(100, 300000, "ms"), "5000",
+	    "between two signs of life"),
+	SET(fleet, node_ttl_ms, INT(250, 3600000, "ms"), "15000",
+	    "a node that is silent that long is not live"),
+	SET(fleet, reconcile_ms, INT(100, 3600000, "ms"), "30000",
+	    "between two full comparisons with Redis"),
+};
+/* clang-format on */
+
+const size_t conf_nsettings = sizeof(conf_settings) / sizeof(conf_settings[0]);
