@@ -31,6 +31,7 @@ struct authz {
 	char *challenge_url;
 	char token[ORDER_TOKEN_MAX];
 	char name[254];
+	bool answered; /* the CA is looking already: not to be told again */
 };
 
 /* Zero is a new order; names are borrowed. */

@@ -1,0 +1,131 @@
+#include "sync/authz.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/b64.h"
+#include "common/str.h"
+#include "sync/acme.h"
+
+#define TOKEN_MIN 22 /* 128 bits of entropy, section 8.3 */
+#define CHALLENGES_MAX 16
+
+bool
+authz_is_for(const char *name, const char *const *names, size_t nnames)
+{
+	for (size_t i = 0; i < nnames; i++)
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Section 7.1.4: an authorization names what it is for; a wildcard's is for
+ * its base, with wildcard set.
+ */
+int
+authz_take_name(struct authz *a, json_t *authz, const char *const *names,
+    size_t nnames, struct err *e)
+{
+	json_t *id = json_object_get(authz, "identifier");
+	const char *value = json_string_value(json_object_get(id, "value"));
+	bool wildcard = json_is_true(json_object_get(authz, "wildcard"));
+	int n;
+
+	if (value == NULL)
+		return err_set(
+		    e, ERR_BUG, "this is not an authorization object");
+	n = snprintf(
+	    a->name, sizeof(a->name), "%s%s", wildcard ? "*." : "", value);
+	if (n < 0 || (size_t)n >= sizeof(a->name) ||
+	    !authz_is_for(a->name, names, nnames)) {
+		a->name[0] = '\0';
+		return err_set(e, ERR_BUG,
+		    "CA wants an authorization for a name nobody asked for");
+	}
+	return 0;
+}
+
+/* The one place that says which challenge we take.  NULL: none of them. */
+static json_t *
+choose_challenge(json_t *authz)
+{
+	json_t *c, *list = json_object_get(authz, "challenges");
+	const char *type;
+	size_t i;
+
+	json_array_foreach (list, i, c) {
+		type = json_string_value(json_object_get(c, "type"));
+		if (type != NULL && strcmp(type, "http-01") == 0)
+			return c;
+		if (i == CHALLENGES_MAX)
+			break;
+	}
+	return NULL;
+}
+
+int
+authz_take_challenge(struct authz *a, json_t *authz, struct err *e)
+{
+	json_t *c = choose_challenge(authz);
+	const char *token = json_string_value(json_object_get(c, "token"));
+	size_t len = token != NULL ? strlen(token) : 0;
+
+	if (c == NULL)
+		return err_set(e, ERR_REFUSED,
+		    "CA offers no http-01 challenge for %s", a->name);
+	if (len < TOKEN_MIN || len >= sizeof(a->token) ||
+	    !str_only(token, len, B64URL_CHARS))
+		return err_set(e, ERR_BUG,
+		    "token of the challenge is not %d to %d characters of "
+		    "base64url",
+		    TOKEN_MIN, ORDER_TOKEN_MAX - 1);
+	memcpy(a->token, token, len + 1);
+	a->answered = strcmp(acme_status(c), "processing") == 0;
+	return acme_keep_url(
+	    &a->challenge_url, json_object_get(c, "url"), "challenge", e);
+}
+
+/* The problem of a failed authorization: the challenge that was tried has it. */
+static json_t *
+authz_problem(json_t *authz)
+{
+	json_t *problem, *c, *list = json_object_get(authz, "challenges");
+	size_t i;
+
+	problem = json_object_get(choose_challenge(authz), "error");
+	if (problem != NULL)
+		return problem;
+	json_array_foreach (list, i, c) {
+		problem = json_object_get(c, "error");
+		if (problem != NULL)
+			return problem;
+	}
+	return NULL;
+}
+
+/* Invalid, expired, deactivated or revoked: this order is lost. */
+int
+authz_lost(const struct authz *a, json_t *authz, struct err *e)
+{
+	json_t *problem = authz_problem(authz);
+	const char *detail, *status = acme_status(authz);
+	char what[400], shown[32];
+
+	if (strcmp(status, "invalid") != 0) {
+		str_printable(shown, sizeof(shown), status, strlen(status));
+		return err_set(e, ERR_BUG,
+		    "authorization is \"%s\"; it should be pending or valid",
+		    shown);
+	}
+	detail = json_string_value(json_object_get(problem, "detail"));
+	/* Several places look; what only some can see is a firewall's work. */
+	snprintf(what, sizeof(what), "CA could not validate %s%s", a->name,
+	    detail != NULL &&
+		    str_has_prefix(detail, "During secondary validation")
+		? " from everywhere (a firewall by country, or name servers "
+		  "that disagree?)"
+		: "");
+	return acme_refusal(e, problem, what);
+}

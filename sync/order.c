@@ -1,0 +1,448 @@
+#include "sync/order.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "sync/acme.h"
+#include "sync/authz.h"
+
+#define CHAIN_MAX (64 * 1024)
+
+static int ask_new(struct order *, struct ask *, struct err *);
+static int got_new(struct order *, const struct reply *, struct err *);
+static int ask_authz(struct order *, struct ask *, struct err *);
+static int got_authz(struct order *, const struct reply *, struct err *);
+static int ask_present(struct order *, struct ask *, struct err *);
+static int got_present(struct order *, const struct reply *, struct err *);
+static int ask_answer(struct order *, struct ask *, struct err *);
+static int got_answer(struct order *, const struct reply *, struct err *);
+static int ask_check(struct order *, struct ask *, struct err *);
+static int got_check(struct order *, const struct reply *, struct err *);
+static int ask_poll(struct order *, struct ask *, struct err *);
+static int ask_finalize(struct order *, struct ask *, struct err *);
+static int got_finalize(struct order *, const struct reply *, struct err *);
+static int got_order(struct order *, const struct reply *, struct err *);
+static int ask_download(struct order *, struct ask *, struct err *);
+static int got_download(struct order *, const struct reply *, struct err *);
+
+/*
+ * An order is a dialogue.  In each state there is one thing to ask for and
+ * one way to take the reply:
+ *
+ *	NEW -> AUTHZ[i] -> PRESENT[i] -> ANSWER[i] -> CHECK[i]
+ *	    -> POLL -> FINALIZE -> POLL -> DOWNLOAD -> DONE
+ *
+ * Every reply that carries the order object goes through follow(), so that
+ * the CA's status alone decides where we are.  A saved order resumes in POLL
+ * for the same reason: whatever was lost, the CA knows.
+ */
+static const struct {
+	const char *name;
+	int (*ask)(struct order *, struct ask *, struct err *);
+	int (*got)(struct order *, const struct reply *, struct err *);
+} states[ORDER_STATES] = {
+	/* clang-format off */
+	[ORDER_NEW]      = { "new",      ask_new,      got_new },
+	[ORDER_AUTHZ]    = { "authz",    ask_authz,    got_authz },
+	[ORDER_PRESENT]  = { "present",  ask_present,  got_present },
+	[ORDER_ANSWER]   = { "answer",   ask_answer,   got_answer },
+	[ORDER_CHECK]    = { "check",    ask_check,    got_check },
+	[ORDER_POLL]     = { "poll",     ask_poll,     got_order },
+	[ORDER_FINALIZE] = { "finalize", ask_finalize, got_finalize },
+	[ORDER_DOWNLOAD] = { "download", ask_download, got_download },
+	[ORDER_DONE]     = { "done",     NULL,         NULL },
+	/* clang-format on */
+};
+
+const char *
+order_state_name(enum order_state s)
+{
+	return states[s].name;
+}
+
+/* What the owner must read stays a plain sentence; the rest says where. */
+static int
+failed(const struct order *o, struct err *e)
+{
+	if (e->kind == ERR_REFUSED)
+		return -1;
+	return err_prefix(e, "order, %s", states[o->state].name);
+}
+
+int
+order_ask(struct order *o, struct ask *ask, struct err *e)
+{
+	*ask = (struct ask){ .what = ASK_NOTHING };
+	if (o->state == ORDER_DONE)
+		return 0;
+	return states[o->state].ask(o, ask, e) == -1 ? failed(o, e) : 0;
+}
+
+int
+order_got(struct order *o, const struct reply *r, struct err *e)
+{
+	if (o->state == ORDER_DONE)
+		return 0;
+	o->wait_ms = r != NULL ? r->retry_ms : 0;
+	return states[o->state].got(o, r, e) == -1 ? failed(o, e) : 0;
+}
+
+void
+order_resume(struct order *o)
+{
+	if (o->state == ORDER_DONE)
+		return;
+	o->state = o->url != NULL ? ORDER_POLL : ORDER_NEW;
+	o->resumed = o->url != NULL;
+	o->current = 0;
+	o->polls = 0;
+	o->wait_ms = 0;
+}
+
+const struct authz *
+order_authz(const struct order *o)
+{
+	return &o->authz[o->current < o->nauthz ? o->current : 0];
+}
+
+static void
+keep(char **dst, const char *src)
+{
+	char *copy = xstrdup(src);
+
+	free(*dst);
+	*dst = copy;
+}
+
+/*
+ * When to look again: at once the first time, then with growing pauses,
+ * unless the CA said when.
+ */
+static int64_t
+pace(const struct order *o)
+{
+	static const int64_t pauses[] = { 0, 250, 500, 1000, 2000, 3000 };
+	size_t n = sizeof(pauses) / sizeof(pauses[0]);
+
+	if (o->wait_ms > 0)
+		return o->wait_ms;
+	return pauses[o->polls < n ? o->polls : n - 1];
+}
+
+static void
+enter(struct order *o, enum order_state s, unsigned int polls)
+{
+	o->state = s;
+	o->polls = polls;
+}
+
+/* Next authorization, or, after the last one, what the order makes of it. */
+static void
+next_authz(struct order *o)
+{
+	o->current++;
+	o->wait_ms = 0;
+	enter(o, o->current < o->nauthz ? ORDER_AUTHZ : ORDER_POLL, 0);
+}
+
+/* The list of section 7.1.3, when it is not known yet. */
+static int
+take_authzs(struct order *o, json_t *order, struct err *e)
+{
+	json_t *list = json_object_get(order, "authorizations");
+	size_t n = json_array_size(list);
+
+	if (o->nauthz > 0)
+		return 0;
+	if (n > o->nnames || n > ORDER_NAMES_MAX)
+		return err_set(e, ERR_BUG,
+		    "%zu authorizations for %zu names; one each was expected",
+		    n, o->nnames);
+	for (size_t i = 0; i < n; i++)
+		if (acme_keep_url(&o->authz[i].url, json_array_get(list, i),
+			"authorization", e) == -1)
+			return -1;
+	o->nauthz = n;
+	return 0;
+}
+
+static void
+forget_authzs(struct order *o)
+{
+	for (size_t i = 0; i < ORDER_NAMES_MAX; i++) {
+		free(o->authz[i].url);
+		free(o->authz[i].challenge_url);
+		o->authz[i] = (struct authz){ 0 };
+	}
+	o->nauthz = 0;
+	o->current = 0;
+}
+
+/*
+ * An invalid order is over.  One that was loaded and has no error ran out of
+ * time while we were away: nobody's fault, so start again.
+ */
+static int
+got_invalid(struct order *o, json_t *order, struct err *e)
+{
+	json_t *problem = json_object_get(order, "error");
+	char what[300];
+
+	if (problem == NULL && o->resumed && o->nauthz == 0) {
+		forget_authzs(o);
+		keep(&o->url, NULL);
+		o->resumed = false;
+		enter(o, ORDER_NEW, 0);
+		return 0;
+	}
+	snprintf(what, sizeof(what), "CA refused the order for %s",
+	    o->nnames > 0 ? o->names[0] : "no name");
+	return acme_refusal(e, problem, what);
+}
+
+/* RFC 8555 section 7.1.6: the order's status says what happens next. */
+static int
+follow(struct order *o, json_t *order, struct err *e)
+{
+	const char *status = acme_status(order);
+	json_t *certificate = json_object_get(order, "certificate");
+
+	if (strcmp(status, "invalid") == 0)
+		return got_invalid(o, order, e);
+	if (acme_keep_url(&o->finalize, json_object_get(order, "finalize"),
+		"finalize", e) == -1)
+		return -1;
+	if (certificate != NULL &&
+	    acme_keep_url(&o->certificate, certificate, "certificate", e) == -1)
+		return -1;
+	if (strcmp(status, "pending") == 0) {
+		if (take_authzs(o, order, e) == -1)
+			return -1;
+		if (o->nauthz == 0)
+			return err_set(e, ERR_BUG,
+			    "order is pending without authorizations");
+		if (o->current < o->nauthz)
+			enter(o, ORDER_AUTHZ, 0);
+		else
+			enter(o, ORDER_POLL, o->polls + 1);
+	} else if (strcmp(status, "ready") == 0) {
+		enter(o, ORDER_FINALIZE, 0);
+	} else if (strcmp(status, "processing") == 0) {
+		enter(o, ORDER_POLL, o->polls + 1);
+	} else if (strcmp(status, "valid") == 0) {
+		enter(o, ORDER_DOWNLOAD, 0);
+	} else {
+		return err_set(e, ERR_BUG,
+		    "this is not an order object: its status is none");
+	}
+	return 0;
+}
+
+/* Section 7.4: POST newOrder, 201 with the order's URL in Location. */
+static int
+ask_new(struct order *o, struct ask *ask, struct err *e)
+{
+	json_t *ids = json_array();
+
+	(void)e;
+	for (size_t i = 0; i < o->nnames; i++)
+		json_array_append_new(ids, json_pack("{s:s, s:s}", "type",
+					       "dns", "value", o->names[i]));
+	ask->what = ASK_POST;
+	ask->url = "newOrder"; /* resolved by ca.c from the directory */
+	ask->payload = json_pack("{s:o}", "identifiers", ids);
+	return 0;
+}
+
+static int
+got_new(struct order *o, const struct reply *r, struct err *e)
+{
+	json_t *id, *list = json_object_get(r->body, "identifiers");
+	const char *name;
+	size_t i;
+
+	if (r->location[0] == '\0' || strlen(r->location) >= ACME_URL_MAX)
+		return err_set(e, ERR_BUG, "no Location in the reply");
+	json_array_foreach (list, i, id) {
+		name = json_string_value(json_object_get(id, "value"));
+		if (name == NULL || !authz_is_for(name, o->names, o->nnames))
+			return err_set(e, ERR_BUG,
+			    "CA made an order for a name nobody asked for");
+	}
+	keep(&o->url, r->location);
+	forget_authzs(o);
+	return follow(o, r->body, e);
+}
+
+/* Section 7.5: POST-as-GET an authorization; a valid one needs no work. */
+static int
+ask_authz(struct order *o, struct ask *ask, struct err *e)
+{
+	(void)e;
+	ask->what = ASK_POST;
+	ask->url = o->authz[o->current].url;
+	return 0;
+}
+
+static int
+got_authz(struct order *o, const struct reply *r, struct err *e)
+{
+	struct authz *a = &o->authz[o->current];
+
+	if (authz_take_name(a, r->body, o->names, o->nnames, e) == -1)
+		return -1;
+	if (strcmp(acme_status(r->body), "valid") == 0) {
+		next_authz(o);
+		return 0;
+	}
+	if (strcmp(acme_status(r->body), "pending") != 0)
+		return authz_lost(a, r->body, e);
+	if (authz_take_challenge(a, r->body, e) == -1)
+		return -1;
+	enter(o, ORDER_PRESENT, 0);
+	return 0;
+}
+
+/* Section 8.3: the key authorization must be visible before we answer. */
+static int
+ask_present(struct order *o, struct ask *ask, struct err *e)
+{
+	(void)o, (void)e;
+	ask->what = ASK_PUBLISH;
+	return 0;
+}
+
+static int
+got_present(struct order *o, const struct reply *r, struct err *e)
+{
+	(void)r, (void)e;
+	/* To tell the CA twice is a conflict; it is looking already. */
+	if (o->authz[o->current].answered)
+		enter(o, ORDER_CHECK, 1);
+	else
+		enter(o, ORDER_ANSWER, 0);
+	return 0;
+}
+
+/* Section 7.5.1: an empty object says "go and look". */
+static int
+ask_answer(struct order *o, struct ask *ask, struct err *e)
+{
+	(void)e;
+	ask->what = ASK_POST;
+	ask->url = o->authz[o->current].challenge_url;
+	ask->payload = json_object();
+	return 0;
+}
+
+static int
+got_answer(struct order *o, const struct reply *r, struct err *e)
+{
+	(void)r, (void)e;
+	o->authz[o->current].answered = true;
+	enter(o, ORDER_CHECK, 1);
+	return 0;
+}
+
+/* The same POST-as-GET, until the CA has made up its mind. */
+static int
+ask_check(struct order *o, struct ask *ask, struct err *e)
+{
+	ask->delay_ms = pace(o);
+	return ask_authz(o, ask, e);
+}
+
+static int
+got_check(struct order *o, const struct reply *r, struct err *e)
+{
+	const char *status = acme_status(r->body);
+
+	if (strcmp(status, "valid") == 0)
+		next_authz(o);
+	else if (strcmp(status, "pending") == 0)
+		o->polls++;
+	else
+		return authz_lost(&o->authz[o->current], r->body, e);
+	return 0;
+}
+
+static int
+ask_poll(struct order *o, struct ask *ask, struct err *e)
+{
+	(void)e;
+	ask->what = ASK_POST;
+	ask->url = o->url;
+	ask->delay_ms = pace(o);
+	return 0;
+}
+
+static int
+ask_finalize(struct order *o, struct ask *ask, struct err *e)
+{
+	(void)e;
+	if (o->csr == NULL) {
+		ask->what = ASK_CSR;
+		return 0;
+	}
+	ask->what = ASK_POST;
+	ask->url = o->finalize;
+	ask->payload = json_pack("{s:s}", "csr", o->csr);
+	return 0;
+}
+
+/* Without reply it was the CSR that we asked for. */
+static int
+got_finalize(struct order *o, const struct reply *r, struct err *e)
+{
+	if (r != NULL)
+		return got_order(o, r, e);
+	if (o->csr == NULL)
+		return err_set(e, ERR_BUG, "no CSR was set");
+	return 0;
+}
+
+static int
+got_order(struct order *o, const struct reply *r, struct err *e)
+{
+	return follow(o, r->body, e);
+}
+
+/* Section 7.4.2: the chain comes as PEM, end-entity certificate first. */
+static int
+ask_download(struct order *o, struct ask *ask, struct err *e)
+{
+	if (o->certificate == NULL)
+		return err_set(e, ERR_BUG, "valid order without certificate");
+	ask->what = ASK_POST;
+	ask->url = o->certificate;
+	return 0;
+}
+
+static int
+got_download(struct order *o, const struct reply *r, struct err *e)
+{
+	if (r->text == NULL || strlen(r->text) != r->len ||
+	    strstr(r->text, "-----BEGIN CERTIFICATE-----") == NULL)
+		return err_set(e, ERR_BUG, "certificate is not PEM");
+	if (r->len > CHAIN_MAX)
+		return err_set(e, ERR_BUG,
+		    "certificate chain has %zu bytes; at most %d are accepted",
+		    r->len, CHAIN_MAX);
+	keep(&o->chain, r->text);
+	o->state = ORDER_DONE;
+	return 0;
+}
+
+void
+order_clear(struct order *o)
+{
+	forget_authzs(o);
+	free(o->url);
+	free(o->finalize);
+	free(o->certificate);
+	free(o->csr);
+	free(o->chain);
+	memset(o, 0, sizeof(*o));
+}
