@@ -1,0 +1,485 @@
+#include "sync/cert.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "common/b64.h"
+#include "common/mem.h"
+#include "common/str.h"
+
+#define PEM_MAX (256 * 1024)
+#define GRACE_MS (3600 * 1000) /* our clock may be this late */
+#define CSR_DER_MAX (16 * 1024)
+#define PLACEHOLDER_NAME "certfleet default certificate"
+#define PLACEHOLDER_DAYS 3650
+
+/* The bytes of a memory BIO as a string of its own; the BIO's are wiped. */
+static char *
+bio_take(BIO *bio)
+{
+	char *p = NULL, *text;
+	long len = BIO_get_mem_data(bio, &p);
+
+	text = xmemdup0(p != NULL ? p : "", len > 0 ? (size_t)len : 0);
+	mem_wipe(p, len > 0 ? (size_t)len : 0);
+	return text;
+}
+
+static BIO *
+bio_new(void)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	if (bio == NULL)
+		abort();
+	return bio;
+}
+
+static EVP_PKEY *
+key_make(void)
+{
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+
+	if (pkey == NULL)
+		abort(); /* no memory, or no random numbers */
+	return pkey;
+}
+
+static char *
+key_write(EVP_PKEY *pkey)
+{
+	BIO *bio = bio_new();
+	char *pem;
+
+	if (PEM_write_bio_PKCS8PrivateKey(
+		bio, pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		abort();
+	pem = bio_take(bio);
+	BIO_free(bio);
+	return pem;
+}
+
+/* Asking for a pass phrase would stop the program. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
+static EVP_PKEY *
+key_read(const char *pem, struct err *e)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *pkey;
+
+	pkey = bio != NULL
+	           ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)
+	           : NULL;
+	BIO_free(bio);
+	ERR_clear_error();
+	if (pkey == NULL)
+		err_set(e, ERR_BUG,
+		    "private key cannot be read; it should be PEM without "
+		    "a pass phrase");
+	return pkey;
+}
+
+char *
+cert_key_new(void)
+{
+	EVP_PKEY *pkey = key_make();
+	char *pem = key_write(pkey);
+
+	EVP_PKEY_free(pkey);
+	return pem;
+}
+
+/* subjectAltName as OpenSSL holds it. */
+static GENERAL_NAMES *
+alt_names(const char *const *names, size_t nnames)
+{
+	GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
+	GENERAL_NAME *gn;
+	ASN1_IA5STRING *s;
+
+	for (size_t i = 0; i < nnames; i++) {
+		gn = GENERAL_NAME_new();
+		s = ASN1_IA5STRING_new();
+		if (gn == NULL || s == NULL ||
+		    ASN1_STRING_set(s, names[i], -1) != 1)
+			abort();
+		GENERAL_NAME_set0_value(gn, GEN_DNS, s);
+		if (sk_GENERAL_NAME_push(list, gn) == 0)
+			abort();
+	}
+	return list;
+}
+
+static int
+csr_fill(X509_REQ *req, EVP_PKEY *pkey, const char *const *names, size_t nnames)
+{
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	GENERAL_NAMES *list = alt_names(names, nnames);
+	int ok;
+
+	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, 0) ==
+	         1 &&
+	     X509_REQ_add_extensions(req, extensions) == 1 &&
+	     X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
+	     X509_REQ_set_pubkey(req, pkey) == 1 &&
+	     X509_REQ_sign(req, pkey, EVP_sha256()) > 0;
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	GENERAL_NAMES_free(list);
+	return ok ? 0 : -1;
+}
+
+int
+cert_csr(const char *key_pem, const char *const *names, size_t nnames,
+    char **csr, struct err *e)
+{
+	EVP_PKEY *pkey = key_read(key_pem, e);
+	X509_REQ *req;
+	uint8_t *der = NULL;
+	int len = -1;
+
+	*csr = NULL;
+	if (pkey == NULL)
+		return -1;
+	req = X509_REQ_new();
+	if (req != NULL && nnames > 0 &&
+	    csr_fill(req, pkey, names, nnames) == 0)
+		len = i2d_X509_REQ(req, &der);
+	X509_REQ_free(req);
+	EVP_PKEY_free(pkey);
+	if (len <= 0 || len > CSR_DER_MAX) {
+		OPENSSL_free(der);
+		return err_set(
+		    e, ERR_BUG, "certificate signing request was not made");
+	}
+	*csr = xmalloc(B64URL_SIZE((size_t)len));
+	b64url_encode(*csr, der, (size_t)len);
+	OPENSSL_free(der);
+	return 0;
+}
+
+void
+cert_clear(struct cert *c)
+{
+	free(c->chain);
+	*c = (struct cert){ 0 };
+}
+
+/*
+ * Read a PEM chain; NULL when it is none, too long, or a certificate in it is
+ * damaged.  What OpenSSL leaves in its error queue would be taken for an error
+ * of the next TLS connection, so it is emptied.
+ */
+static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	BIO *bio = BIO_new_mem_buf(pem, len <= PEM_MAX ? (int)len : 0);
+	unsigned long why = 0;
+	X509 *x;
+
+	ERR_clear_error();
+	while (bio != NULL && sk_X509_num(chain) <= CERT_CHAIN_MAX) {
+		x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+		if (x == NULL || sk_X509_push(chain, x) == 0) {
+			why = ERR_peek_last_error();
+			break;
+		}
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	if (sk_X509_num(chain) > CERT_CHAIN_MAX)
+		err_set(e, ERR_BUG,
+		    "chain has more than %d certificates; at most %d are "
+		    "accepted",
+		    CERT_CHAIN_MAX, CERT_CHAIN_MAX);
+	else if (ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
+		err_set(e, ERR_BUG, "certificate %d of the chain is damaged",
+		    sk_X509_num(chain) + 1);
+	else if (sk_X509_num(chain) == 0)
+		err_set(e, ERR_BUG, "there is no PEM certificate in it");
+	else
+		return chain;
+	sk_X509_pop_free(chain, X509_free);
+	return NULL;
+}
+
+static char *
+chain_write(STACK_OF(X509) * chain)
+{
+	BIO *bio = bio_new();
+	char *pem;
+
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (PEM_write_bio_X509(bio, sk_X509_value(chain, i)) != 1)
+			abort();
+	pem = bio_take(bio);
+	BIO_free(bio);
+	return pem;
+}
+
+static int
+time_ms(const ASN1_TIME *t, int64_t *ms)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1)
+		return -1;
+	*ms = (int64_t)timegm(&tm) * 1000;
+	return 0;
+}
+
+/* The issuer's common name, or its organization when it has none. */
+static void
+take_issuer(struct cert *c, X509 *leaf)
+{
+	X509_NAME *name = X509_get_issuer_name(leaf);
+	unsigned char *utf8 = NULL;
+	int at, len;
+
+	at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	if (at < 0)
+		at = X509_NAME_get_index_by_NID(name, NID_organizationName, -1);
+	if (at < 0)
+		return;
+	len = ASN1_STRING_to_UTF8(
+	    &utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	if (len > 0)
+		str_printable(c->issuer, sizeof(c->issuer), (const char *)utf8,
+		    (size_t)len);
+	OPENSSL_free(utf8);
+}
+
+static int
+take_leaf(struct cert *c, X509 *leaf, struct err *e)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+	int n = ASN1_STRING_length(serial);
+
+	/* RFC 5280 section 4.1.2.2: at most 20 octets. */
+	if (n <= 0 || (size_t)n * 2 >= sizeof(c->serial))
+		return err_set(e, ERR_BUG,
+		    "serial number has %d bytes; at most 20 are allowed", n);
+	str_hex(c->serial, ASN1_STRING_get0_data(serial), (size_t)n);
+	if (X509_digest(leaf, EVP_sha1(), hash, &len) != 1 ||
+	    (size_t)len * 2 >= sizeof(c->sha1))
+		return err_set(e, ERR_BUG, "certificate has no fingerprint");
+	str_hex(c->sha1, hash, len);
+	if (time_ms(X509_get0_notBefore(leaf), &c->not_before) == -1 ||
+	    time_ms(X509_get0_notAfter(leaf), &c->not_after) == -1)
+		return err_set(e, ERR_BUG, "certificate has no usable dates");
+	take_issuer(c, leaf);
+	return 0;
+}
+
+int
+cert_parse(struct cert *c, const char *pem, size_t len, struct err *e)
+{
+	STACK_OF(X509) *chain = chain_read(pem, len, e);
+	int rc;
+
+	*c = (struct cert){ 0 };
+	if (chain == NULL)
+		return -1;
+	rc = take_leaf(c, sk_X509_value(chain, 0), e);
+	if (rc == 0) {
+		c->length = (size_t)sk_X509_num(chain);
+		c->chain = chain_write(chain);
+	} else {
+		cert_clear(c);
+	}
+	sk_X509_pop_free(chain, X509_free);
+	return rc;
+}
+
+/* X509_check_host() says what covers a host; a wildcard must be there itself. */
+static int
+covers(X509 *leaf, const char *name)
+{
+	GENERAL_NAMES *list;
+	int found = 0;
+
+	if (!str_has_prefix(name, "*."))
+		return X509_check_host(leaf, name, strlen(name),
+			   X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+			       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+			   NULL) == 1;
+	list = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+		const GENERAL_NAME *gn = sk_GENERAL_NAME_value(list, i);
+		const ASN1_STRING *s;
+
+		if (gn->type != GEN_DNS)
+			continue;
+		s = gn->d.dNSName;
+		if ((size_t)ASN1_STRING_length(s) == strlen(name) &&
+		    strncasecmp((const char *)ASN1_STRING_get0_data(s), name,
+			strlen(name)) == 0)
+			found = 1;
+	}
+	GENERAL_NAMES_free(list);
+	return found;
+}
+
+/* Each certificate signed by the next; the last may be a root or not. */
+static int
+check_chain(STACK_OF(X509) * chain, struct err *e)
+{
+	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
+		X509 *x = sk_X509_value(chain, i);
+		X509 *issuer = sk_X509_value(chain, i + 1);
+
+		if (X509_check_issued(issuer, x) != X509_V_OK)
+			return err_set(e, ERR_BUG,
+			    "certificate %d of the chain is not issued by the "
+			    "one behind it",
+			    i + 1);
+		if (X509_check_ca(issuer) == 0)
+			return err_set(e, ERR_BUG,
+			    "certificate %d of the chain is no CA's", i + 2);
+		if (X509_verify(x, X509_get0_pubkey(issuer)) != 1)
+			return err_set(e, ERR_BUG,
+			    "certificate %d of the chain is not signed by the "
+			    "one behind it",
+			    i + 1);
+	}
+	return 0;
+}
+
+static int
+check_dates(const struct cert *c, int64_t now_ms, struct err *e)
+{
+	char at[STR_TIME_MAX];
+
+	if (c->not_after <= c->not_before)
+		return err_set(e, ERR_BUG, "certificate ends before it begins");
+	if (now_ms < c->not_before - GRACE_MS)
+		return err_set(e, ERR_BUG, "certificate is not valid before %s",
+		    str_time(at, c->not_before));
+	if (now_ms >= c->not_after)
+		return err_set(e, ERR_BUG, "certificate expired at %s",
+		    str_time(at, c->not_after));
+	return 0;
+}
+
+static int
+check_leaf(X509 *leaf, const char *key_pem, const char *name, struct err *e)
+{
+	EVP_PKEY *pkey = key_read(key_pem, e);
+	int matches;
+
+	if (pkey == NULL)
+		return -1;
+	matches = X509_check_private_key(leaf, pkey);
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	if (matches != 1)
+		return err_set(
+		    e, ERR_BUG, "private key does not match the certificate");
+	if (X509_check_ca(leaf) == 1)
+		return err_set(
+		    e, ERR_BUG, "certificate is a CA's, not one for a server");
+	if (!covers(leaf, name))
+		return err_set(
+		    e, ERR_BUG, "certificate does not cover %s", name);
+	return 0;
+}
+
+int
+cert_check(const struct cert *c, const char *key_pem, const char *name,
+    int64_t now_ms, struct err *e)
+{
+	STACK_OF(X509) * chain;
+	int rc = -1;
+
+	chain = chain_read(c->chain, strlen(c->chain), e);
+	if (chain == NULL)
+		return -1;
+	if (check_leaf(sk_X509_value(chain, 0), key_pem, name, e) == 0 &&
+	    check_chain(chain, e) == 0 && check_dates(c, now_ms, e) == 0)
+		rc = 0;
+	sk_X509_pop_free(chain, X509_free);
+	ERR_clear_error();
+	return rc;
+}
+
+/* The key is written anew too: not a byte of the file is anyone else's. */
+char *
+cert_pem(const struct cert *c, const char *key_pem)
+{
+	struct err e;
+	EVP_PKEY *pkey = key_read(key_pem, &e);
+	char *key, *pem;
+
+	if (pkey == NULL)
+		abort(); /* cert_check() has read it */
+	key = key_write(pkey);
+	EVP_PKEY_free(pkey);
+	pem = xasprintf("%s%s", key, c->chain);
+	mem_wipe_free(key);
+	return pem;
+}
+
+static int
+placeholder_fill(X509 *x, EVP_PKEY *pkey)
+{
+	X509_NAME *name = X509_get_subject_name(x);
+	ASN1_INTEGER *serial = X509_get_serialNumber(x);
+	uint64_t number = 0;
+	static const char *const san[] = { "certfleet.invalid" };
+	GENERAL_NAMES *list = alt_names(san, 1);
+	int ok;
+
+	if (RAND_bytes((uint8_t *)&number, sizeof(number)) != 1)
+		abort();
+	ok = X509_set_version(x, X509_VERSION_3) == 1 &&
+	     ASN1_INTEGER_set_uint64(serial, number >> 1 | 1) == 1 &&
+	     X509_gmtime_adj(X509_getm_notBefore(x), -3600) != NULL &&
+	     X509_time_adj_ex(
+		 X509_getm_notAfter(x), PLACEHOLDER_DAYS, 0, NULL) != NULL &&
+	     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+		 (const unsigned char *)PLACEHOLDER_NAME, -1, -1, 0) == 1 &&
+	     X509_set_issuer_name(x, name) == 1 &&
+	     X509_add1_ext_i2d(x, NID_subject_alt_name, list, 0, 0) == 1 &&
+	     X509_set_pubkey(x, pkey) == 1 &&
+	     X509_sign(x, pkey, EVP_sha256()) > 0;
+	GENERAL_NAMES_free(list);
+	return ok ? 0 : -1;
+}
+
+char *
+cert_placeholder(void)
+{
+	EVP_PKEY *pkey = key_make();
+	X509 *x = X509_new();
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	char *key, *text, *pem;
+
+	if (x == NULL || placeholder_fill(x, pkey) == -1 ||
+	    sk_X509_push(chain, x) == 0)
+		abort();
+	key = key_write(pkey);
+	text = chain_write(chain);
+	pem = xasprintf("%s%s", key, text);
+	mem_wipe_free(key);
+	free(text);
+	sk_X509_pop_free(chain, X509_free);
+	EVP_PKEY_free(pkey);
+	return pem;
+}
