@@ -395,7 +395,7 @@ class Node:
     @property
     def redis_socket(self):
         """Where the embedded Redis listens."""
-        return self.state_dir / "redis.sock"
+        return self.run_dir / "redis.sock"
 
     def record(self, name):
         """The domain's record in Redis, {} when there is none."""
