@@ -81,14 +81,15 @@ local function release(keys, args)
   return 1
 end
 
--- KEYS domain due events; ARGV name next_at field value...
+-- KEYS domain due events; ARGV name next_at field value... (at least one)
 -- Returns 1, or 0 when the domain is already there (nothing is changed).
 local function add(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then
     return 0
   end
   local name = args[1]
-  redis.call('HSET', keys[1], 'name', name, 'epoch', '0', unpack(args, 3))
+  redis.call('HSET', keys[1], unpack(args, 3))
+  redis.call('HSET', keys[1], 'name', name, 'epoch', '0')
   schedule(keys[2], name, args[2])
   event(keys[3], { 'type', 'added', 'name', name, 'at', text(now_ms()),
     'status', redis.call('HGET', keys[1], 'status') or '' })
@@ -104,7 +105,10 @@ local function update(keys, args)
     return refused
   end
   local n = tonumber(args[5])
-  redis.call('HSET', keys[1], 'epoch', args[1], unpack(args, 6, 5 + 2 * n))
+  if n > 0 then
+    redis.call('HSET', keys[1], unpack(args, 6, 5 + 2 * n))
+  end
+  redis.call('HSET', keys[1], 'epoch', args[1])
   if #args > 5 + 2 * n then
     redis.call('HDEL', keys[1], unpack(args, 6 + 2 * n))
   end
@@ -136,7 +140,8 @@ end
 
 -- KEYS domain order; ARGV epoch expected step field value...
 -- The journal of the order in flight moves from one step to the next.
--- expected: "" there must be no journal, "*" whatever it says.
+-- expected: "" there must be no journal, "*" whatever it says.  The journal
+-- remembers when it was begun (started_at) and last moved (at).
 local function journal(keys, args)
   local refused = fence(keys[1], args[1])
   if refused then
@@ -147,8 +152,9 @@ local function journal(keys, args)
     return fail('STEP', 'the order is at "' .. step .. '", not at "' .. args[2] .. '"')
   end
   redis.call('HSET', keys[1], 'epoch', args[1])
-  redis.call('HSET', keys[2], 'epoch', args[1], 'step', args[3], 'at', text(now_ms()),
-    unpack(args, 4))
+  local now = text(now_ms())
+  redis.call('HSETNX', keys[2], 'started_at', now)
+  redis.call('HSET', keys[2], 'epoch', args[1], 'step', args[3], 'at', now, unpack(args, 4))
   return 1
 end
 
@@ -167,6 +173,7 @@ end
 -- A certificate becomes the domain's: bundle, record, index, journal, due and
 -- event change together.  Refuses one that ends earlier than what is there
 -- (WORSE) unless force is "1".  The same certificate again changes nothing.
+-- The fields' own version, gen and epoch do not count.
 -- Returns { version, gen }.
 local function commit(keys, args)
   local refused = fence(keys[1], args[1])
@@ -194,8 +201,11 @@ local function commit(keys, args)
   gen = redis.call('INCR', keys[6])
   redis.call('SET', keys[2], args[7])
   redis.call('HSET', keys[5], name, version .. ':' .. not_after .. ':' .. sha1)
-  redis.call('HSET', keys[1], 'epoch', args[1], 'version', version, 'gen', gen,
-    unpack(args, 9, 8 + 2 * tonumber(args[8])))
+  local n = tonumber(args[8])
+  if n > 0 then
+    redis.call('HSET', keys[1], unpack(args, 9, 8 + 2 * n))
+  end
+  redis.call('HSET', keys[1], 'epoch', args[1], 'version', version, 'gen', gen)
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])
   event(keys[7], { 'type', 'issued', 'name', name, 'at', text(now_ms()),

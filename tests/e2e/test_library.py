@@ -1,0 +1,429 @@
+"""common/library.lua on a real Redis: what must be atomic, and who may write."""
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from resp import Error, Resp
+
+LIBRARY = pathlib.Path(__file__).parents[2] / "common" / "library.lua"
+NAME = "www.shop.example"
+P = "certfleet:{p0}:"
+DOMAIN, CERT, ORDER = P + "domain:" + NAME, P + "cert:" + NAME, P + "order:" + NAME
+DUE, INDEX, GEN, EVENTS = P + "due", P + "index", P + "gen", P + "events"
+LEADER, NODE = "certfleet:leader", "certfleet:node:n1"
+COMMIT_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS]
+SHA_A, SHA_B, SHA_C = "A" * 40, "B" * 40, "C" * 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    where = tmp_path_factory.mktemp("redis")
+    path = where / "s"
+    process = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "",
+         "--dir", str(where), "--loglevel", "warning"],
+        stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            redis = Resp(path)
+            break
+        except OSError:
+            time.sleep(0.02)
+    redis("FUNCTION", "LOAD", "REPLACE", LIBRARY.read_text())
+    yield path
+    redis.close()
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def redis(server):
+    connection = Resp(server)
+    connection("FLUSHALL")
+    yield connection
+    connection.close()
+
+
+def add(redis, name=NAME, next_at=1000, **fields):
+    fields = fields or {"status": "pending_dns", "app": "shop"}
+    flat = [text for pair in fields.items() for text in pair]
+    return redis.fcall("certfleet_add", [P + "domain:" + name, DUE, EVENTS],
+                       name, next_at, *flat)
+
+
+def update(redis, epoch, next_at="", event="", fields=(), delete=()):
+    return redis.fcall("certfleet_update", [DOMAIN, DUE, EVENTS], epoch, NAME,
+                       next_at, event, len(fields) // 2, *fields, *delete)
+
+
+def journal(redis, epoch, expected, step, *fields):
+    return redis.fcall("certfleet_journal", [DOMAIN, ORDER], epoch, expected,
+                       step, *fields)
+
+
+def commit(redis, epoch, sha1, not_after, next_at=5000, force="0",
+           bundle=b"bundle", fields=()):
+    return redis.fcall("certfleet_commit", COMMIT_KEYS, epoch, NAME, sha1,
+                       not_after, next_at, force, bundle, len(fields) // 2,
+                       *fields)
+
+
+def lease(redis, node, ttl=10000):
+    return redis.fcall("certfleet_lease", [LEADER], node, ttl)
+
+
+def events(redis):
+    return [dict(zip(f[::2], f[1::2])) for _, f in redis("XRANGE", EVENTS, "-", "+")]
+
+
+def dump(redis):
+    """Everything that is there, to see that nothing changed."""
+    keys = sorted(redis("KEYS", "*"))
+    return {key: redis("DUMP", key, raw=True) for key in keys}
+
+
+def refused(word, function, *args, **kwargs):
+    with pytest.raises(Error) as caught:
+        function(*args, **kwargs)
+    assert caught.value.word == word, caught.value
+
+
+# --- the lease ---------------------------------------------------------------
+
+
+def test_a_free_lease_is_granted_with_the_time_as_epoch(redis):
+    before = int(time.time() * 1000)
+    granted, epoch, holder, left = lease(redis, "n1")
+    assert (granted, holder, left) == (1, "n1", 10000)
+    assert before - 1000 <= int(epoch) <= int(time.time() * 1000) + 1000
+
+
+def test_a_lease_that_is_held_is_denied_with_its_holder(redis):
+    _, epoch, _, _ = lease(redis, "n1")
+    granted, seen, holder, left = lease(redis, "n2")
+    assert (granted, seen, holder) == (0, epoch, "n1")
+    assert 0 < left <= 10000
+
+
+def test_a_lease_that_is_renewed_keeps_its_epoch(redis):
+    _, epoch, _, _ = lease(redis, "n1", 5000)
+    assert lease(redis, "n1", 10000) == [1, epoch, "n1", 10000]
+
+
+def test_the_epoch_grows_when_the_lease_ran_out_even_for_its_holder(redis):
+    _, first, _, _ = lease(redis, "n1", 5)
+    time.sleep(0.02)
+    _, second, _, _ = lease(redis, "n1", 5)
+    time.sleep(0.02)
+    _, third, _, _ = lease(redis, "n2", 5)
+    assert int(first) < int(second) < int(third)
+
+
+def test_the_epoch_grows_when_the_clock_went_back(redis):
+    ahead = str(int(time.time() * 1000) + 3600000)
+    redis("HSET", LEADER, "node", "n0", "epoch", ahead, "until", "0")
+    assert lease(redis, "n1")[:2] == [1, str(int(ahead) + 1)]
+
+
+def test_a_lease_that_is_released_is_granted_to_the_next_at_once(redis):
+    _, epoch, _, _ = lease(redis, "n1")
+    assert redis.fcall("certfleet_release", [LEADER], "n1", epoch) == 1
+    granted, next_epoch, holder, _ = lease(redis, "n2")
+    assert (granted, holder) == (1, "n2")
+    assert int(next_epoch) > int(epoch)
+
+
+def test_only_the_holder_with_its_epoch_can_release(redis):
+    _, epoch, _, _ = lease(redis, "n1")
+    assert redis.fcall("certfleet_release", [LEADER], "n2", epoch) == 0
+    assert redis.fcall("certfleet_release", [LEADER], "n1", int(epoch) - 1) == 0
+    assert lease(redis, "n2")[0] == 0
+
+
+# --- domains -----------------------------------------------------------------
+
+
+def test_a_domain_is_added_once(redis):
+    assert add(redis) == 1
+    before = dump(redis)
+    assert add(redis, next_at=9, status="disabled") == 0
+    assert dump(redis) == before
+    assert redis.hash(DOMAIN) == {"name": NAME, "app": "shop", "epoch": "0",
+                                  "status": "pending_dns"}
+    assert redis("ZSCORE", DUE, NAME) == "1000"
+    (event,) = events(redis)
+    assert (event["type"], event["name"], event["status"]) == (
+        "added", NAME, "pending_dns")
+
+
+def test_an_update_writes_deletes_schedules_and_tells(redis):
+    add(redis, status="pending_dns", reason="old", last_error="x")
+    assert update(redis, 7, 2000, "status", ["status", "creating", "reason", "ok"],
+                  ["last_error"]) == 1
+    assert redis.hash(DOMAIN) == {"name": NAME, "epoch": "7",
+                                  "status": "creating", "reason": "ok"}
+    assert redis("ZSCORE", DUE, NAME) == "2000"
+    assert events(redis)[-1]["type"] == "status"
+    assert events(redis)[-1]["status"] == "creating"
+    assert events(redis)[-1]["reason"] == "ok"
+
+
+def test_an_update_leaves_due_alone_or_takes_the_name_out(redis):
+    add(redis)
+    update(redis, 1)
+    assert redis("ZSCORE", DUE, NAME) == "1000"
+    update(redis, 1, "-")
+    assert redis("ZSCORE", DUE, NAME) is None
+    assert len(events(redis)) == 1
+
+
+def test_a_time_in_milliseconds_stays_exact(redis):
+    add(redis, next_at=1764000000123)
+    assert redis("ZSCORE", DUE, NAME) == "1764000000123"
+    update(redis, 1764000000123)
+    assert redis.hash(DOMAIN)["epoch"] == "1764000000123"
+    refused("FENCED", update, redis, 1764000000122)
+
+
+def test_the_epoch_is_the_callers_whatever_the_fields_say(redis):
+    add(redis, status="creating", epoch="99")
+    assert redis.hash(DOMAIN)["epoch"] == "0"
+    update(redis, 5, fields=["epoch", "3"])
+    assert redis.hash(DOMAIN)["epoch"] == "5"
+
+
+def test_a_domain_that_is_removed_leaves_nothing_but_the_event(redis):
+    add(redis)
+    journal(redis, 1, "", "new")
+    commit(redis, 1, SHA_A, 1000)
+    commit(redis, 1, SHA_B, 2000)
+    journal(redis, 1, "", "new")
+    gen = int(redis("GET", GEN))
+    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS]
+    assert redis.fcall("certfleet_remove", keys, NAME) == 1
+    assert sorted(redis("KEYS", "*")) == [EVENTS, GEN]
+    assert int(redis("GET", GEN)) == gen + 1
+    assert events(redis)[-1]["type"] == "removed"
+    assert events(redis)[-1]["gen"] == str(gen + 1)
+    before = dump(redis)
+    assert redis.fcall("certfleet_remove", keys, NAME) == 0
+    assert dump(redis) == before
+
+
+# --- fencing -----------------------------------------------------------------
+
+
+def test_an_older_epoch_changes_nothing_in_any_function(redis):
+    add(redis)
+    journal(redis, 8, "", "new")
+    before = dump(redis)
+    refused("FENCED", update, redis, 7, 1, "status", ["status", "in_use"])
+    refused("FENCED", journal, redis, 7, "*", "finalize")
+    refused("FENCED", commit, redis, 7, SHA_A, 1000)
+    refused("FENCED", redis.fcall, "certfleet_abandon", [DOMAIN, ORDER], 7)
+    assert dump(redis) == before
+
+
+def test_a_newer_epoch_shuts_out_the_older_from_its_first_write(redis):
+    add(redis)
+    update(redis, 8)
+    update(redis, 9)
+    refused("FENCED", update, redis, 8)
+    update(redis, 9)
+
+
+def test_a_removed_domain_does_not_come_back(redis):
+    refused("GONE", update, redis, 1, 1, "status", ["status", "in_use"])
+    refused("GONE", journal, redis, 1, "", "new")
+    refused("GONE", commit, redis, 1, SHA_A, 1000)
+    refused("GONE", redis.fcall, "certfleet_abandon", [DOMAIN, ORDER], 1)
+    assert redis("KEYS", "*") == []
+
+
+# --- the journal -------------------------------------------------------------
+
+
+def test_the_journal_moves_only_from_the_step_that_is_expected(redis):
+    add(redis)
+    assert journal(redis, 1, "", "new", "url", "https://ca.example/o/1") == 1
+    refused("STEP", journal, redis, 1, "", "new")
+    refused("STEP", journal, redis, 1, "finalize", "download")
+    assert journal(redis, 1, "new", "finalize", "key", "sealed") == 1
+    assert journal(redis, 2, "*", "poll") == 1
+    order = redis.hash(ORDER)
+    assert (order["step"], order["epoch"]) == ("poll", "2")
+    assert (order["url"], order["key"]) == ("https://ca.example/o/1", "sealed")
+    assert int(order["started_at"]) <= int(order["at"])
+    assert redis.hash(DOMAIN)["epoch"] == "2"
+
+
+def test_an_abandoned_order_is_gone(redis):
+    add(redis)
+    journal(redis, 1, "", "new")
+    assert redis.fcall("certfleet_abandon", [DOMAIN, ORDER], 2) == 1
+    assert redis("EXISTS", ORDER) == 0
+    assert redis.fcall("certfleet_abandon", [DOMAIN, ORDER], 2) == 0
+    refused("FENCED", journal, redis, 1, "", "new")
+
+
+# --- commit ------------------------------------------------------------------
+
+
+def test_a_commit_changes_everything_together(redis):
+    add(redis)
+    journal(redis, 3, "", "download")
+    bundle = bytes(range(256))
+    assert commit(redis, 3, SHA_A, 1000, 700, bundle=bundle,
+                  fields=["status", "in_use", "serial", "01"]) == [1, 1]
+    assert redis("GET", CERT, raw=True) == bundle
+    assert redis("HGET", INDEX, NAME) == "1:1000:" + SHA_A
+    assert redis("GET", GEN) == "1"
+    assert redis("EXISTS", ORDER) == 0
+    assert redis("ZSCORE", DUE, NAME) == "700"
+    record = redis.hash(DOMAIN)
+    assert (record["version"], record["gen"], record["epoch"]) == ("1", "1", "3")
+    assert (record["status"], record["serial"]) == ("in_use", "01")
+    event = events(redis)[-1]
+    assert (event["type"], event["version"], event["gen"], event["sha1"],
+            event["not_after"]) == ("issued", "1", "1", SHA_A, "1000")
+
+
+def test_the_same_certificate_again_changes_nothing(redis):
+    add(redis)
+    commit(redis, 3, SHA_A, 1000)
+    before = dump(redis)
+    assert commit(redis, 3, SHA_A, 1000, bundle=b"other") == [1, 1]
+    assert dump(redis) == before
+
+
+def test_version_and_generation_grow_whatever_the_fields_say(redis):
+    add(redis)
+    add(redis, "other.example")
+    assert commit(redis, 1, SHA_A, 1000) == [1, 1]
+    assert redis.fcall(
+        "certfleet_commit",
+        [P + "domain:other.example", P + "cert:other.example",
+         P + "order:other.example", DUE, INDEX, GEN, EVENTS],
+        1, "other.example", SHA_C, 1000, 1, "0", "b", 0) == [1, 2]
+    assert commit(redis, 1, SHA_B, 2000,
+                  fields=["version", "1", "gen", "1", "epoch", "0"]) == [2, 3]
+    record = redis.hash(DOMAIN)
+    assert (record["version"], record["gen"], record["epoch"]) == ("2", "3", "1")
+
+
+def test_the_previous_bundle_stays_until_the_new_one_is_proven(redis):
+    add(redis)
+    commit(redis, 1, SHA_A, 1000, bundle=b"old")
+    assert redis("EXISTS", CERT + ":previous") == 0
+    commit(redis, 1, SHA_B, 2000, bundle=b"new")
+    assert redis("GET", CERT + ":previous") == "old"
+    assert redis.fcall("certfleet_proven", [CERT]) == 1
+    assert redis("EXISTS", CERT + ":previous") == 0
+    assert redis("GET", CERT) == "new"
+
+
+def test_a_certificate_that_ends_earlier_is_refused(redis):
+    add(redis)
+    commit(redis, 1, SHA_A, 2000)
+    before = dump(redis)
+    refused("WORSE", commit, redis, 1, SHA_B, 1999)
+    assert dump(redis) == before
+    assert commit(redis, 1, SHA_B, 2000) == [2, 2]
+
+
+def test_a_certificate_that_ends_earlier_can_be_forced(redis):
+    add(redis)
+    commit(redis, 1, SHA_A, 2000)
+    assert commit(redis, 1, SHA_B, 1000, force="1") == [2, 2]
+    assert redis("HGET", INDEX, NAME) == "2:1000:" + SHA_B
+
+
+# --- due ---------------------------------------------------------------------
+
+
+def test_what_is_claimed_is_put_back_for_later(redis):
+    for at, name in ((100, "a"), (200, "b"), (300, "c"), (9999, "later")):
+        redis("ZADD", DUE, at, name)
+    assert redis.fcall("certfleet_claim", [DUE], 1000, 2, 500) == ["a", "b"]
+    assert redis.fcall("certfleet_claim", [DUE], 1000, 10, 500) == ["c"]
+    assert redis.fcall("certfleet_claim", [DUE], 1000, 10, 500) == []
+    assert redis("ZSCORE", DUE, "a") == "1500"
+    assert redis.fcall("certfleet_claim", [DUE], 1500, 10, 500) == ["a", "b", "c"]
+
+
+# --- what is told ------------------------------------------------------------
+
+
+def subscribe(server, *channels):
+    listener = Resp(server)
+    listener.send("SUBSCRIBE", *channels)
+    for _ in channels:
+        listener.read()
+    return listener
+
+
+def test_a_challenge_is_stored_and_heard_when_published_and_withdrawn(redis, server):
+    listener = subscribe(server, "certfleet:challenges")
+    key = "certfleet:challenge:tok"
+    redis.fcall("certfleet_publish", [key], "tok", "tok.thumb", 60,
+                "certfleet:challenges")
+    assert redis("GET", key) == "tok.thumb"
+    assert 0 < redis("TTL", key) <= 60
+    redis.fcall("certfleet_withdraw", [key], "tok", "certfleet:challenges")
+    assert redis("EXISTS", key) == 0
+    redis.fcall("certfleet_thumbprint", ["certfleet:challenge:thumbprint"],
+                "thumb", "certfleet:challenges")
+    assert redis("GET", "certfleet:challenge:thumbprint") == "thumb"
+    heard = [listener.read()[2] for _ in range(3)]
+    assert heard == ["tok tok.thumb", "tok", "= thumb"]
+    listener.close()
+
+
+def test_a_beat_is_heard_when_its_generation_is_news(redis, server):
+    listener = subscribe(server, "certfleet:acks")
+
+    def beat(gen, *fields):
+        return redis.fcall("certfleet_beat", [NODE], "n1", 1234, 15000,
+                           "certfleet:acks", gen, *fields)
+
+    beat(5, "served", "3", "errors", "x")
+    beat(5, "served", "4")
+    beat(6, "served", "5")
+    assert [listener.read()[2] for _ in range(2)] == ["n1 5", "n1 6"]
+    assert redis.hash(NODE) == {"id": "n1", "at": "1234", "gen": "6", "served": "5"}
+    assert 0 < redis("PTTL", NODE) <= 15000
+    listener.close()
+
+
+# --- the rest ----------------------------------------------------------------
+
+
+def test_the_fleets_meta_record_is_made_once(redis):
+    first = redis.fcall("certfleet_init", ["certfleet:meta"], 1, "abc")
+    assert first == ["1", "1", "abc"]
+    assert redis.fcall("certfleet_init", ["certfleet:meta"], 64, "xyz") == first
+
+
+def test_records_come_as_one_msgpack_map_each(redis):
+    add(redis, status="in_use", app="shop")
+    missing = P + "domain:missing.example"
+    found = redis("FCALL_RO", "certfleet_records", 2, DOMAIN, missing, raw=True)
+    assert found[1] is None
+    fields, packed = {}, found[0]
+    assert packed[0] == 0x80 | 4  # a map of four
+    at = 1
+    texts = []
+    while at < len(packed):
+        n = packed[at] & 0x1F  # short strings only
+        assert packed[at] & 0xE0 == 0xA0
+        texts.append(packed[at + 1:at + 1 + n].decode())
+        at += 1 + n
+    fields = dict(zip(texts[::2], texts[1::2]))
+    assert fields == redis.hash(DOMAIN)
+
+
+def test_the_library_tells_its_version(redis):
+    text = LIBRARY.read_text()
+    assert "local VERSION = %d\n" % redis.fcall("certfleet_version", []) in text
