@@ -97,6 +97,7 @@ struct domain {
 	int64_t renew_at, next_at, created_at, status_at, rate_limited_until;
 	int64_t attempts; /* that failed since the last success */
 	int64_t version;  /* of the certificate, from 1; 0: none yet */
+	int64_t proven;   /* version that all live nodes were seen to serve */
 	int64_t gen;      /* of the index when that version came */
 	int64_t epoch;
 	struct domain_field *extra; /* what we do not know */

@@ -54,6 +54,7 @@ static const struct field {
 	FIELD(rate_limited_until, NUMBER, false),
 	FIELD(attempts, NUMBER, false),
 	FIELD(version, NUMBER, false),
+	FIELD(proven, NUMBER, false),
 	FIELD(gen, NUMBER, false),
 	FIELD(epoch, NUMBER, true),
 };

@@ -9,6 +9,7 @@
 
 local VERSION = 1
 local EVENTS_MAX = 10000
+local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
 local BUNDLE_PREVIOUS = ':previous'
 
 local function text(n)
@@ -81,7 +82,8 @@ local function release(keys, args)
   return 1
 end
 
--- KEYS domain due events; ARGV name next_at field value... (at least one)
+-- KEYS domain due events removed; ARGV name next_at field value... (at least
+-- one)
 -- Returns 1, or 0 when the domain is already there (nothing is changed).
 local function add(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then
@@ -90,6 +92,7 @@ local function add(keys, args)
   local name = args[1]
   redis.call('HSET', keys[1], unpack(args, 3))
   redis.call('HSET', keys[1], 'name', name, 'epoch', '0')
+  redis.call('ZREM', keys[4], name)
   schedule(keys[2], name, args[2])
   event(keys[3], { 'type', 'added', 'name', name, 'at', text(now_ms()),
     'status', redis.call('HGET', keys[1], 'status') or '' })
@@ -121,7 +124,9 @@ local function update(keys, args)
   return 1
 end
 
--- KEYS domain cert order due index gen events; ARGV name
+-- KEYS domain cert order due index gen events removed; ARGV name
+-- Nodes drop a certificate because its removal is written down, never because
+-- the index lacks it: an emptied Redis must not take certificates away.
 -- Returns 1, or 0 when there was no such domain.
 local function remove(keys, args)
   local name = args[1]
@@ -133,6 +138,9 @@ local function remove(keys, args)
   local gen = 0
   if redis.call('HDEL', keys[5], name) == 1 then
     gen = redis.call('INCR', keys[6])
+    local now = now_ms()
+    redis.call('ZADD', keys[8], text(now), name)
+    redis.call('ZREMRANGEBYSCORE', keys[8], '-inf', text(now - REMOVED_MS))
   end
   event(keys[7], { 'type', 'removed', 'name', name, 'at', text(now_ms()), 'gen', text(gen) })
   return 1

@@ -20,6 +20,7 @@
 #define KEY_DUE "%s{p%d}:due"       /* ZSET: name by next action, wall ms */
 #define KEY_INDEX "%s{p%d}:index"   /* HASH: name -> version:not_after:sha1 */
 #define KEY_GEN "%s{p%d}:gen"       /* INT: grows with each index change */
+#define KEY_REMOVED "%s{p%d}:removed" /* ZSET: removed names, by wall ms */
 #define KEY_EVENTS "%s{p%d}:events" /* STREAM: what changed, capped */
 
 /* prefix, token */

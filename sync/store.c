@@ -130,6 +130,24 @@ call_yes(struct call *c, const struct rds_reply *r, const struct err *e)
 	c->tell.yes(c->arg, r != NULL && reply_int(r) == 1, e);
 }
 
+void
+call_names(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	const char **names;
+	size_t n = 0;
+
+	if (e != NULL) {
+		c->tell.names(c->arg, NULL, 0, e);
+		return;
+	}
+	names = xcalloc(r->nitems, sizeof(*names));
+	for (size_t i = 0; i < r->nitems; i++)
+		if (r->item[i].type == RDS_STRING)
+			names[n++] = r->item[i].str;
+	c->tell.names(c->arg, names, n, NULL);
+	free(names);
+}
+
 static void
 got_forgotten(struct call *c, const struct rds_reply *r, const struct err *e)
 {
@@ -173,6 +191,7 @@ domain_keys(const struct store *s, const char *name, struct domain_keys *k)
 	store_key(s, KEY_INDEX, k->index, sizeof(k->index), p, name);
 	store_key(s, KEY_GEN, k->gen, sizeof(k->gen), p, name);
 	store_key(s, KEY_EVENTS, k->events, sizeof(k->events), p, name);
+	store_key(s, KEY_REMOVED, k->removed, sizeof(k->removed), p, name);
 }
 
 int64_t
@@ -248,11 +267,10 @@ domain_args(const struct domain *d, struct rds_cmd *cmd)
 }
 
 static void
-put_absent(void *arg, const char *field, const char *value)
+put_absent(void *arg, const char *field)
 {
 	struct args *a = arg;
 
-	(void)value;
 	if (leaders_field(a->d, field))
 		rds_arg(a->cmd, field);
 }

@@ -146,6 +146,9 @@ typedef void store_index_fn(
     void *arg, const struct store_entry *, size_t n, const struct err *e);
 void store_index(struct store *, int partition, store_index_fn *, void *arg);
 
+/* Names that were removed: the only reason to drop a certificate. */
+void store_removed(struct store *, int partition, store_names_fn *, void *arg);
+
 /* The bundle's bytes; NULL when there is none. */
 typedef void store_bundle_fn(
     void *arg, const void *bundle, size_t len, const struct err *e);

@@ -69,6 +69,9 @@ void call_done(struct call *, const struct rds_reply *, const struct err *);
 /* got() for calls answered by 1 or 0. */
 void call_yes(struct call *, const struct rds_reply *, const struct err *);
 
+/* got() for calls answered by a list of names. */
+void call_names(struct call *, const struct rds_reply *, const struct err *);
+
 /* Send a command whose reply interests nobody; failure is logged. */
 void call_forget(struct store *, const struct rds_cmd *);
 
@@ -82,6 +85,7 @@ void call_arg_set(struct rds_cmd *, size_t at, int64_t);
 struct domain_keys {
 	char domain[KEY_MAX], cert[KEY_MAX], order[KEY_MAX];
 	char due[KEY_MAX], index[KEY_MAX], gen[KEY_MAX], events[KEY_MAX];
+	char removed[KEY_MAX];
 };
 void domain_keys(const struct store *, const char *name, struct domain_keys *);
 

@@ -42,10 +42,11 @@ store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
 
 	domain_keys(s, d->name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_add", 3);
+	call_function(&cmd, "certfleet_add", 4);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.due);
 	rds_arg(&cmd, k.events);
+	rds_arg(&cmd, k.removed);
 	rds_arg(&cmd, d->name);
 	rds_arg_int(&cmd, loop_wall_ms());
 	rds_arg(&cmd, "app");
@@ -68,7 +69,7 @@ store_remove(struct store *s, const char *name, const char *app,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_remove", 7);
+	call_function(&cmd, "certfleet_remove", 8);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.cert);
 	rds_arg(&cmd, k.order);
@@ -76,6 +77,7 @@ store_remove(struct store *s, const char *name, const char *app,
 	rds_arg(&cmd, k.index);
 	rds_arg(&cmd, k.gen);
 	rds_arg(&cmd, k.events);
+	rds_arg(&cmd, k.removed);
 	rds_arg(&cmd, name);
 	call_send(c, &cmd, call_yes);
 	app_set(s, "SREM", app, name);

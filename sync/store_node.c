@@ -99,6 +99,22 @@ store_index(struct store *s, int partition, store_index_fn *fn, void *arg)
 	call_send(c, &cmd, got_index);
 }
 
+void
+store_removed(struct store *s, int partition, store_names_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.names = fn;
+	rds_cmd(&cmd, "ZRANGE");
+	rds_arg(
+	    &cmd, store_key(s, KEY_REMOVED, key, sizeof(key), partition, NULL));
+	rds_arg(&cmd, "0");
+	rds_arg(&cmd, "-1");
+	call_send(c, &cmd, call_names);
+}
+
 static void
 got_bundle(struct call *c, const struct rds_reply *r, const struct err *e)
 {

@@ -57,24 +57,6 @@ store_release(struct store *s, int64_t epoch, store_fn *fn, void *arg)
 	call_send(c, &cmd, call_done);
 }
 
-static void
-got_claim(struct call *c, const struct rds_reply *r, const struct err *e)
-{
-	const char **names;
-	size_t n = 0;
-
-	if (e != NULL) {
-		c->tell.names(c->arg, NULL, 0, e);
-		return;
-	}
-	names = xcalloc(r->nitems, sizeof(*names));
-	for (size_t i = 0; i < r->nitems; i++)
-		if (r->item[i].type == RDS_STRING)
-			names[n++] = r->item[i].str;
-	c->tell.names(c->arg, names, n, NULL);
-	free(names);
-}
-
 void
 store_claim(struct store *s, int partition, int64_t now_ms, int n,
     int64_t visibility_ms, store_names_fn *fn, void *arg)
@@ -89,7 +71,7 @@ store_claim(struct store *s, int partition, int64_t now_ms, int n,
 	rds_arg_int(&cmd, now_ms);
 	rds_arg_int(&cmd, n);
 	rds_arg_int(&cmd, visibility_ms);
-	call_send(c, &cmd, got_claim);
+	call_send(c, &cmd, call_names);
 }
 
 /* The journal's key, opened; no key at all is "". */
@@ -185,10 +167,6 @@ store_journal(struct store *s, const char *name, int64_t epoch,
 	rds_arg_int(&cmd, epoch);
 	rds_arg(&cmd, expected);
 	rds_arg(&cmd, step);
-	if (expected[0] == '\0') {
-		rds_arg(&cmd, "started_at");
-		rds_arg_int(&cmd, loop_wall_ms());
-	}
 	if (url != NULL) {
 		rds_arg(&cmd, "url");
 		rds_arg(&cmd, url);

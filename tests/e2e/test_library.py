@@ -12,6 +12,7 @@ NAME = "www.shop.example"
 P = "certfleet:{p0}:"
 DOMAIN, CERT, ORDER = P + "domain:" + NAME, P + "cert:" + NAME, P + "order:" + NAME
 DUE, INDEX, GEN, EVENTS = P + "due", P + "index", P + "gen", P + "events"
+REMOVED = P + "removed"
 LEADER, NODE = "certfleet:leader", "certfleet:node:n1"
 COMMIT_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS]
 SHA_A, SHA_B, SHA_C = "A" * 40, "B" * 40, "C" * 40
@@ -49,8 +50,8 @@ def redis(server):
 def add(redis, name=NAME, next_at=1000, **fields):
     fields = fields or {"status": "pending_dns", "app": "shop"}
     flat = [text for pair in fields.items() for text in pair]
-    return redis.fcall("certfleet_add", [P + "domain:" + name, DUE, EVENTS],
-                       name, next_at, *flat)
+    return redis.fcall("certfleet_add", [P + "domain:" + name, DUE, EVENTS,
+                                         REMOVED], name, next_at, *flat)
 
 
 def update(redis, epoch, next_at="", event="", fields=(), delete=()):
@@ -194,22 +195,33 @@ def test_the_epoch_is_the_callers_whatever_the_fields_say(redis):
     assert redis.hash(DOMAIN)["epoch"] == "5"
 
 
-def test_a_domain_that_is_removed_leaves_nothing_but_the_event(redis):
+def test_a_domain_that_is_removed_leaves_its_removal_and_nothing_else(redis):
     add(redis)
     journal(redis, 1, "", "new")
     commit(redis, 1, SHA_A, 1000)
     commit(redis, 1, SHA_B, 2000)
     journal(redis, 1, "", "new")
     gen = int(redis("GET", GEN))
-    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS]
+    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED]
     assert redis.fcall("certfleet_remove", keys, NAME) == 1
-    assert sorted(redis("KEYS", "*")) == [EVENTS, GEN]
+    assert sorted(redis("KEYS", "*")) == [EVENTS, GEN, REMOVED]
+    assert redis("ZRANGE", REMOVED, 0, -1) == [NAME]
     assert int(redis("GET", GEN)) == gen + 1
     assert events(redis)[-1]["type"] == "removed"
     assert events(redis)[-1]["gen"] == str(gen + 1)
     before = dump(redis)
     assert redis.fcall("certfleet_remove", keys, NAME) == 0
     assert dump(redis) == before
+
+
+def test_a_name_that_is_added_again_is_removed_no_longer(redis):
+    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED]
+    add(redis)
+    commit(redis, 1, SHA_A, 1000)
+    redis.fcall("certfleet_remove", keys, NAME)
+    assert redis("ZCARD", REMOVED) == 1
+    add(redis)
+    assert redis("ZCARD", REMOVED) == 0
 
 
 # --- fencing -----------------------------------------------------------------

@@ -1,0 +1,33 @@
+/*
+ * The DNS check of a name, from question to judgement: resolve, judge by
+ * precheck.h, and where DNS cannot tell (NAT, a proxy in front) probe by
+ * fetching a nonce through the name.
+ */
+#ifndef SYNC_CHECK_H
+#define SYNC_CHECK_H
+
+#include "common/err.h"
+#include "sync/precheck.h"
+
+struct conf;
+struct event_base;
+struct http;
+struct resolve;
+struct store;
+struct checks;
+
+struct checks *checks_new(struct event_base *, const struct conf *,
+    struct resolve *, struct http *, struct store *);
+void checks_free(struct checks *); /* nobody is called back */
+
+/*
+ * Check name; thumbprint is the CA account's, for the probe's nonce.  fn gets
+ * PRECHECK_OK, _PENDING, _AGAIN or _CAA, with a sentence for the owner unless
+ * it is OK.  Not called from within.
+ */
+typedef void check_fn(void *arg, enum precheck_verdict, const struct err *why);
+void check_start(struct checks *, const char *name, const char *thumbprint,
+    check_fn *, void *arg);
+void check_cancel(struct checks *, const void *arg);
+
+#endif

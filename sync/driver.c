@@ -1,0 +1,527 @@
+#include "sync/driver.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "sync/bundle.h"
+#include "sync/ca.h"
+#include "sync/cert.h"
+#include "sync/challenge.h"
+#include "sync/fault.h"
+#include "sync/order.h"
+#include "sync/renew.h"
+#include "sync/store.h"
+
+#define TRIES_MAX 4       /* of one request, for what is nobody's fault */
+#define TRY_FIRST_MS 1000 /* then 3, 9 s */
+#define PROOF_MS 10000    /* look at the nodes again, if none reports */
+
+/* A domain whose order is being worked on. */
+struct run {
+	LIST_ENTRY(run) link;
+	struct driver *driver;
+	driver_fn *fn;
+	void *arg;
+	struct domain d;
+	struct order order;
+	char *key_pem; /* the certificate's; "" until needed */
+	struct event *timer;
+	struct ask ask; /* payload is ours until it is sent */
+	uint64_t posting;
+	int64_t deadline;
+	int tries;
+	bool url_saved;
+	char token[ORDER_TOKEN_MAX]; /* that is published, or "" */
+	struct err why;              /* there will be no certificate */
+};
+
+struct driver {
+	struct event_base *base;
+	const struct conf *conf;
+	const struct seal_ring *ring;
+	struct store *store;
+	struct ca *ca;
+	struct challenges *challenges;
+	LIST_HEAD(, run) runs;
+	size_t nruns;
+};
+
+static void advance(struct run *);
+static void finish(struct run *);
+static void fail(struct run *, const struct err *);
+
+struct driver *
+driver_new(struct event_base *base, const struct conf *conf,
+    const struct seal_ring *ring, struct store *store, struct ca *ca,
+    struct challenges *challenges)
+{
+	struct driver *dr = xcalloc(1, sizeof(*dr));
+
+	dr->base = base;
+	dr->conf = conf;
+	dr->ring = ring;
+	dr->store = store;
+	dr->ca = ca;
+	dr->challenges = challenges;
+	LIST_INIT(&dr->runs);
+	return dr;
+}
+
+static void
+unpublish(struct run *r)
+{
+	if (r->token[0] != '\0')
+		challenge_withdraw(r->driver->challenges, r->token);
+	r->token[0] = '\0';
+}
+
+static void
+run_free(struct run *r)
+{
+	LIST_REMOVE(r, link);
+	r->driver->nruns--;
+	unpublish(r);
+	store_forget(r->driver->store, r);
+	ca_cancel(r->driver->ca, r->posting);
+	loop_timer_free(&r->timer);
+	json_decref(r->ask.payload);
+	mem_wipe_free(r->key_pem);
+	order_clear(&r->order);
+	free(r);
+}
+
+void
+driver_free(struct driver *dr)
+{
+	if (dr == NULL)
+		return;
+	while (!LIST_EMPTY(&dr->runs))
+		run_free(LIST_FIRST(&dr->runs));
+	free(dr);
+}
+
+void
+driver_cancel(struct driver *dr, const void *arg)
+{
+	struct run *r, *next;
+
+	for (r = LIST_FIRST(&dr->runs); r != NULL; r = next) {
+		next = LIST_NEXT(r, link);
+		if (r->arg == arg)
+			run_free(r);
+	}
+}
+
+size_t
+driver_running(const struct driver *dr)
+{
+	return dr->nruns;
+}
+
+static void
+tell(struct run *r, const struct err *e)
+{
+	driver_fn *fn = r->fn;
+	void *arg = r->arg;
+	struct domain d = r->d;
+	struct err copy;
+
+	if (e != NULL)
+		copy = *e;
+	run_free(r);
+	fn(arg, &d, e != NULL ? &copy : NULL);
+}
+
+/* --- the journal: begin, or go on where somebody stopped -------------------- */
+
+static void
+journalled(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL)
+		fail(r, e);
+	else
+		advance(r);
+}
+
+static void
+journal(struct run *r, const char *expected, const char *step, const char *url,
+    const char *key_pem)
+{
+	struct err e;
+
+	if (store_journal(r->driver->store, r->d.name, r->d.epoch, expected,
+		step, url, key_pem, journalled, r, &e) == -1)
+		fail(r, &e);
+}
+
+static void
+got_journal(void *arg, const struct store_order *saved, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	r->key_pem = xstrdup(saved->key_pem);
+	if (saved->step[0] == '\0') {
+		fault_point("F1");
+		journal(r, "", "new", NULL, NULL);
+		return;
+	}
+	log_info("domain=%s order resumes step=%s url=%s", r->d.name,
+	    saved->step, saved->url);
+	if (saved->url[0] != '\0') {
+		r->order.url = xstrdup(saved->url);
+		r->url_saved = true;
+		order_resume(&r->order);
+	}
+	journal(r, "*", saved->step, NULL, NULL);
+}
+
+void
+driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
+{
+	struct run *r = xcalloc(1, sizeof(*r));
+
+	r->driver = dr;
+	r->fn = fn;
+	r->arg = arg;
+	r->d = *d;
+	r->d.extra = NULL;
+	r->d.nextra = 0;
+	r->order.names[0] = r->d.name;
+	r->order.nnames = 1;
+	r->deadline =
+	    loop_now_ms() + (int64_t)dr->conf->acme.order_timeout_s * 1000;
+	LIST_INSERT_HEAD(&dr->runs, r, link);
+	dr->nruns++;
+	store_order(dr->store, r->d.name, got_journal, r);
+}
+
+/* --- what the order asks for -------------------------------------------------- */
+
+/* Fault points of test builds: what is lost when we die right here. */
+static void
+before_post(const struct run *r)
+{
+	switch (r->order.state) {
+	case ORDER_NEW:
+		fault_point("F3");
+		break;
+	case ORDER_ANSWER:
+		fault_point("F7");
+		break;
+	case ORDER_CHECK:
+		fault_point("F8");
+		break;
+	case ORDER_FINALIZE:
+		fault_point("F10");
+		break;
+	case ORDER_AUTHZ:
+	case ORDER_PRESENT:
+	case ORDER_POLL:
+	case ORDER_DOWNLOAD:
+	case ORDER_DONE:
+	case ORDER_STATES:
+		break;
+	}
+}
+
+static void
+after_post(const struct run *r)
+{
+	if (r->order.state == ORDER_NEW)
+		fault_point("F4");
+	else if (r->order.state == ORDER_FINALIZE)
+		fault_point("F11");
+}
+
+/* The order's next state, logged in this one place. */
+static void
+take(struct run *r, const struct reply *reply)
+{
+	enum order_state was = r->order.state;
+	struct err e = { 0 };
+
+	if (order_got(&r->order, reply, &e) == -1) {
+		fail(r, &e);
+		return;
+	}
+	r->tries = 0;
+	if (was != r->order.state)
+		log_debug("domain=%s order=%s->%s", r->d.name,
+		    order_state_name(was), order_state_name(r->order.state));
+	if (r->order.url != NULL && !r->url_saved) {
+		r->url_saved = true;
+		journal(r, "new", "ordered", r->order.url, NULL);
+		return;
+	}
+	advance(r);
+}
+
+static void
+again(void *arg)
+{
+	advance(arg);
+}
+
+/* Nobody's fault: ask the same once more, after a pause. */
+static bool
+try_again(struct run *r, const struct err *e)
+{
+	int64_t pause = TRY_FIRST_MS;
+
+	if (e->kind != ERR_AGAIN || ++r->tries >= TRIES_MAX)
+		return false;
+	for (int i = 1; i < r->tries; i++)
+		pause *= 3;
+	if (e->retry_ms > pause)
+		pause = e->retry_ms;
+	if (loop_now_ms() + pause > r->deadline)
+		return false;
+	log_debug("domain=%s order=%s again in %lld ms: %s", r->d.name,
+	    order_state_name(r->order.state), (long long)pause, e->text);
+	/* Whatever was lost on the way, the CA knows where the order is. */
+	if (r->order.url != NULL)
+		order_resume(&r->order);
+	loop_after(r->driver->base, &r->timer, pause, again, r);
+	return true;
+}
+
+static void
+got_post(void *arg, const struct reply *reply, const struct err *e)
+{
+	struct run *r = arg;
+
+	r->posting = 0;
+	if (e == NULL) {
+		after_post(r);
+		take(r, reply);
+	} else if (!try_again(r, e)) {
+		fail(r, e);
+	}
+}
+
+static void
+post(void *arg)
+{
+	struct run *r = arg;
+	json_t *payload = r->ask.payload;
+
+	r->ask.payload = NULL;
+	before_post(r);
+	r->posting = ca_post(r->driver->ca, r->ask.url, payload, got_post, r);
+}
+
+static void
+answerable(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e == NULL) {
+		fault_point("F6");
+		take(r, NULL);
+	} else if (!try_again(r, e)) {
+		fail(r, e);
+	}
+}
+
+/* RFC 8555 section 8.1: token "." thumbprint. */
+static void
+publish(struct run *r)
+{
+	const struct authz *a = order_authz(&r->order);
+	char *keyauth =
+	    xasprintf("%s.%s", a->token, ca_thumbprint(r->driver->ca));
+
+	unpublish(r);
+	memcpy(r->token, a->token, sizeof(r->token));
+	challenge_publish(
+	    r->driver->challenges, a->token, keyauth, answerable, r);
+	free(keyauth);
+}
+
+static void
+make_csr(struct run *r)
+{
+	const char *names[] = { r->d.name };
+	struct err e = { 0 };
+
+	fault_point("F9");
+	if (cert_csr(r->key_pem, names, 1, &r->order.csr, &e) == -1)
+		fail(r, &e);
+	else
+		take(r, NULL);
+}
+
+static void
+key_saved(void *arg, const struct err *e)
+{
+	if (e != NULL)
+		fail(arg, e);
+	else
+		make_csr(arg);
+}
+
+/* The key is in the journal before a certificate for it can exist. */
+static void
+need_csr(struct run *r)
+{
+	struct err e;
+
+	unpublish(r);
+	if (r->key_pem[0] != '\0') {
+		make_csr(r);
+		return;
+	}
+	mem_wipe_free(r->key_pem);
+	r->key_pem = cert_key_new();
+	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
+		NULL, r->key_pem, key_saved, r, &e) == -1)
+		fail(r, &e);
+}
+
+static void
+advance(struct run *r)
+{
+	struct err e = { 0 };
+
+	if (r->order.state == ORDER_NEW && r->url_saved)
+		r->url_saved = false;
+	if (r->order.state == ORDER_NEW)
+		fault_point("F2");
+	else if (r->order.state == ORDER_AUTHZ)
+		fault_point("F5");
+	if (loop_now_ms() > r->deadline) {
+		err_set(&e, ERR_AGAIN,
+		    "the CA did not finish the order within %d s",
+		    r->driver->conf->acme.order_timeout_s);
+		fail(r, &e);
+		return;
+	}
+	json_decref(r->ask.payload);
+	r->ask.payload = NULL;
+	if (order_ask(&r->order, &r->ask, &e) == -1) {
+		fail(r, &e);
+		return;
+	}
+	switch (r->ask.what) {
+	case ASK_POST:
+		loop_after(
+		    r->driver->base, &r->timer, r->ask.delay_ms, post, r);
+		break;
+	case ASK_PUBLISH:
+		publish(r);
+		break;
+	case ASK_CSR:
+		need_csr(r);
+		break;
+	case ASK_NOTHING:
+		finish(r);
+		break;
+	}
+}
+
+/* --- the end -------------------------------------------------------------------- */
+
+static void
+committed(void *arg, int64_t version, int64_t gen, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	fault_point("F13");
+	r->d.version = version;
+	r->d.gen = gen;
+	log_info("domain=%s issued serial=%s version=%lld gen=%lld ca=\"%s\"",
+	    r->d.name, r->d.serial, (long long)version, (long long)gen,
+	    r->d.issuer);
+	tell(r, NULL);
+}
+
+static void
+describe(struct domain *d, const struct cert *cert, int percent)
+{
+	memcpy(d->serial, cert->serial, sizeof(d->serial));
+	memcpy(d->sha1, cert->sha1, sizeof(d->sha1));
+	memcpy(d->issuer, cert->issuer, sizeof(d->issuer));
+	d->not_before = cert->not_before;
+	d->not_after = cert->not_after;
+	d->renew_at =
+	    renew_at(d->name, cert->not_before, cert->not_after, percent);
+	d->last_error[0] = '\0';
+	d->attempts = 0;
+	d->rate_limited_until = 0;
+	d->next_at = loop_wall_ms() + PROOF_MS;
+}
+
+/* Check what the CA sent, and make it the domain's in one step. */
+static void
+finish(struct run *r)
+{
+	struct driver *dr = r->driver;
+	struct err e = { 0 };
+	struct cert cert = { 0 };
+	struct buf bundle;
+	int64_t now = loop_wall_ms();
+	const char *chain = r->order.chain;
+
+	fault_point("F12");
+	unpublish(r);
+	buf_init(&bundle, BUNDLE_MAX);
+	if (cert_parse(&cert, chain, strlen(chain), &e) == -1 ||
+	    cert_check(&cert, r->key_pem, r->d.name, now, &e) == -1 ||
+	    bundle_pack(dr->ring, r->d.name, &cert, r->key_pem, &bundle, &e) ==
+		-1) {
+		err_prefix(&e, "the CA's certificate");
+		fail(r, &e);
+	} else {
+		describe(&r->d, &cert, dr->conf->acme.renew_percent);
+		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
+		    bundle.len, committed, r);
+	}
+	buf_clear(&bundle);
+	cert_clear(&cert);
+}
+
+static void
+abandoned(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	/* A journal that could not be removed is found by the next attempt. */
+	(void)e;
+	tell(r, &r->why);
+}
+
+/*
+ * No certificate.  The journal stays when the CA may still finish the order;
+ * after a verdict the next attempt begins a new one.
+ */
+static void
+fail(struct run *r, const struct err *e)
+{
+	bool ours =
+	    strcmp(e->type, "FENCED") != 0 && strcmp(e->type, "GONE") != 0;
+	bool late = loop_now_ms() > r->deadline;
+
+	unpublish(r);
+	if (!ours || (e->kind == ERR_AGAIN && !late)) {
+		tell(r, e);
+		return;
+	}
+	r->why = *e;
+	store_abandon(r->driver->store, r->d.name, r->d.epoch, abandoned, r);
+}

@@ -1,0 +1,44 @@
+/*
+ * Runs orders: does what an order asks for, saves before it goes on, and ends
+ * with a certificate in Redis or a reason.
+ *
+ * The journal in Redis is one step ahead of the CA: the order's URL is saved
+ * before anything is done with the order, the key before it is finalized.  A
+ * run that finds a journal goes on from it, whoever began it.
+ */
+#ifndef SYNC_DRIVER_H
+#define SYNC_DRIVER_H
+
+#include <stddef.h>
+
+#include "common/domain.h"
+#include "common/err.h"
+
+struct ca;
+struct challenges;
+struct conf;
+struct driver;
+struct event_base;
+struct seal_ring;
+struct store;
+
+struct driver *driver_new(struct event_base *, const struct conf *,
+    const struct seal_ring *, struct store *, struct ca *, struct challenges *);
+void driver_free(struct driver *); /* nobody is called back */
+
+/*
+ * Get a certificate for d->name under d->epoch.  d is copied.  In fn, d has
+ * the certificate's fields, version and gen when e is NULL; otherwise e says
+ * why there is none: type "FENCED" and "GONE" mean that the domain is no longer
+ * ours to write.  The record is committed with status and reason as d has
+ * them, and next_at as its next action.
+ */
+typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);
+void driver_run(
+    struct driver *, const struct domain *d, driver_fn *, void *arg);
+void driver_cancel(struct driver *, const void *arg);
+
+/* Orders in flight. */
+size_t driver_running(const struct driver *);
+
+#endif

@@ -1,0 +1,524 @@
+#include "sync/hold.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "common/conf.h"
+#include "common/domain.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "haproxy/files.h"
+#include "haproxy/handshake.h"
+#include "sync/bundle.h"
+
+#define TARGETS_MAX 32 /* HAProxy processes of one node */
+#define PROVE_FIRST_MS 50
+#define PROVE_LAST_MS 10000
+
+enum held_state {
+	HELD_PUSHING, /* on its way into the HAProxys */
+	HELD_PROVING, /* they have it; a handshake is to show it */
+	HELD_SERVED,
+	HELD_FAILED,
+};
+
+/* One certificate of this node; dies when its domain is removed. */
+struct held {
+	UT_hash_handle hh;      /* by name */
+	UT_hash_handle hh_path; /* by path */
+	struct hold *hold;
+	char name[DOMAIN_NAME_MAX];
+	char path[FILES_PATH_MAX];
+	char sha1[41];
+	int64_t not_after, version, gen;
+	enum held_state state;
+	bool proven_before; /* read from disk: no handshake needed */
+	uint32_t pushed;    /* a bit for each HAProxy that has it */
+	char error[160];
+	struct handshake *handshake;
+	struct event *again;
+	int64_t pause_ms;
+};
+
+/* One HAProxy process. */
+struct target {
+	struct hold *hold;
+	unsigned int number;
+	struct push *push;
+	struct push_conf conf;
+};
+
+struct hold {
+	struct event_base *base;
+	const struct conf *conf;
+	const struct seal_ring *ring;
+	struct files *files;
+	hold_fn *fn;
+	void *arg;
+	struct held *names, *paths;
+	struct target target[TARGETS_MAX];
+	unsigned int ntargets;
+	struct event *changed, *sync;
+};
+
+static void on_pushed(
+    void *, const char *path, const char *sha1, const struct err *);
+static void on_process(void *, int pid, const char *version);
+static void prove(void *);
+
+struct hold *
+hold_new(struct event_base *base, const struct conf *conf,
+    const struct seal_ring *ring, struct files *files, hold_fn *fn, void *arg)
+{
+	struct hold *h = xcalloc(1, sizeof(*h));
+
+	h->base = base;
+	h->conf = conf;
+	h->ring = ring;
+	h->files = files;
+	h->fn = fn;
+	h->arg = arg;
+	for (size_t i = 0; i < conf->haproxy.sockets.n && i < TARGETS_MAX;
+	     i++) {
+		struct target *t = &h->target[h->ntargets];
+
+		t->hold = h;
+		t->number = h->ntargets++;
+		t->conf = (struct push_conf){
+			.socket = conf->haproxy.sockets.item[i],
+			.crt_list = conf->haproxy.crt_list,
+			.bufsize = conf->haproxy.bufsize,
+			.poll_ms = conf->haproxy.poll_ms,
+			.per_s = conf->haproxy.push_per_s,
+			.command_timeout_ms = conf->haproxy.command_timeout_ms,
+		};
+		t->push = push_new(base, &t->conf, on_pushed, on_process, t);
+	}
+	return h;
+}
+
+static void
+held_free(struct held *x)
+{
+	HASH_DELETE(hh, x->hold->names, x);
+	HASH_DELETE(hh_path, x->hold->paths, x);
+	if (x->handshake != NULL)
+		handshake_cancel(x->handshake);
+	loop_timer_free(&x->again);
+	free(x);
+}
+
+void
+hold_free(struct hold *h)
+{
+	struct held *x, *next;
+
+	if (h == NULL)
+		return;
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		push_free(h->target[i].push);
+	HASH_ITER (hh, h->names, x, next)
+		held_free(x);
+	loop_timer_free(&h->changed);
+	loop_timer_free(&h->sync);
+	free(h);
+}
+
+/* --- telling, and writing the crt-list, once per turn of the loop ------------------ */
+
+static void
+tell(void *arg)
+{
+	struct hold *h = arg;
+
+	h->fn(h->arg);
+}
+
+static void
+changed(struct hold *h)
+{
+	loop_after(h->base, &h->changed, 0, tell, h);
+}
+
+static void
+write_crt_list(void *arg)
+{
+	struct hold *h = arg;
+	struct err e;
+
+	if (files_sync(h->files, &e) == -1) {
+		log_error("crt-list: %s", e.text);
+		loop_after(h->base, &h->sync, PROVE_LAST_MS, write_crt_list, h);
+	}
+}
+
+/* --- one certificate ------------------------------------------------------------- */
+
+static struct held *
+find(const struct hold *h, const char *name)
+{
+	struct held *x;
+
+	HASH_FIND_STR(h->names, name, x);
+	return x;
+}
+
+static struct held *
+held_new(struct hold *h, const char *name)
+{
+	struct held *x = xcalloc(1, sizeof(*x));
+
+	x->hold = h;
+	snprintf(x->name, sizeof(x->name), "%s", name);
+	files_path(h->files, name, x->path);
+	HASH_ADD_STR(h->names, name, x);
+	HASH_ADD_KEYPTR(hh_path, h->paths, x->path, strlen(x->path), x);
+	return x;
+}
+
+static void
+failed(struct held *x, const struct err *e)
+{
+	if (strcmp(x->error, e->text) != 0 || x->state != HELD_FAILED)
+		log_error("domain=%s version=%lld not served: %s", x->name,
+		    (long long)x->version, e->text);
+	snprintf(x->error, sizeof(x->error), "%.*s", (int)sizeof(x->error) - 1,
+	    e->text);
+	x->state = HELD_FAILED;
+	changed(x->hold);
+}
+
+static void
+served(struct held *x)
+{
+	if (x->state != HELD_SERVED && !x->proven_before)
+		log_info("domain=%s version=%lld served sha1=%s", x->name,
+		    (long long)x->version, x->sha1);
+	x->state = HELD_SERVED;
+	x->error[0] = '\0';
+	changed(x->hold);
+}
+
+static void
+on_handshake(void *arg, const char *sha1, const struct err *e)
+{
+	struct held *x = arg;
+	struct err bad;
+
+	x->handshake = NULL;
+	if (sha1 != NULL && strcmp(sha1, x->sha1) == 0) {
+		served(x);
+		return;
+	}
+	/* HAProxy has it and still shows another: look again, then say so. */
+	x->pause_ms = x->pause_ms > 0 ? x->pause_ms * 2 : PROVE_FIRST_MS;
+	if (x->pause_ms > PROVE_LAST_MS)
+		x->pause_ms = PROVE_LAST_MS;
+	loop_after(x->hold->base, &x->again, x->pause_ms, prove, x);
+	if (x->pause_ms < PROVE_FIRST_MS * 16)
+		return;
+	if (sha1 != NULL)
+		err_set(&bad, ERR_AGAIN,
+		    "HAProxy took it, but %s shows certificate %s; is there "
+		    "another line for this name?",
+		    x->hold->conf->haproxy.https_address, sha1);
+	else
+		err_set(&bad, ERR_AGAIN, "handshake with %s: %s",
+		    x->hold->conf->haproxy.https_address, e->text);
+	failed(x, &bad);
+}
+
+/* A handshake is the proof; for a wildcard, with a name below it. */
+static void
+prove(void *arg)
+{
+	struct held *x = arg;
+	const struct conf *conf = x->hold->conf;
+	char sni[DOMAIN_NAME_MAX + 16];
+
+	if (conf->haproxy.https_address[0] == '\0' || x->proven_before) {
+		served(x);
+		return;
+	}
+	snprintf(sni, sizeof(sni), "%s%s",
+	    domain_wildcard(x->name) ? "certfleet." : "", domain_base(x->name));
+	x->handshake =
+	    handshake_start(x->hold->base, conf->haproxy.https_address, sni,
+		conf->haproxy.command_timeout_ms, on_handshake, x);
+}
+
+static void
+begin_proof(struct held *x)
+{
+	x->state = HELD_PROVING;
+	x->pause_ms = 0;
+	if (x->handshake != NULL)
+		handshake_cancel(x->handshake);
+	x->handshake = NULL;
+	prove(x);
+}
+
+static void
+on_pushed(void *arg, const char *path, const char *sha1, const struct err *e)
+{
+	struct target *t = arg;
+	struct hold *h = t->hold;
+	struct held *x;
+
+	HASH_FIND(hh_path, h->paths, path, strlen(path), x);
+	if (x == NULL || strcmp(x->sha1, sha1) != 0)
+		return; /* about a certificate that is no longer wanted */
+	if (e != NULL && e->kind == ERR_REFUSED) {
+		failed(x, e);
+		return;
+	}
+	if (e != NULL) {
+		log_debug("domain=%s push: %s", x->name, e->text);
+		return; /* the push tries again */
+	}
+	x->pushed |= 1u << t->number;
+	if (x->pushed == (1ull << h->ntargets) - 1 && x->state != HELD_SERVED)
+		begin_proof(x);
+}
+
+static void
+on_process(void *arg, int pid, const char *version)
+{
+	struct target *t = arg;
+
+	log_info("haproxy=%s pid=%d version=%s compared", t->conf.socket, pid,
+	    version);
+	changed(t->hold);
+}
+
+static void
+push_everywhere(struct held *x)
+{
+	struct hold *h = x->hold;
+
+	x->state = HELD_PUSHING;
+	x->pushed = 0;
+	x->error[0] = '\0';
+	loop_cancel(x->again);
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		push_want(h->target[i].push, x->path, x->sha1, x->name);
+	if (h->ntargets == 0)
+		begin_proof(x);
+}
+
+/* --- from a bundle ---------------------------------------------------------------- */
+
+static int
+not_worse(const struct held *x, int64_t not_after, struct err *e)
+{
+	char was[STR_TIME_MAX], is[STR_TIME_MAX];
+
+	if (x == NULL || x->sha1[0] == '\0' || x->not_after <= not_after ||
+	    x->not_after < loop_wall_ms())
+		return 0;
+	return err_set(e, ERR_REFUSED,
+	    "it ends %s, what is served ends %s: a worse one is not taken",
+	    str_time(is, not_after), str_time(was, x->not_after));
+}
+
+/*
+ * Open, check and write to disk; x is what is held for the name, or NULL.
+ * Fills cert, which the caller clears.
+ */
+static int
+bundle_to_disk(const struct seal_ring *ring, struct files *files,
+    const char *name, const struct held *x, const void *bundle, size_t len,
+    struct cert *cert, struct err *e)
+{
+	char *key = NULL, *pem = NULL;
+	int rc = -1;
+
+	if (bundle_open(
+		ring, name, bundle, len, loop_wall_ms(), cert, &key, e) == 0 &&
+	    not_worse(x, cert->not_after, e) == 0) {
+		pem = cert_pem(cert, key);
+		rc = files_put(files, name, bundle, len, pem, e);
+	}
+	mem_wipe_free(pem);
+	mem_wipe_free(key);
+	return rc;
+}
+
+void
+hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
+    int64_t version, int64_t gen)
+{
+	struct held *x = find(h, name);
+	struct cert cert = { 0 };
+	struct err e = { 0 };
+
+	if (x == NULL)
+		x = held_new(h, name);
+	x->version = version;
+	x->gen = gen;
+	if (bundle_to_disk(
+		h->ring, h->files, name, x, bundle, len, &cert, &e) == -1) {
+		failed(x, &e);
+	} else {
+		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
+		x->not_after = cert.not_after;
+		x->proven_before = false;
+		loop_after(h->base, &h->sync, 0, write_crt_list, h);
+		push_everywhere(x);
+	}
+	cert_clear(&cert);
+}
+
+void
+hold_drop(struct hold *h, const char *name)
+{
+	struct held *x = find(h, name);
+	struct err e;
+
+	if (x == NULL)
+		return;
+	log_info("domain=%s removed", name);
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		push_unwant(h->target[i].push, x->path);
+	if (files_remove(h->files, name, &e) == -1)
+		log_error("domain=%s files: %s", name, e.text);
+	held_free(x);
+	changed(h);
+}
+
+/* --- at start ----------------------------------------------------------------------- */
+
+struct load {
+	const struct seal_ring *ring;
+	struct files *files;
+	struct hold *hold; /* NULL: only prime the disk */
+	int n;
+};
+
+static void
+load_one(void *arg, const char *name, const void *bundle, size_t len)
+{
+	struct load *l = arg;
+	struct cert cert = { 0 };
+	struct err e = { 0 };
+	struct held *x;
+
+	if (bundle_to_disk(
+		l->ring, l->files, name, NULL, bundle, len, &cert, &e) == -1) {
+		log_error(
+		    "domain=%s copy on disk not served: %s", name, e.text);
+	} else if (l->hold != NULL) {
+		x = held_new(l->hold, name);
+		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
+		x->not_after = cert.not_after;
+		x->proven_before = true;
+		push_everywhere(x);
+	}
+	l->n += cert.chain != NULL;
+	cert_clear(&cert);
+}
+
+static int
+load(const struct seal_ring *ring, struct files *files, struct hold *h,
+    struct err *e)
+{
+	struct load l = { ring, files, h, 0 };
+	char *pem;
+	int rc = 0;
+
+	if (!files_has_default(files)) {
+		pem = cert_placeholder();
+		rc = files_put_default(files, pem, e);
+		mem_wipe_free(pem);
+	}
+	if (rc == -1 || files_each(files, load_one, &l, e) == -1 ||
+	    files_sync(files, e) == -1)
+		return -1;
+	return l.n;
+}
+
+int
+hold_load(struct hold *h, struct err *e)
+{
+	return load(h->ring, h->files, h, e);
+}
+
+int
+hold_prime(const struct seal_ring *ring, struct files *files, struct err *e)
+{
+	return load(ring, files, NULL, e);
+}
+
+/* --- questions ------------------------------------------------------------------------ */
+
+const char *
+hold_sha1(const struct hold *h, const char *name)
+{
+	const struct held *x = find(h, name);
+
+	return x != NULL ? x->sha1 : "";
+}
+
+int64_t
+hold_applied(const struct hold *h, int64_t seen)
+{
+	const struct held *x;
+
+	for (x = h->names; x != NULL; x = x->hh.next)
+		if ((x->state == HELD_PUSHING || x->state == HELD_PROVING) &&
+		    x->gen > 0 && x->gen <= seen)
+			seen = x->gen - 1;
+	return seen;
+}
+
+static void
+add_error(struct hold_status *s, const struct held *x)
+{
+	size_t at = strlen(s->errors);
+
+	if (at + strlen(x->name) + strlen(x->error) + 4 < sizeof(s->errors))
+		snprintf(s->errors + at, sizeof(s->errors) - at, "%s%s=%s",
+		    at > 0 ? "; " : "", x->name, x->error);
+}
+
+static void
+add_target(struct hold_status *s, const struct target *t)
+{
+	struct push_status push;
+	size_t at;
+
+	push_status(t->push, &push);
+	s->haproxies++;
+	if (!push.up)
+		return;
+	at = strlen(s->versions);
+	snprintf(s->versions + at, sizeof(s->versions) - at, "%s%s",
+	    at > 0 ? "," : "", push.version);
+	at = strlen(s->pids);
+	snprintf(s->pids + at, sizeof(s->pids) - at, "%s%d", at > 0 ? "," : "",
+	    push.pid);
+	s->haproxies_up++;
+}
+
+void
+hold_status(const struct hold *h, struct hold_status *s)
+{
+	const struct held *x;
+
+	memset(s, 0, sizeof(*s));
+	for (x = h->names; x != NULL; x = x->hh.next) {
+		s->wanted++;
+		s->served += x->state == HELD_SERVED;
+		s->failed += x->state == HELD_FAILED;
+		if (x->state == HELD_FAILED)
+			add_error(s, x);
+	}
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		add_target(s, &h->target[i]);
+}

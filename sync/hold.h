@@ -1,0 +1,61 @@
+/*
+ * The certificates that this node holds: from a bundle out of Redis, through
+ * checks, disk and every HAProxy of the node, to the handshake that proves it.
+ */
+#ifndef SYNC_HOLD_H
+#define SYNC_HOLD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "haproxy/push.h"
+
+struct conf;
+struct event_base;
+struct files;
+struct hold;
+struct seal_ring;
+
+/* Something was proven, failed or a HAProxy changed: look again. */
+typedef void hold_fn(void *arg);
+
+/* Begins to talk to the HAProxys of conf->haproxy.sockets. */
+struct hold *hold_new(struct event_base *, const struct conf *,
+    const struct seal_ring *, struct files *, hold_fn *, void *arg);
+void hold_free(struct hold *);
+
+/*
+ * Take what is on disk: plain PEMs are written from the sealed copies, the
+ * crt-list and, where there is none, a placeholder as default certificate.
+ * Without a hold this is all that a start of HAProxy needs (certfleet-sync
+ * --prime).  A copy that does not pass the checks is left where it is and not
+ * served; how many were taken is returned, -1 when the directory is unusable.
+ */
+int hold_load(struct hold *, struct err *);
+int hold_prime(const struct seal_ring *, struct files *, struct err *);
+
+/*
+ * Take a bundle that became version of name in generation gen: check it (never
+ * a worse one than what is held), write it to disk, push it.  On failure it
+ * counts as failed, with the reason, until there is a better one.
+ */
+void hold_take(struct hold *, const char *name, const void *bundle, size_t len,
+    int64_t version, int64_t gen);
+void hold_drop(struct hold *, const char *name);
+
+/* SHA-1 of what is held for name, or "". */
+const char *hold_sha1(const struct hold *, const char *name);
+
+/* All up to this generation is settled, given that seen is known. */
+int64_t hold_applied(const struct hold *, int64_t seen);
+
+struct hold_status {
+	size_t wanted, served, failed;
+	int haproxies, haproxies_up;
+	char versions[64], pids[64]; /* comma separated */
+	char errors[1024];           /* "name=why; name=why", as many as fit */
+};
+void hold_status(const struct hold *, struct hold_status *);
+
+#endif

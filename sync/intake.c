@@ -1,0 +1,563 @@
+#include "sync/intake.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/ca.h"
+#include "sync/check.h"
+#include "sync/driver.h"
+#include "sync/renew.h"
+
+#define TICK_MS 1000 /* how often to look for what is due */
+#define IN_HAND_MAX 256
+#define PROOF_MS 10000 /* ask the nodes again, if none reports */
+#define BUSY_MS 1000   /* all order places are taken: come again */
+
+/* A domain in hand, from being claimed to its next due time being written. */
+struct work {
+	UT_hash_handle hh;
+	struct intake *in;
+	char name[DOMAIN_NAME_MAX];
+	struct domain d; /* without the fields we do not know */
+	bool again;      /* kicked while in hand: look once more */
+};
+
+struct intake {
+	struct event_base *base;
+	const struct conf *conf;
+	struct store *store;
+	struct checks *checks;
+	struct driver *driver;
+	struct ca *ca;
+	int64_t epoch; /* 0: not leading */
+	struct work *table;
+	struct event *tick;
+	/* Names waiting for proof, by the generation they wait for. */
+	struct waiting *waiting;
+	bool claiming;
+};
+
+struct waiting {
+	UT_hash_handle hh;
+	char name[DOMAIN_NAME_MAX];
+	int64_t gen;
+};
+
+static void claim(void *);
+static void look(struct work *);
+static void certificate(struct work *);
+static void proof(struct work *);
+
+struct intake *
+intake_new(struct event_base *base, const struct conf *conf,
+    struct store *store, struct checks *checks, struct driver *driver,
+    struct ca *ca)
+{
+	struct intake *in = xcalloc(1, sizeof(*in));
+
+	in->base = base;
+	in->conf = conf;
+	in->store = store;
+	in->checks = checks;
+	in->driver = driver;
+	in->ca = ca;
+	return in;
+}
+
+static void
+work_free(struct work *w)
+{
+	HASH_DEL(w->in->table, w);
+	check_cancel(w->in->checks, w);
+	driver_cancel(w->in->driver, w);
+	store_forget(w->in->store, w);
+	free(w);
+}
+
+static void
+forget_waiting(struct intake *in, const char *name)
+{
+	struct waiting *x;
+
+	HASH_FIND_STR(in->waiting, name, x);
+	if (x != NULL) {
+		HASH_DEL(in->waiting, x);
+		free(x);
+	}
+}
+
+void
+intake_stop(struct intake *in)
+{
+	struct work *w, *next;
+	struct waiting *x, *xnext;
+
+	in->epoch = 0;
+	loop_cancel(in->tick);
+	store_forget(in->store, in);
+	in->claiming = false;
+	HASH_ITER (hh, in->table, w, next)
+		work_free(w);
+	HASH_ITER (hh, in->waiting, x, xnext) {
+		HASH_DEL(in->waiting, x);
+		free(x);
+	}
+}
+
+void
+intake_free(struct intake *in)
+{
+	if (in == NULL)
+		return;
+	intake_stop(in);
+	loop_timer_free(&in->tick);
+	free(in);
+}
+
+void
+intake_start(struct intake *in, int64_t epoch)
+{
+	in->epoch = epoch;
+	loop_after(in->base, &in->tick, 0, claim, in);
+}
+
+void
+intake_kick(struct intake *in)
+{
+	if (in->epoch != 0 && !in->claiming)
+		loop_after(in->base, &in->tick, 0, claim, in);
+}
+
+size_t
+intake_working(const struct intake *in)
+{
+	return HASH_COUNT(in->table);
+}
+
+/* --- what is due ----------------------------------------------------------------- */
+
+static void
+take(struct intake *in, const char *name)
+{
+	struct work *w;
+
+	HASH_FIND_STR(in->table, name, w);
+	if (w != NULL || strlen(name) >= DOMAIN_NAME_MAX)
+		return;
+	w = xcalloc(1, sizeof(*w));
+	w->in = in;
+	memcpy(w->name, name, strlen(name) + 1);
+	HASH_ADD_STR(in->table, name, w);
+	look(w);
+}
+
+static void
+claimed(void *arg, const char *const *names, size_t n, const struct err *e)
+{
+	struct intake *in = arg;
+	int64_t pause = TICK_MS;
+
+	in->claiming = false;
+	if (e != NULL)
+		log_debug("due names: %s", e->text);
+	for (size_t i = 0; e == NULL && i < n; i++)
+		take(in, names[i]);
+	if (in->conf->dns.check_interval_ms / 2 < pause)
+		pause = in->conf->dns.check_interval_ms / 2;
+	loop_after(in->base, &in->tick, pause, claim, in);
+}
+
+/*
+ * Claimed names come back after a lease's time if we die over them; those we
+ * still have in hand then are passed over by take().
+ */
+static void
+claim(void *arg)
+{
+	struct intake *in = arg;
+	size_t in_hand = HASH_COUNT(in->table);
+
+	if (in->claiming || in->epoch == 0)
+		return;
+	if (in_hand >= IN_HAND_MAX) {
+		loop_after(in->base, &in->tick, TICK_MS, claim, in);
+		return;
+	}
+	in->claiming = true;
+	store_claim(in->store, 0, loop_wall_ms(), (int)(IN_HAND_MAX - in_hand),
+	    in->conf->fleet.lease_ms, claimed, in);
+}
+
+/* --- one domain ------------------------------------------------------------------- */
+
+enum intake_need
+intake_need(const struct domain *d, int64_t now_ms)
+{
+	if (!d->letsencrypt)
+		return NEED_SWITCH_OFF;
+	if (domain_wildcard(d->name))
+		return NEED_DNS01;
+	if (d->version > 0 && d->proven < d->version)
+		return NEED_PROOF;
+	if (d->version > 0 && now_ms < d->renew_at)
+		return NEED_NOTHING;
+	return NEED_CERTIFICATE;
+}
+
+static void
+written(void *arg, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	bool again = w->again;
+	char name[DOMAIN_NAME_MAX];
+
+	memcpy(name, w->name, sizeof(name));
+	if (e != NULL)
+		log_warn(
+		    "domain=%s not written: %s %s", w->name, e->type, e->text);
+	work_free(w);
+	if (again && e == NULL)
+		take(in, name);
+}
+
+/* Put the domain down until next_at. */
+static void
+put_down(struct work *w, int64_t next_at, const char *event)
+{
+	w->d.next_at = next_at;
+	store_update(w->in->store, &w->d, next_at, event, written, w);
+}
+
+/* Change the status; true when people will see a difference. */
+static bool
+say(struct domain *d, enum domain_status status, const char *reason)
+{
+	bool changed = d->status != status;
+	bool news = changed || strcmp(d->reason, reason) != 0;
+
+	if (changed) {
+		log_info("domain=%s status=%s reason=\"%s\"", d->name,
+		    domain_status_name(status), reason);
+		d->status = status;
+		d->status_at = loop_wall_ms();
+	}
+	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	return news;
+}
+
+/* A certificate that still serves is not talked down by what fails now. */
+static enum domain_status
+unless_in_use(const struct domain *d, enum domain_status status)
+{
+	return d->status == DOMAIN_IN_USE && d->not_after > loop_wall_ms()
+	           ? DOMAIN_IN_USE
+	           : status;
+}
+
+static void
+got_record(void *arg, const struct domain *d, const struct err *e)
+{
+	struct work *w = arg;
+	bool news;
+
+	if (e != NULL || d == NULL) {
+		if (e != NULL)
+			log_warn("domain=%s not read: %s", w->name, e->text);
+		work_free(w);
+		return;
+	}
+	w->d = *d;
+	w->d.extra = NULL;
+	w->d.nextra = 0;
+	w->d.epoch = w->in->epoch;
+	switch (intake_need(d, loop_wall_ms())) {
+	case NEED_NOTHING:
+		put_down(w, d->renew_at, NULL);
+		break;
+	case NEED_CERTIFICATE:
+		certificate(w);
+		break;
+	case NEED_PROOF:
+		proof(w);
+		break;
+	case NEED_SWITCH_OFF:
+		news = say(&w->d, DOMAIN_DISABLED,
+		    "Let's Encrypt is switched off for this domain");
+		put_down(w, 0, news ? "status" : NULL);
+		break;
+	case NEED_DNS01:
+		news = say(&w->d, DOMAIN_ACTION_REQUIRED,
+		    "wildcard certificates need dns-01, which this version "
+		    "does not do yet; add the names one by one");
+		put_down(w, 0, news ? "status" : NULL);
+		break;
+	}
+}
+
+static void
+look(struct work *w)
+{
+	store_get(w->in->store, w->name, got_record, w);
+}
+
+/* --- a certificate is needed: DNS first, then the order ----------------------------- */
+
+static void
+failed(struct work *w, const struct err *e)
+{
+	const struct conf *conf = w->in->conf;
+	struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), pause;
+	char reason[sizeof(d->reason)];
+
+	d->attempts++;
+	pause =
+	    renew_pause(d->attempts, (int64_t)conf->acme.retry_first_s * 1000,
+		(int64_t)conf->acme.retry_max_s * 1000, e->retry_ms,
+		loop_random(UINT32_MAX));
+	d->rate_limited_until = e->kind == ERR_LIMITED ? now + pause : 0;
+	snprintf(d->last_error, sizeof(d->last_error), "%s", e->text);
+	snprintf(reason, sizeof(reason), "%s%.230s",
+	    d->status == DOMAIN_IN_USE ? "renewal failed: " : "", e->text);
+	if (e->kind == ERR_CONFIG || e->kind == ERR_BUG)
+		log_error("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
+		    d->name, (long long)d->attempts, (long long)pause / 1000,
+		    e->text);
+	else
+		log_warn("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
+		    d->name, (long long)d->attempts, (long long)pause / 1000,
+		    e->text);
+	say(d, unless_in_use(d, DOMAIN_CREATING), reason);
+	put_down(w, now + pause, "failed");
+}
+
+static void
+wait_for_proof(struct intake *in, const char *name, int64_t gen)
+{
+	struct waiting *x;
+
+	HASH_FIND_STR(in->waiting, name, x);
+	if (x == NULL) {
+		x = xcalloc(1, sizeof(*x));
+		memcpy(x->name, name, strlen(name) + 1);
+		HASH_ADD_STR(in->waiting, name, x);
+	}
+	x->gen = gen;
+}
+
+static void
+ordered(void *arg, const struct domain *d, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	char name[DOMAIN_NAME_MAX];
+
+	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
+	    strcmp(e->type, "GONE") != 0) {
+		failed(w, e);
+		return;
+	}
+	if (e != NULL)
+		log_info("domain=%s order put down: %s", w->name, e->text);
+	/* The commit has written the record; the nodes are at work now. */
+	if (e == NULL)
+		wait_for_proof(in, d->name, d->gen);
+	memcpy(name, w->name, sizeof(name));
+	work_free(w);
+	if (e == NULL)
+		take(in, name);
+}
+
+static void
+order(void *arg, const struct err *e)
+{
+	struct work *w = arg;
+
+	if (e != NULL) {
+		written(w, e);
+		return;
+	}
+	/* What the record says when the certificate is committed. */
+	snprintf(w->d.reason, sizeof(w->d.reason),
+	    "certificate issued, on its way to the nodes");
+	driver_run(w->in->driver, &w->d, ordered, w);
+}
+
+static void
+begin_order(struct work *w)
+{
+	struct intake *in = w->in;
+	bool renewal = w->d.status == DOMAIN_IN_USE, news;
+
+	if (driver_running(in->driver) >=
+	    (size_t)in->conf->acme.max_in_flight) {
+		put_down(w, loop_wall_ms() + BUSY_MS, NULL);
+		return;
+	}
+	w->d.action[0] = '\0';
+	news = say(&w->d, unless_in_use(&w->d, DOMAIN_CREATING),
+	    renewal ? "being renewed" : "ordering the certificate");
+	w->d.next_at = 0;
+	if (news)
+		store_update(in->store, &w->d, -1, "status", order, w);
+	else
+		order(w, NULL);
+}
+
+static void
+checked(void *arg, enum precheck_verdict verdict, const struct err *why)
+{
+	struct work *w = arg;
+	struct domain *d = &w->d;
+	int64_t next = loop_wall_ms() + w->in->conf->dns.check_interval_ms;
+	bool news = false;
+
+	switch (verdict) {
+	case PRECHECK_OK:
+		begin_order(w);
+		return;
+	case PRECHECK_AGAIN:
+		/* Nothing is known, so nothing is said but that. */
+		news = say(d, d->status, why->text);
+		break;
+	case PRECHECK_PENDING:
+	case PRECHECK_PROBE:
+	case PRECHECK_CAA:
+		news = say(d, unless_in_use(d, DOMAIN_PENDING_DNS), why->text);
+		break;
+	}
+	put_down(w, next, news ? "status" : NULL);
+}
+
+static void
+certificate(struct work *w)
+{
+	check_start(
+	    w->in->checks, w->name, ca_thumbprint(w->in->ca), checked, w);
+}
+
+/* --- a certificate is on its way: do the nodes serve it? ----------------------------- */
+
+/* errors holds "name=why; name=why": what does this node say of name? */
+static bool
+node_error(
+    const struct store_node *node, const char *name, char *why, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = node->errors; *p != '\0';) {
+		const char *end = strstr(p, "; ");
+		size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
+
+		if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') {
+			snprintf(why, size, "node %s: %.*s", node->id,
+			    (int)(n - len - 1), p + len + 1);
+			return true;
+		}
+		p += n + (end != NULL ? 2 : 0);
+	}
+	return false;
+}
+
+int
+intake_proven(const struct domain *d, const struct store_node *node, size_t n,
+    char *why, size_t size)
+{
+	size_t live = 0, ready = 0;
+	const char *slow = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (!node[i].live)
+			continue;
+		live++;
+		if (node_error(&node[i], d->name, why, size))
+			return -1;
+		if (node[i].gen >= d->gen)
+			ready++;
+		else
+			slow = node[i].id;
+	}
+	if (live > 0 && ready == live) {
+		snprintf(why, size, "served by %zu node%s", live,
+		    live > 1 ? "s" : "");
+		return 1;
+	}
+	if (live == 0)
+		snprintf(why, size, "no node is live");
+	else
+		snprintf(why, size,
+		    "certificate issued; served by %zu of %zu nodes, waiting "
+		    "for %s",
+		    ready, live, slow);
+	return 0;
+}
+
+static void
+got_nodes(
+    void *arg, const struct store_node *node, size_t n, const struct err *e)
+{
+	struct work *w = arg;
+	struct domain *d = &w->d;
+	char why[sizeof(d->reason)];
+	bool news;
+	int proven;
+
+	if (e != NULL) {
+		log_warn("domain=%s nodes: %s", w->name, e->text);
+		work_free(w);
+		return;
+	}
+	proven = intake_proven(d, node, n, why, sizeof(why));
+	if (proven == 1) {
+		d->proven = d->version;
+		say(d, DOMAIN_IN_USE, why);
+		forget_waiting(w->in, w->name);
+		store_proven(w->in->store, w->name);
+		put_down(w, d->renew_at, "status");
+		return;
+	}
+	if (proven == -1)
+		snprintf(d->last_error, sizeof(d->last_error), "%s", why);
+	else
+		wait_for_proof(w->in, w->name, d->gen);
+	news = say(d, unless_in_use(d, DOMAIN_CREATING), why);
+	put_down(w, loop_wall_ms() + PROOF_MS, news ? "status" : NULL);
+}
+
+static void
+proof(struct work *w)
+{
+	store_nodes(w->in->store, got_nodes, w);
+}
+
+void
+intake_ack(struct intake *in, const char *text)
+{
+	const char *space = strchr(text, ' ');
+	struct waiting *x, *next;
+	struct work *w;
+	int64_t gen;
+
+	if (in->epoch == 0 || space == NULL ||
+	    str_int(space + 1, 0, INT64_MAX, &gen) == -1)
+		return;
+	HASH_ITER (hh, in->waiting, x, next) {
+		if (x->gen > gen)
+			continue;
+		HASH_FIND_STR(in->table, x->name, w);
+		if (w != NULL)
+			w->again = true;
+		else
+			take(in, x->name);
+	}
+}
