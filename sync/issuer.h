@@ -1,0 +1,31 @@
+/*
+ * The leader's half of a node: CA account, domains that are due, orders.
+ *
+ * Exists on every node and sleeps until issuer_start().
+ */
+#ifndef SYNC_ISSUER_H
+#define SYNC_ISSUER_H
+
+#include <stdint.h>
+
+struct conf;
+struct event_base;
+struct http;
+struct issuer;
+struct resolve;
+struct seal_ring;
+struct store;
+
+struct issuer *issuer_new(struct event_base *, const struct conf *,
+    const struct seal_ring *, struct store *, struct http *, struct resolve *);
+void issuer_free(struct issuer *);
+
+/* Lead with this epoch: load or make the account, then take in domains. */
+void issuer_start(struct issuer *, int64_t epoch);
+void issuer_stop(struct issuer *);
+
+void issuer_kick(struct issuer *);                    /* a domain was added */
+void issuer_ready(struct issuer *, const char *text); /* CHANNEL_READY */
+void issuer_ack(struct issuer *, const char *text);   /* CHANNEL_ACKS */
+
+#endif

@@ -1,0 +1,176 @@
+/* certfleet-sync: the sidecar of each node; see README.md, "A tour". */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/seal.h"
+#include "haproxy/files.h"
+#include "sync/hold.h"
+#include "sync/node.h"
+
+#define EXIT_CONFIG 100 /* somebody must change something */
+
+static const char usage[] =
+    "usage: certfleet-sync [-cdhV] [-f FILE] [--prime]\n"
+    "  -f FILE   configuration, default " CONF_PATH "\n"
+    "  -c        check the configuration and exit\n"
+    "  -d        log debug messages\n"
+    "  --prime   write the files that HAProxy loads at start, from the sealed\n"
+    "            copies of this node, and exit: run it before HAProxy starts\n"
+    "  -V        print the version and exit\n";
+
+struct options {
+	const char *file;
+	bool check, debug, prime;
+};
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "prime", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){ .file = CONF_PATH };
+	while ((c = getopt_long(argc, argv, "cdf:hV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->check = true;
+			break;
+		case 'd':
+			o->debug = true;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'p':
+			o->prime = true;
+			break;
+		case 'V':
+			puts("certfleet-sync " CERTFLEET_VERSION);
+			exit(0);
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return -1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "certfleet-sync: what is \"%s\"?\n%s",
+		    argv[optind], usage);
+		return -1;
+	}
+	return 0;
+}
+
+/* Keys live in this process: no core, no ptrace, no new privileges. */
+static void
+harden(void)
+{
+	struct rlimit files, none = { 0, 0 };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	umask(0077);
+}
+
+static int
+make_directory(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, mode) == 0)
+		return chmod(path, mode);
+	if (errno == EEXIST)
+		return 0;
+	return err_set(e, ERR_CONFIG,
+	    "cannot make %s: %s; create it for the "
+	    "user that runs certfleet-sync",
+	    path, strerror(errno));
+}
+
+/* The key ring; at the very first start, a new one. */
+static struct seal_ring *
+open_ring(const struct conf *conf, struct err *e)
+{
+	if (access(conf->kek_file, F_OK) == -1 && errno == ENOENT) {
+		if (seal_ring_create(conf->kek_file, e) == -1)
+			return NULL;
+		log_warn("a new key that seals all others is in %s: back it "
+			 "up, and give the same file to every node",
+		    conf->kek_file);
+	}
+	return seal_ring_load(conf->kek_file, e);
+}
+
+static int
+run(const struct conf *conf, const struct options *o, struct err *e)
+{
+	struct seal_ring *ring = NULL;
+	struct files *files = NULL;
+	int rc = -1, n;
+
+	if (make_directory(conf->state_dir, 0700, e) == -1 ||
+	    make_directory(conf->run_dir, 0755, e) == -1 ||
+	    (ring = open_ring(conf, e)) == NULL ||
+	    (files = files_new(conf->state_dir, conf->haproxy.cert_dir,
+		 conf->haproxy.crt_list, e)) == NULL)
+		goto out;
+	if (o->prime) {
+		n = hold_prime(ring, files, e);
+		if (n >= 0)
+			log_info("primed certificates=%d directory=%s", n,
+			    conf->haproxy.cert_dir);
+		rc = n >= 0 ? 0 : -1;
+	} else {
+		rc = node_run(conf, ring, files, e);
+	}
+out:
+	files_free(files);
+	seal_ring_free(ring);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct conf *conf;
+	struct err e = { 0 };
+	int rc;
+
+	if (parse_options(argc, argv, &o) == -1)
+		return 2;
+	if (o.check)
+		return conf_check(o.file);
+	log_open("certfleet-sync", LOG_LEVEL_INFO);
+	conf = conf_load(o.file, &e);
+	if (conf == NULL)
+		return EXIT_CONFIG;
+	log_open("certfleet-sync", o.debug ? LOG_LEVEL_DEBUG : conf->log_level);
+	harden();
+	rc = run(conf, &o, &e);
+	if (rc == -1)
+		log_error("%s", e.text);
+	conf_free(conf);
+	return rc == 0 ? 0 : EXIT_CONFIG;
+}

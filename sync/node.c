@@ -1,0 +1,351 @@
+#include "sync/node.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/rds.h"
+#include "common/redis_keys.h"
+#include "common/seal.h"
+#include "sync/api/api.h"
+#include "sync/barrier.h"
+#include "sync/embedded_redis.h"
+#include "sync/hold.h"
+#include "sync/http.h"
+#include "sync/issuer.h"
+#include "sync/leader.h"
+#include "sync/resolve.h"
+#include "sync/store.h"
+#include "sync/watch.h"
+
+#define CHANNELS 3
+#define GOODBYE_MS 300 /* for what is said at the end to reach Redis */
+#define INIT_AGAIN_MS 1000
+
+struct node {
+	struct event_base *base;
+	const struct conf *conf;
+	struct rds_conf rds_conf;
+	struct embedded_redis *embedded;
+	struct rds *rds;
+	struct rds_sub *sub;
+	char channel[CHANNELS][KEY_MAX]; /* challenges, ready, acks */
+	struct store *store;
+	struct http *http;
+	struct resolve *resolve;
+	struct hold *hold;
+	struct watch *watch;
+	struct barrier *barrier;
+	struct issuer *issuer;
+	struct leader *leader;
+	struct api *api;
+	struct event *beat, *init, *stop;
+	int64_t told; /* generation in the last beat */
+	bool ready;   /* store_init() went well */
+	bool leaving;
+};
+
+static void beat(void *);
+
+/* --- the heartbeat, which also tells what is applied -------------------------- */
+
+static void
+beaten(void *arg, const struct err *e)
+{
+	(void)arg;
+	if (e != NULL)
+		log_debug("heartbeat: %s", e->text);
+}
+
+static void
+beat(void *arg)
+{
+	struct node *n = arg;
+	struct hold_status hold;
+	struct store_node b = { 0 };
+
+	loop_after(n->base, &n->beat, n->conf->fleet.heartbeat_ms, beat, n);
+	loop_notify("WATCHDOG=1");
+	if (!n->ready || n->leaving)
+		return;
+	hold_status(n->hold, &hold);
+	snprintf(b.id, sizeof(b.id), "%s", n->conf->node);
+	snprintf(b.version, sizeof(b.version), "%s", CERTFLEET_VERSION);
+	memcpy(b.haproxy, hold.versions, sizeof(b.haproxy));
+	memcpy(b.haproxy_pids, hold.pids, sizeof(b.haproxy_pids));
+	memcpy(b.errors, hold.errors, sizeof(b.errors));
+	b.at = loop_wall_ms();
+	b.gen = n->told = hold_applied(n->hold, watch_seen(n->watch));
+	b.wanted = (int64_t)hold.wanted;
+	b.served = (int64_t)hold.served;
+	b.failed = (int64_t)hold.failed;
+	b.leader = leader_epoch(n->leader) != 0;
+	b.barrier = n->conf->haproxy.http_address[0] != '\0';
+	store_beat(n->store, &b, beaten, n);
+	loop_notify("STATUS=%s epoch=%lld wanted=%zu served=%zu failed=%zu",
+	    b.leader ? "leader" : "follower",
+	    (long long)leader_epoch(n->leader), hold.wanted, hold.served,
+	    hold.failed);
+}
+
+/* A certificate was settled: others wait for us to say so. */
+static void
+on_hold(void *arg)
+{
+	struct node *n = arg;
+
+	if (n->ready && hold_applied(n->hold, watch_seen(n->watch)) != n->told)
+		loop_after(n->base, &n->beat, 0, beat, n);
+}
+
+/* --- what is heard ---------------------------------------------------------------- */
+
+static void
+on_message(void *arg, const char *channel, const char *text, size_t len)
+{
+	struct node *n = arg;
+
+	(void)len;
+	if (strcmp(channel, n->channel[0]) == 0)
+		barrier_challenge(n->barrier, text);
+	else if (strcmp(channel, n->channel[1]) == 0)
+		issuer_ready(n->issuer, text);
+	else if (strcmp(channel, n->channel[2]) == 0)
+		issuer_ack(n->issuer, text);
+}
+
+static void
+on_event(void *arg, const char *type)
+{
+	struct node *n = arg;
+
+	if (strcmp(type, "added") == 0)
+		issuer_kick(n->issuer);
+	else
+		on_hold(n);
+}
+
+static void
+on_leader(void *arg, bool leading, int64_t epoch)
+{
+	struct node *n = arg;
+
+	if (leading)
+		issuer_start(n->issuer, epoch);
+	else
+		issuer_stop(n->issuer);
+	if (!n->leaving)
+		loop_after(n->base, &n->beat, 0, beat, n);
+}
+
+/* --- Redis comes and goes ------------------------------------------------------------ */
+
+static void init(void *);
+
+static void
+initialised(void *arg, const struct err *e)
+{
+	struct node *n = arg;
+
+	if (e != NULL) {
+		log_error("redis: %s", e->text);
+		loop_after(n->base, &n->init, INIT_AGAIN_MS, init, n);
+		return;
+	}
+	n->ready = true;
+	if (n->leader == NULL)
+		n->leader =
+		    leader_new(n->base, n->conf, n->store, on_leader, n);
+	watch_reconcile(n->watch);
+	loop_after(n->base, &n->beat, 0, beat, n);
+}
+
+static void
+init(void *arg)
+{
+	struct node *n = arg;
+
+	if (rds_up(n->rds))
+		store_init(n->store, initialised, n);
+}
+
+static void
+on_redis(void *arg, bool up, const struct err *why)
+{
+	struct node *n = arg;
+
+	if (up) {
+		log_info("redis=%s up", conf_redis_url(n->conf));
+		loop_after(n->base, &n->init, 0, init, n);
+	} else {
+		log_warn("redis=%s down: %s", conf_redis_url(n->conf),
+		    why != NULL ? why->text : "");
+	}
+}
+
+static void
+on_sub(void *arg, bool up, const struct err *why)
+{
+	(void)arg;
+	if (!up)
+		log_debug("redis channels: %s", why != NULL ? why->text : "");
+}
+
+static void
+fill_rds_conf(struct node *n)
+{
+	const struct conf *c = n->conf;
+
+	n->rds_conf = (struct rds_conf){
+		.url = conf_redis_url(c),
+		.user = c->redis.user,
+		.password = c->redis.password,
+		.name = "certfleet-sync",
+		.ca_file = c->redis.ca_file,
+		.cert_file = c->redis.cert_file,
+		.key_file = c->redis.key_file,
+		.server_name = c->redis.server_name,
+		.db = c->redis.db,
+		.connect_timeout_ms = c->redis.connect_timeout_ms,
+		.command_timeout_ms = c->redis.command_timeout_ms,
+		.load_library = true,
+	};
+}
+
+static void
+listen_to_redis(struct node *n)
+{
+	static const char *const formats[CHANNELS] = { CHANNEL_CHALLENGES,
+		CHANNEL_READY, CHANNEL_ACKS };
+	const char *channels[CHANNELS];
+
+	for (int i = 0; i < CHANNELS; i++)
+		channels[i] = store_key(n->store, formats[i], n->channel[i],
+		    sizeof(n->channel[i]), 0, NULL);
+	n->sub = rds_sub_new(
+	    n->base, &n->rds_conf, channels, CHANNELS, on_message, on_sub, n);
+}
+
+/* --- begin and end ---------------------------------------------------------------------- */
+
+static void
+api_ask(void *arg, struct api_state *s)
+{
+	struct node *n = arg;
+	struct hold_status hold;
+
+	hold_status(n->hold, &hold);
+	s->redis_up = rds_up(n->rds);
+	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
+	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
+	s->haproxies = hold.haproxies;
+	s->haproxies_up = hold.haproxies_up;
+}
+
+static int
+begin(struct node *n, const struct seal_ring *ring, struct files *files,
+    struct err *e)
+{
+	const struct conf *conf = n->conf;
+	struct http_conf http = { .ca_file = conf->acme.ca_file,
+		.max_in_flight = conf->acme.max_requests,
+		.timeout_ms = conf->acme.request_timeout_ms };
+
+	if (conf->redis.url[0] == '\0' &&
+	    (n->embedded = embedded_redis_start(n->base, conf, e)) == NULL)
+		return -1;
+	if (rds_url_check(conf_redis_url(conf), e) == -1 ||
+	    (n->resolve = resolve_new(n->base, conf, e)) == NULL)
+		return -1;
+	fill_rds_conf(n);
+	n->rds = rds_new(n->base, &n->rds_conf, on_redis, n);
+	n->store = store_new(n->rds, conf, ring);
+	n->http = http_new(n->base, &http);
+	n->hold = hold_new(n->base, conf, ring, files, on_hold, n);
+	if (hold_load(n->hold, e) == -1)
+		return -1;
+	n->watch = watch_new(
+	    n->base, conf, &n->rds_conf, n->store, n->hold, on_event, n);
+	n->barrier = barrier_new(n->base, conf, n->http, n->store);
+	n->issuer =
+	    issuer_new(n->base, conf, ring, n->store, n->http, n->resolve);
+	listen_to_redis(n);
+	n->api = api_new(n->base, conf, n->store, &n->rds_conf, api_ask, n, e);
+	return n->api != NULL ? 0 : -1;
+}
+
+static void
+end(struct node *n)
+{
+	loop_timer_free(&n->beat);
+	loop_timer_free(&n->init);
+	loop_timer_free(&n->stop);
+	api_free(n->api);
+	leader_free(n->leader);
+	issuer_free(n->issuer);
+	barrier_free(n->barrier);
+	watch_free(n->watch);
+	hold_free(n->hold);
+	http_free(n->http);
+	resolve_free(n->resolve);
+	rds_sub_free(n->sub);
+	store_free(n->store);
+	rds_free(n->rds);
+	embedded_redis_stop(n->embedded);
+}
+
+static void
+stopped(void *arg)
+{
+	struct node *n = arg;
+
+	loop_stop(n->base);
+}
+
+/* Hand over, say good-bye, and leave when Redis has heard it. */
+static void
+on_stop(void *arg)
+{
+	struct node *n = arg;
+
+	log_info("stopping");
+	loop_notify("STOPPING=1");
+	n->leaving = true;
+	if (n->leader != NULL)
+		leader_resign(n->leader);
+	store_leave(n->store, n->conf->node);
+	loop_after(n->base, &n->stop, GOODBYE_MS, stopped, n);
+}
+
+static void
+on_hup(void *arg)
+{
+	(void)arg;
+	log_info("SIGHUP: settings are read at start only; restart to change "
+		 "them, HAProxy keeps serving meanwhile");
+}
+
+int
+node_run(const struct conf *conf, const struct seal_ring *ring,
+    struct files *files, struct err *e)
+{
+	struct node n = { .conf = conf, .base = loop_new() };
+	int rc = begin(&n, ring, files, e);
+
+	if (rc == 0) {
+		log_info("node=%s version=%s redis=%s ready", conf->node,
+		    CERTFLEET_VERSION, conf_redis_url(conf));
+		loop_notify("READY=1");
+		loop_run(n.base, on_stop, on_hup, &n);
+	}
+	end(&n);
+	event_base_free(n.base);
+	return rc;
+}
