@@ -13,9 +13,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
-#include "sync/api/call.h"
 #include "sync/api/door.h"
 #include "sync/api/listen.h"
+#include "sync/api/request.h"
 
 #define HEADERS_MAX 8192
 #define BODY_MAX 131072
@@ -31,7 +31,7 @@
 static const struct route {
 	enum evhttp_cmd_type method;
 	const char *pattern;
-	call_fn *fn;
+	request_fn *fn;
 } routes[] = {
 	/* Scalingo's own dialect. */
 	{ EVHTTP_REQ_GET, "/v1/apps/:app/domains", domains_list },
@@ -80,7 +80,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	a->rds_conf = rds_conf;
 	a->state = state;
 	a->state_arg = arg;
-	LIST_INIT(&a->calls);
+	LIST_INIT(&a->requests);
 	a->http = evhttp_new(base);
 	if (a->http == NULL)
 		abort();
@@ -100,16 +100,16 @@ void
 api_free(struct api *a)
 {
 	struct server *s = (struct server *)(void *)a;
-	struct call *c;
+	struct request *q;
 
 	if (a == NULL)
 		return;
 	hub_free(a->hub);
-	while ((c = LIST_FIRST(&a->calls)) != NULL) {
+	while ((q = LIST_FIRST(&a->requests)) != NULL) {
 		/* Without its client the request is ours, else evhttp's. */
-		if (evhttp_request_get_connection(c->req) == NULL)
-			evhttp_request_free(c->req);
-		call_free(c);
+		if (evhttp_request_get_connection(q->http) == NULL)
+			evhttp_request_free(q->http);
+		request_free(q);
 	}
 	evhttp_free(a->http);
 	door_free(s->door);
@@ -140,7 +140,8 @@ method_name(enum evhttp_cmd_type method)
 
 /* The route for a request; NULL with the methods that the path has. */
 static const struct route *
-find_route(struct call *c, enum evhttp_cmd_type method, char *allow, size_t n)
+find_route(
+    struct request *q, enum evhttp_cmd_type method, char *allow, size_t n)
 {
 	size_t at = 0;
 
@@ -148,7 +149,7 @@ find_route(struct call *c, enum evhttp_cmd_type method, char *allow, size_t n)
 	if (method == EVHTTP_REQ_HEAD)
 		method = EVHTTP_REQ_GET;
 	for (size_t i = 0; i < NROUTES; i++) {
-		if (!target_match(&c->target, routes[i].pattern, c->param))
+		if (!target_match(&q->target, routes[i].pattern, q->param))
 			continue;
 		if (routes[i].method == method)
 			return &routes[i];
@@ -159,13 +160,13 @@ find_route(struct call *c, enum evhttp_cmd_type method, char *allow, size_t n)
 }
 
 static int
-read_body(struct call *c, struct err *e)
+read_body(struct request *q, struct err *e)
 {
-	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+	struct evbuffer *in = evhttp_request_get_input_buffer(q->http);
 	size_t len = evbuffer_get_length(in);
 
-	c->body = json_body((const char *)evbuffer_pullup(in, -1), len, e);
-	return c->body != NULL ? 0 : -1;
+	q->body = json_body((const char *)evbuffer_pullup(in, -1), len, e);
+	return q->body != NULL ? 0 : -1;
 }
 
 static bool
@@ -175,71 +176,72 @@ has_body(enum evhttp_cmd_type method)
 	       method == EVHTTP_REQ_PATCH;
 }
 
-static struct call *
-call_new(struct api *a, struct evhttp_request *req)
+static struct request *
+request_new(struct api *a, struct evhttp_request *req)
 {
-	struct call *c = xcalloc(1, sizeof(*c));
+	struct request *q = xcalloc(1, sizeof(*q));
 
-	c->api = a;
-	c->req = req;
-	domain_init(&c->domain);
-	LIST_INSERT_HEAD(&a->calls, c, entry);
-	return c;
+	q->api = a;
+	q->http = req;
+	domain_init(&q->domain);
+	LIST_INSERT_HEAD(&a->requests, q, entry);
+	return q;
 }
 
 static void
 on_request(struct evhttp_request *req, void *arg)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(req);
-	struct call *c = call_new(arg, req);
+	struct request *q = request_new(arg, req);
 	const struct route *route;
 	struct err e = { 0 };
 	char allow[64];
 
-	if (target_parse(evhttp_request_get_uri(req), &c->target, &e) == -1) {
-		call_error(c, 400, "bad_request", "%s", e.text);
+	if (target_parse(evhttp_request_get_uri(req), &q->target, &e) == -1) {
+		request_error(q, 400, "bad_request", "%s", e.text);
 		return;
 	}
-	route = find_route(c, method, allow, sizeof(allow));
+	route = find_route(q, method, allow, sizeof(allow));
 	if (route == NULL && allow[0] == '\0') {
-		call_not_found(c, "route", NULL);
+		request_not_found(q, "route", NULL);
 		return;
 	}
 	if (route == NULL) {
 		evhttp_add_header(
 		    evhttp_request_get_output_headers(req), "Allow", allow);
-		call_error(c, 405, "method_not_allowed", "this path answers %s",
-		    allow);
+		request_error(q, 405, "method_not_allowed",
+		    "this path answers %s", allow);
 		return;
 	}
 	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) >
 	    BODY_MAX) {
-		call_error(c, 413, "too_large",
+		request_error(q, 413, "too_large",
 		    "the body has more than %d bytes", BODY_MAX);
 		return;
 	}
-	if (has_body(method) && read_body(c, &e) == -1) {
-		call_error(c, 400, "bad_request", "%s", e.text);
+	if (has_body(method) && read_body(q, &e) == -1) {
+		request_error(q, 400, "bad_request", "%s", e.text);
 		return;
 	}
-	route->fn(c);
+	route->fn(q);
 }
 
 void
-call_free(struct call *c)
+request_free(struct request *q)
 {
-	LIST_REMOVE(c, entry);
-	json_decref(c->body);
-	json_decref(c->reply);
-	gather_free(c->gather);
-	domain_clear(&c->domain);
-	free(c);
+	LIST_REMOVE(q, entry);
+	json_decref(q->body);
+	json_decref(q->reply);
+	gather_free(q->gather);
+	domain_clear(&q->domain);
+	free(q);
 }
 
 long
-call_uid(const struct call *c)
+request_uid(const struct request *q)
 {
-	struct evhttp_connection *evcon = evhttp_request_get_connection(c->req);
+	struct evhttp_connection *evcon =
+	    evhttp_request_get_connection(q->http);
 	struct ucred peer = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(peer);
 
@@ -252,14 +254,14 @@ call_uid(const struct call *c)
 }
 
 void
-call_headers(struct call *c, const char *content_type)
+request_headers(struct request *q, const char *content_type)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "abcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
-	struct evkeyvalq *out = evhttp_request_get_output_headers(c->req);
+	struct evkeyvalq *out = evhttp_request_get_output_headers(q->http);
 	const char *id = evhttp_find_header(
-	    evhttp_request_get_input_headers(c->req), "X-Request-ID");
+	    evhttp_request_get_input_headers(q->http), "X-Request-ID");
 
 	if (content_type != NULL)
 		evhttp_add_header(out, "Content-Type", content_type);
@@ -279,24 +281,24 @@ into_evbuffer(const char *bytes, size_t len, void *arg)
 
 /* What changes something is worth a line, what only looks is not. */
 static void
-log_call(const struct call *c, int status)
+log_request(const struct request *q, int status)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(c->req);
-	const char *uri = evhttp_request_get_uri(c->req);
+	enum evhttp_cmd_type method = evhttp_request_get_command(q->http);
+	const char *uri = evhttp_request_get_uri(q->http);
 	bool looks = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
 
 	log_write(looks ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 	    "api method=%s target=\"%.*s\" status=%d uid=%ld",
 	    method_name(method), LOG_TARGET_MAX, uri != NULL ? uri : "", status,
-	    call_uid(c));
+	    request_uid(q));
 }
 
 void
-call_reply(struct call *c, int status, json_t *stolen)
+request_reply(struct request *q, int status, json_t *stolen)
 {
 	struct evbuffer *out = NULL;
 
-	log_call(c, status);
+	log_request(q, status);
 	if (status != 204) {
 		out = evbuffer_new();
 		if (out == NULL)
@@ -306,16 +308,17 @@ call_reply(struct call *c, int status, json_t *stolen)
 		evbuffer_add(out, "\n", 1);
 	}
 	json_decref(stolen);
-	call_headers(c, out != NULL ? "application/json" : NULL);
+	request_headers(q, out != NULL ? "application/json" : NULL);
 	/* Without a client this only frees the request. */
-	evhttp_send_reply(c->req, status, NULL, out);
+	evhttp_send_reply(q->http, status, NULL, out);
 	if (out != NULL)
 		evbuffer_free(out);
-	call_free(c);
+	request_free(q);
 }
 
 void
-call_error(struct call *c, int status, const char *code, const char *fmt, ...)
+request_error(
+    struct request *q, int status, const char *code, const char *fmt, ...)
 {
 	char text[512];
 	json_t *o = json_object();
@@ -327,48 +330,48 @@ call_error(struct call *c, int status, const char *code, const char *fmt, ...)
 	json_object_set_new(o, "error", json_text(text));
 	if (code != NULL)
 		json_object_set_new(o, "code", json_string(code));
-	call_reply(c, status, o);
+	request_reply(q, status, o);
 }
 
 void
-call_not_found(struct call *c, const char *resource, const char *detail)
+request_not_found(struct request *q, const char *resource, const char *detail)
 {
 	json_t *o =
 	    json_pack("{s:s, s:s}", "resource", resource, "error", "not found");
 
 	if (detail != NULL)
 		json_object_set_new(o, "detail", json_text(detail));
-	call_reply(c, 404, o);
+	request_reply(q, 404, o);
 }
 
 void
-call_unprocessable(struct call *c, json_t *stolen_errors)
+request_unprocessable(struct request *q, json_t *stolen_errors)
 {
-	call_reply(c, 422, json_pack("{s:o}", "errors", stolen_errors));
+	request_reply(q, 422, json_pack("{s:o}", "errors", stolen_errors));
 }
 
 void
-call_store_error(struct call *c, const struct err *e)
+request_store_error(struct request *q, const struct err *e)
 {
-	struct evkeyvalq *out = evhttp_request_get_output_headers(c->req);
+	struct evkeyvalq *out = evhttp_request_get_output_headers(q->http);
 
 	log_warn("api: %s", e->text);
 	switch (e->kind) {
 	case ERR_REFUSED:
-		call_error(c, 409, "refused", "%s", e->text);
+		request_error(q, 409, "refused", "%s", e->text);
 		return;
 	case ERR_LIMITED:
 		evhttp_add_header(out, "Retry-After", "60");
-		call_error(c, 429, "limited", "%s", e->text);
+		request_error(q, 429, "limited", "%s", e->text);
 		return;
 	case ERR_AGAIN:
 		evhttp_add_header(out, "Retry-After", "1");
-		call_error(c, 503, "unavailable", "%s", e->text);
+		request_error(q, 503, "unavailable", "%s", e->text);
 		return;
 	case ERR_NONE:
 	case ERR_CONFIG:
 	case ERR_BUG:
 		break;
 	}
-	call_error(c, 500, "internal", "%s", e->text);
+	request_error(q, 500, "internal", "%s", e->text);
 }

@@ -21,8 +21,8 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/redis_keys.h"
-#include "sync/api/call.h"
 #include "sync/api/gather.h"
+#include "sync/api/request.h"
 
 #define FOLLOWERS_MAX 16
 #define EVENTS 100
@@ -47,7 +47,7 @@ enum follower_state {
 
 struct follower {
 	struct hub *hub;
-	struct call *call;
+	struct request *request;
 	enum follower_state state;
 	bool open;               /* the answer has begun */
 	int n;                   /* events asked for from before */
@@ -102,7 +102,7 @@ stop_reading(struct hub *h)
 	loop_cancel(h->heartbeat);
 }
 
-/* The calls of the followers stay: api_free() ends them with the others. */
+/* The requests of the followers stay: api_free() ends them with the others. */
 void
 hub_free(struct hub *h)
 {
@@ -111,8 +111,8 @@ hub_free(struct hub *h)
 
 	for (f = LIST_FIRST(&h->followers); f != NULL; f = next) {
 		next = LIST_NEXT(f, entry);
-		evcon = f->call != NULL
-		            ? evhttp_request_get_connection(f->call->req)
+		evcon = f->request != NULL
+		            ? evhttp_request_get_connection(f->request->http)
 		            : NULL;
 		if (evcon != NULL)
 			evhttp_connection_set_closecb(evcon, NULL, NULL);
@@ -160,14 +160,14 @@ static void
 on_close(struct evhttp_connection *evcon, void *arg)
 {
 	struct follower *f = arg;
-	struct call *c = f->call;
+	struct request *q = f->request;
 
 	(void)evcon;
 	f->open = false;
-	f->call = NULL;
-	if (evhttp_request_get_connection(c->req) == NULL)
-		evhttp_request_free(c->req);
-	call_free(c);
+	f->request = NULL;
+	if (evhttp_request_get_connection(q->http) == NULL)
+		evhttp_request_free(q->http);
+	request_free(q);
 	if (f->gather == NULL)
 		follower_free(f);
 }
@@ -177,7 +177,7 @@ static void
 follower_drop(struct follower *f)
 {
 	struct evhttp_connection *evcon =
-	    evhttp_request_get_connection(f->call->req);
+	    evhttp_request_get_connection(f->request->http);
 
 	log_warn("api: a follower of events does not read; closed");
 	evhttp_connection_free(evcon);
@@ -187,7 +187,7 @@ static size_t
 behind(const struct follower *f)
 {
 	struct evhttp_connection *evcon =
-	    evhttp_request_get_connection(f->call->req);
+	    evhttp_request_get_connection(f->request->http);
 
 	return evbuffer_get_length(f->queue) +
 	       evbuffer_get_length(bufferevent_get_output(
@@ -201,7 +201,7 @@ follower_flush(struct follower *f)
 	if (behind(f) > BEHIND_MAX)
 		follower_drop(f);
 	else if (f->state == FOLLOWER_LIVE && evbuffer_get_length(f->queue) > 0)
-		evhttp_send_reply_chunk(f->call->req, f->queue);
+		evhttp_send_reply_chunk(f->request->http, f->queue);
 }
 
 static void
@@ -220,12 +220,12 @@ static void
 follower_open(struct follower *f)
 {
 	static const struct timeval write_timeout = { WRITE_TIMEOUT_S, 0 };
-	struct evhttp_request *req = f->call->req;
+	struct evhttp_request *req = f->request->http;
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
 
 	evhttp_connection_set_closecb(evcon, on_close, f);
-	call_headers(f->call, "application/x-ndjson");
+	request_headers(f->request, "application/x-ndjson");
 	evhttp_add_header(
 	    evhttp_request_get_output_headers(req), "Connection", "close");
 	evhttp_send_reply_start(req, 200, "OK");
@@ -242,7 +242,7 @@ got_backlog(void *arg, const struct line *line, size_t n, const struct err *e)
 	struct evbuffer *out;
 
 	f->gather = NULL;
-	if (f->call == NULL) { /* the client went away */
+	if (f->request == NULL) { /* the client went away */
 		follower_free(f);
 		return;
 	}
@@ -257,7 +257,7 @@ got_backlog(void *arg, const struct line *line, size_t n, const struct err *e)
 			put_line(out, line[i].event);
 	f->state = FOLLOWER_LIVE;
 	if (evbuffer_get_length(out) > 0)
-		evhttp_send_reply_chunk(f->call->req, out);
+		evhttp_send_reply_chunk(f->request->http, out);
 	evbuffer_free(out);
 	follower_flush(f);
 }
@@ -267,11 +267,11 @@ static void
 follower_ask(struct follower *f)
 {
 	struct hub *h = f->hub;
-	struct call *c = f->call;
+	struct request *q = f->request;
 
-	if (evhttp_request_get_connection(c->req) == NULL) {
-		evhttp_request_free(c->req);
-		call_free(c);
+	if (evhttp_request_get_connection(q->http) == NULL) {
+		evhttp_request_free(q->http);
+		request_free(q);
 		follower_free(f);
 		return;
 	}
@@ -379,7 +379,7 @@ got_ends(void *arg, const struct line *line, size_t n, const struct err *e)
 {
 	struct hub *h = arg;
 	struct follower *f, *next;
-	struct call *c;
+	struct request *q;
 
 	h->gather = NULL;
 	h->state = HUB_OFF;
@@ -393,9 +393,9 @@ got_ends(void *arg, const struct line *line, size_t n, const struct err *e)
 			follower_ask(f);
 			continue;
 		}
-		c = f->call;
+		q = f->request;
 		follower_free(f);
-		call_store_error(c, e);
+		request_store_error(q, e);
 	}
 }
 
@@ -407,19 +407,19 @@ hub_start(struct hub *h)
 }
 
 void
-hub_follow(struct hub *h, struct call *c, int n)
+hub_follow(struct hub *h, struct request *q, int n)
 {
 	struct follower *f;
 
 	if (h->nfollowers == FOLLOWERS_MAX) {
-		call_error(c, 429, "too_many",
+		request_error(q, 429, "too_many",
 		    "%d already follow the events; at most %d may",
 		    FOLLOWERS_MAX, FOLLOWERS_MAX);
 		return;
 	}
 	f = xcalloc(1, sizeof(*f));
 	f->hub = h;
-	f->call = c;
+	f->request = q;
 	f->n = n;
 	f->queue = evbuffer_new();
 	if (f->queue == NULL)
@@ -437,35 +437,35 @@ hub_follow(struct hub *h, struct call *c, int n)
 static void
 got_events(void *arg, const struct line *line, size_t n, const struct err *e)
 {
-	struct call *c = arg;
+	struct request *q = arg;
 	json_t *list;
 
-	c->gather = NULL; /* it frees itself */
+	q->gather = NULL; /* it frees itself */
 	if (e != NULL) {
-		call_store_error(c, e);
+		request_store_error(q, e);
 		return;
 	}
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append(list, line[i].event);
-	call_reply(c, 200, json_pack("{s:o}", "events", list));
+	request_reply(q, 200, json_pack("{s:o}", "events", list));
 }
 
 void
-events_list(struct call *c)
+events_list(struct request *q)
 {
-	const char *follow = target_query(&c->target, "follow");
+	const char *follow = target_query(&q->target, "follow");
 	bool follows = follow != NULL && strcmp(follow, "0") != 0 &&
-	               evhttp_request_get_command(c->req) != EVHTTP_REQ_HEAD;
+	               evhttp_request_get_command(q->http) != EVHTTP_REQ_HEAD;
 	struct err e = { 0 };
 	int64_t n;
 
-	if (target_int(&c->target, "n", follows ? 0 : 1, EVENTS_MAX,
+	if (target_int(&q->target, "n", follows ? 0 : 1, EVENTS_MAX,
 		follows ? 0 : EVENTS, &n, &e) == -1)
-		call_error(c, 400, "bad_request", "%s", e.text);
+		request_error(q, 400, "bad_request", "%s", e.text);
 	else if (follows)
-		hub_follow(c->api->hub, c, (int)n);
+		hub_follow(q->api->hub, q, (int)n);
 	else
-		c->gather =
-		    gather_new(c->api->store, (int)n, (size_t)n, got_events, c);
+		q->gather =
+		    gather_new(q->api->store, (int)n, (size_t)n, got_events, q);
 }

@@ -1,5 +1,5 @@
 /* The nodes of the fleet, as their heartbeats say. */
-#include "sync/api/call.h"
+#include "sync/api/request.h"
 
 static void
 got_nodes(
@@ -8,17 +8,17 @@ got_nodes(
 	json_t *list;
 
 	if (e != NULL) {
-		call_store_error(arg, e);
+		request_store_error(arg, e);
 		return;
 	}
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_node(&node[i]));
-	call_reply(arg, 200, json_pack("{s:o}", "nodes", list));
+	request_reply(arg, 200, json_pack("{s:o}", "nodes", list));
 }
 
 void
-nodes_list(struct call *c)
+nodes_list(struct request *q)
 {
-	store_nodes(c->api->store, got_nodes, c);
+	store_nodes(q->api->store, got_nodes, q);
 }

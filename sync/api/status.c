@@ -1,29 +1,29 @@
 /* How the whole is: for people, for load balancers, for supervisors. */
 #include "common/loop.h"
-#include "sync/api/call.h"
+#include "sync/api/request.h"
 
 /* The store is asked twice; what it cannot say is null. */
 static void
 got_counts(
     void *arg, const struct domain *const *d, size_t n, const struct err *e)
 {
-	struct call *c = arg;
-	json_t *o = c->reply;
+	struct request *q = arg;
+	json_t *o = q->reply;
 
-	c->reply = NULL;
+	q->reply = NULL;
 	json_object_set_new(
 	    o, "domains", e == NULL ? json_counts(d, n) : json_null());
 	if (e != NULL)
 		json_object_set_new(o, "error", json_text(e->text));
-	call_reply(c, 200, o);
+	request_reply(q, 200, o);
 }
 
 static void
 got_leader(
     void *arg, const struct store_node *node, size_t n, const struct err *e)
 {
-	struct call *c = arg;
-	json_t *leader = json_object_get(c->reply, "leader");
+	struct request *q = arg;
+	json_t *leader = json_object_get(q->reply, "leader");
 	json_int_t live = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -32,21 +32,21 @@ got_leader(
 			    leader, "node", json_text(node[i].id));
 		live += node[i].live;
 	}
-	json_object_set_new(c->reply, "nodes",
+	json_object_set_new(q->reply, "nodes",
 	    e == NULL
 		? json_pack("{s:I, s:I}", "total", (json_int_t)n, "live", live)
 		: json_null());
-	store_list(c->api->store, NULL, got_counts, c);
+	store_list(q->api->store, NULL, got_counts, q);
 }
 
 void
-status_show(struct call *c)
+status_show(struct request *q)
 {
-	const struct api *a = c->api;
+	const struct api *a = q->api;
 	struct api_state s = { 0 };
 
 	a->state(a->state_arg, &s);
-	c->reply = json_pack("{s:s, s:o, s:o, s:{s:o, s:b, s:I}, s:{s:b}, "
+	q->reply = json_pack("{s:s, s:o, s:o, s:{s:o, s:b, s:I}, s:{s:b}, "
 			     "s:{s:i, s:i}, s:o}",
 	    "version", CERTFLEET_VERSION, "node", json_text(a->conf->node),
 	    "now", json_time(loop_wall_ms()), "leader", "node",
@@ -54,19 +54,19 @@ status_show(struct call *c)
 	    (int)s.leader, "epoch", (json_int_t)s.epoch, "redis", "up",
 	    (int)s.redis_up, "haproxies", "total", s.haproxies, "up",
 	    s.haproxies_up, "error", json_text(s.error));
-	store_nodes(a->store, got_leader, c);
+	store_nodes(a->store, got_leader, q);
 }
 
 void
-health_show(struct call *c)
+health_show(struct request *q)
 {
-	call_reply(c, 200, json_pack("{s:s}", "status", "ok"));
+	request_reply(q, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 void
-ready_show(struct call *c)
+ready_show(struct request *q)
 {
-	const struct api *a = c->api;
+	const struct api *a = q->api;
 	struct api_state s = { 0 };
 	json_t *reasons = json_array();
 	bool ready;
@@ -81,6 +81,6 @@ ready_show(struct call *c)
 	ready = json_array_size(reasons) == 0;
 	if (!ready && s.error[0] != '\0')
 		json_array_append_new(reasons, json_text(s.error));
-	call_reply(c, ready ? 200 : 503,
+	request_reply(q, ready ? 200 : 503,
 	    json_pack("{s:b, s:o}", "ready", (int)ready, "reasons", reasons));
 }

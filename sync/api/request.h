@@ -2,11 +2,11 @@
  * Inside the API: one request being answered, and what the resources are
  * given to answer it.
  *
- * A call outlives its client: evhttp gives the request to us when the client
+ * A request outlives its client: evhttp gives its own to us when the client
  * goes away, and frees it with the reply that nobody gets.
  */
-#ifndef SYNC_API_CALL_H
-#define SYNC_API_CALL_H
+#ifndef SYNC_API_REQUEST_H
+#define SYNC_API_REQUEST_H
 
 #include <sys/queue.h>
 
@@ -22,25 +22,25 @@
 
 struct hub;
 
-struct call;
+struct request;
 
 /* What is done with a domain once it is found. */
-typedef void found_fn(struct call *, const struct domain *);
+typedef void found_fn(struct request *, const struct domain *);
 
-struct call {
+struct request {
 	struct api *api;
-	struct evhttp_request *req;
+	struct evhttp_request *http;
 	struct target target;
 	const char *param[TARGET_PARAMS]; /* into target */
 	json_t *body; /* an object, for POST, PATCH and PUT */
 
 	/* A resource's own, while it waits for the store. */
-	struct domain domain; /* being added; cleared with the call */
+	struct domain domain; /* being added; cleared with the request */
 	char name[DOMAIN_NAME_MAX];
 	found_fn *found;
 	json_t *reply; /* what is known so far */
 	struct gather *gather;
-	LIST_ENTRY(call) entry;
+	LIST_ENTRY(request) entry;
 };
 
 struct api {
@@ -52,43 +52,45 @@ struct api {
 	void *state_arg;
 	struct evhttp *http;
 	struct hub *hub; /* events.c */
-	LIST_HEAD(, call) calls;
+	LIST_HEAD(, request) requests;
 };
 
-/* Answer and free the call.  Everything but 204 carries the JSON. */
-void call_reply(struct call *, int status, json_t *stolen);
+/* Answer and free the request.  Everything but 204 carries the JSON. */
+void request_reply(struct request *, int status, json_t *stolen);
 
 /* The same with { "error": sentence }; code may be NULL. */
-void call_error(struct call *, int status, const char *code, const char *fmt,
-    ...) __attribute__((format(printf, 4, 5)));
+void request_error(struct request *, int status, const char *code,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* 404 as Scalingo says it; detail may be NULL. */
-void call_not_found(struct call *, const char *resource, const char *detail);
+void request_not_found(
+    struct request *, const char *resource, const char *detail);
 
 /* 422 with { "errors": ... }. */
-void call_unprocessable(struct call *, json_t *stolen_errors);
+void request_unprocessable(struct request *, json_t *stolen_errors);
 
 /* What the store could not do. */
-void call_store_error(struct call *, const struct err *);
+void request_store_error(struct request *, const struct err *);
 
-/* Free a call whose request has been answered otherwise. */
-void call_free(struct call *);
+/* Free a request that has been answered otherwise. */
+void request_free(struct request *);
 
 /* Headers that every answer has. */
-void call_headers(struct call *, const char *content_type);
+void request_headers(struct request *, const char *content_type);
 
 /* The user at the other end of the socket, -1 when it is gone. */
-long call_uid(const struct call *);
+long request_uid(const struct request *);
 
 /* Every resource: a function a route. */
-typedef void call_fn(struct call *);
-call_fn domains_list, domains_add, domains_show, domains_change, domains_remove;
-call_fn own_domains_list, own_domains_show;
-call_fn nodes_list, events_list, status_show, health_show, ready_show;
+typedef void request_fn(struct request *);
+request_fn domains_list, domains_add, domains_show, domains_change,
+    domains_remove;
+request_fn own_domains_list, own_domains_show;
+request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
 /* events.c: those who follow. */
 struct hub *hub_new(struct api *);
 void hub_free(struct hub *);
-void hub_follow(struct hub *, struct call *, int n);
+void hub_follow(struct hub *, struct request *, int n);
 
 #endif

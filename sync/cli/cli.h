@@ -1,0 +1,70 @@
+/* One run of certfleet: what was asked for, and the commands. */
+#ifndef SYNC_CLI_CLI_H
+#define SYNC_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "common/buf.h"
+#include "common/domain.h"
+#include "common/err.h"
+#include "sync/cli/client.h"
+
+/* Exit statuses; certfleet --help lists them. */
+enum exit_status {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_NOT_FOUND = 3,
+	CLI_REFUSED = 4,
+	CLI_UNREACHABLE = 5,
+	CLI_TIMEOUT = 6,
+};
+
+#define CLI_APP "default" /* for those who have no apps */
+#define CLI_OUTPUT_MAX (256 * 1024 * 1024)
+
+struct cli {
+	const char *socket;
+	const char *app; /* NULL: not given */
+	bool json, colours, progress;
+	bool follow;
+	int n;      /* events, -1: not given */
+	int wait_s; /* -1: do not wait */
+	int narg;
+	char **arg;
+};
+
+typedef int cli_fn(const struct cli *); /* an enum exit_status */
+cli_fn cli_domains, cli_domains_add, cli_domains_remove;
+cli_fn cli_status, cli_why, cli_events, cli_nodes;
+
+/* wait.c: until all names have their certificate. */
+int cli_wait(const struct cli *, char **name, size_t n);
+
+/* --- what the commands share ---------------------------------------------- */
+
+/* "-----> ..." to standard output, " !     ..." to standard error. */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Ask; an answer that is no success is complained about.  what: of whom. */
+int cli_ask(const struct cli *, const char *method, const char *path,
+    const json_t *body, const char *what, json_t **answer);
+
+/* The exit status of an HTTP status, of an error on the way. */
+int cli_status_exit(int http_status);
+int cli_err_exit(const struct err *);
+
+/* The sentence in an answer that is no success: "name: ...". */
+char *cli_answer_error(int http_status, const json_t *body);
+
+void cli_print_json(const json_t *);
+void cli_print(struct buf *); /* and clear it */
+
+/* "/api/v1/domains/" and the name, encoded. */
+void cli_domain_path(struct buf *out, const char *before, const char *name);
+
+#endif

@@ -1,0 +1,313 @@
+/* certfleet: the command line of a fleet, over certfleet-sync's socket. */
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/cli/cli.h"
+
+#define WAIT_S 300
+#define WAIT_MAX_S 86400
+#define EVENTS_MAX 1000
+
+static const struct command {
+	const char *name;
+	cli_fn *fn;
+	int min, max; /* arguments; max -1: any number */
+	const char *usage, *summary;
+} commands[] = {
+	/* clang-format off */
+	{ "domains", cli_domains, 0, 0, "[--app APP]",
+	  "list domains: status, certificate, what happens next" },
+	{ "domains-add", cli_domains_add, 1, -1, "NAME... [--app APP] [--wait[=SECONDS]]",
+	  "add domains; certificates come by themselves" },
+	{ "domains-remove", cli_domains_remove, 1, -1, "NAME... [--app APP]",
+	  "remove domains and their certificates" },
+	{ "status", cli_status, 0, 0, "",
+	  "how the fleet is" },
+	{ "why", cli_why, 1, 1, "DOMAIN",
+	  "why a domain is as it is, and what happens next" },
+	{ "events", cli_events, 0, 0, "[-f] [-n N]",
+	  "what happened; -f: and what happens" },
+	{ "nodes", cli_nodes, 0, 0, "",
+	  "the nodes and what they serve" },
+	/* clang-format on */
+};
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+enum {
+	OPT_JSON = 256,
+	OPT_COLOUR,
+	OPT_VERSION,
+	OPT_WAIT,
+	OPT_CONF,
+};
+
+static const struct option options[] = {
+	{ "app", required_argument, NULL, 'a' },
+	{ "color", required_argument, NULL, OPT_COLOUR },
+	{ "config", required_argument, NULL, OPT_CONF },
+	{ "follow", no_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "lines", required_argument, NULL, 'n' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "wait", optional_argument, NULL, OPT_WAIT },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* The command line, and what it leaves open. */
+struct asked {
+	struct cli cli;
+	const char *conf, *colour;
+	bool help, version;
+};
+
+static void
+usage(FILE *out)
+{
+	fprintf(out, "usage: certfleet [OPTION...] COMMAND [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		fprintf(
+		    out, "  %-15s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out,
+	    "\n"
+	    "  -a, --app APP    of which app; else $CERTFLEET_APP, else: "
+	    "domains of\n"
+	    "                   all apps are listed, added to and removed from "
+	    "\"%s\"\n"
+	    "  --json           answer in JSON\n"
+	    "  --color WHEN     auto, always or never; $NO_COLOR is heeded\n"
+	    "  -s, --socket F   certfleet-sync's socket; else "
+	    "$CERTFLEET_SOCKET, else\n"
+	    "                   the configuration's (-f F, --config F: %s)\n"
+	    "  -h, --help       this, or a COMMAND's\n"
+	    "  --version\n"
+	    "\n"
+	    "  certfleet domains-add www.shop.example --wait\n"
+	    "  certfleet why www.shop.example\n"
+	    "  certfleet events -f --json\n"
+	    "\n"
+	    "exit status: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 "
+	    "no\n"
+	    "certfleet-sync, 6 --wait timed out\n",
+	    CLI_APP, CONF_PATH);
+}
+
+static int misused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int
+misused(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cli_complain("%s; see certfleet --help", text);
+	return -1;
+}
+
+static int
+take_number(const char *text, int min, int max, const char *name, int *out)
+{
+	int64_t v;
+
+	if (str_int(text, min, max, &v) == -1) {
+		cli_complain("%s must be a number from %d to %d, not \"%s\"",
+		    name, min, max, text);
+		return -1;
+	}
+	*out = (int)v;
+	return 0;
+}
+
+/* before: of the command, where -f is the configuration file. */
+static int
+take_option(struct asked *a, int opt, bool before)
+{
+	switch (opt) {
+	case 'a':
+		a->cli.app = optarg;
+		return 0;
+	case 's':
+		a->cli.socket = optarg;
+		return 0;
+	case 'n':
+		return take_number(optarg, 0, EVENTS_MAX, "-n", &a->cli.n);
+	case 'f':
+		if (before)
+			a->conf = optarg;
+		else
+			a->cli.follow = true;
+		return 0;
+	case 'h':
+		a->help = true;
+		return 0;
+	case OPT_JSON:
+		a->cli.json = true;
+		return 0;
+	case OPT_COLOUR:
+		a->colour = optarg;
+		return 0;
+	case OPT_CONF:
+		a->conf = optarg;
+		return 0;
+	case OPT_VERSION:
+		a->version = true;
+		return 0;
+	case OPT_WAIT:
+		a->cli.wait_s = WAIT_S;
+		return optarg == NULL ? 0
+		                      : take_number(optarg, 0, WAIT_MAX_S,
+					    "--wait", &a->cli.wait_s);
+	default:
+		return misused("that is no option");
+	}
+}
+
+/* Options up to the command, or those after it with its arguments. */
+static int
+take_options(struct asked *a, int argc, char **argv, bool before)
+{
+	const char *letters = before ? "+:a:s:f:h" : ":a:s:fn:h";
+	int opt, index;
+
+	optind = 0; /* glibc: begin anew */
+	opterr = 0;
+	while (
+	    (opt = getopt_long(argc, argv, letters, options, &index)) != -1) {
+		if (opt == ':')
+			return misused("%s needs a value", argv[optind - 1]);
+		if (opt == '?' || (before && opt == 'f' && optarg == NULL))
+			return misused("unknown option %s", argv[optind - 1]);
+		if (take_option(a, opt, before) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Colours: as asked, else on a terminal that can and may. */
+static int
+choose_colours(struct asked *a)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *when = a->colour != NULL ? a->colour : "auto";
+
+	if (strcmp(when, "always") == 0)
+		a->cli.colours = true;
+	else if (strcmp(when, "auto") == 0)
+		a->cli.colours = isatty(STDOUT_FILENO) &&
+		                 (no == NULL || no[0] == '\0') &&
+		                 term != NULL && strcmp(term, "dumb") != 0;
+	else if (strcmp(when, "never") != 0)
+		return misused(
+		    "--color must be auto, always or never, not \"%s\"", when);
+	return 0;
+}
+
+/* The socket: as asked, the environment's, the configuration's. */
+static char *
+choose_socket(const struct asked *a)
+{
+	const char *env = getenv("CERTFLEET_SOCKET");
+	struct err e = { 0 };
+	struct conf *conf;
+	char *path;
+
+	if (a->cli.socket != NULL)
+		return xstrdup(a->cli.socket);
+	if (a->conf == NULL && env != NULL && env[0] != '\0')
+		return xstrdup(env);
+	conf = conf_load(a->conf != NULL ? a->conf : CONF_PATH, &e);
+	if (conf == NULL) {
+		cli_complain(
+		    "%s; --socket says where certfleet-sync is", e.text);
+		return NULL;
+	}
+	path = xstrdup(conf->api.socket);
+	conf_free(conf);
+	return path;
+}
+
+static int
+run(struct asked *a, const struct command *command)
+{
+	const char *app = getenv("CERTFLEET_APP");
+	char *path;
+	int rc;
+
+	if (a->cli.narg < command->min ||
+	    (command->max != -1 && a->cli.narg > command->max)) {
+		cli_complain(
+		    "usage: certfleet %s %s", command->name, command->usage);
+		return CLI_USAGE;
+	}
+	if (choose_colours(a) == -1)
+		return CLI_USAGE;
+	if (a->cli.app == NULL && app != NULL && app[0] != '\0')
+		a->cli.app = app;
+	path = choose_socket(a);
+	if (path == NULL)
+		return CLI_FAILED;
+	a->cli.socket = path;
+	a->cli.progress = !a->cli.json && isatty(STDERR_FILENO);
+	rc = command->fn(&a->cli);
+	free(path);
+	if (fflush(stdout) == EOF || ferror(stdout))
+		return CLI_FAILED;
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct asked a = { .cli = { .wait_s = -1, .n = -1 } };
+	const struct command *command;
+
+	setlocale(LC_CTYPE, "");
+	if (take_options(&a, argc, argv, true) == -1)
+		return CLI_USAGE;
+	if (a.version) {
+		puts("certfleet " CERTFLEET_VERSION);
+		return CLI_OK;
+	}
+	if (a.help || optind == argc || strcmp(argv[optind], "help") == 0) {
+		usage(a.help || optind < argc ? stdout : stderr);
+		return a.help || optind < argc ? CLI_OK : CLI_USAGE;
+	}
+	command = find_command(argv[optind]);
+	if (command == NULL) {
+		misused("there is no command \"%s\"", argv[optind]);
+		return CLI_USAGE;
+	}
+	argc -= optind;
+	argv += optind;
+	if (take_options(&a, argc, argv, false) == -1)
+		return CLI_USAGE;
+	if (a.help) {
+		printf("usage: certfleet %s %s\n\n%s\n", command->name,
+		    command->usage, command->summary);
+		return CLI_OK;
+	}
+	a.cli.narg = argc - optind;
+	a.cli.arg = argv + optind;
+	return run(&a, command);
+}

@@ -1,0 +1,27 @@
+/* What the server says, as people read it.  Pure: JSON in, text out. */
+#ifndef SYNC_CLI_SHOW_H
+#define SYNC_CLI_SHOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "common/buf.h"
+
+/* Wall-clock time now, and whether to colour. */
+struct show {
+	int64_t now;
+	bool colours;
+};
+
+void show_domains(const struct show *, const json_t *domains, struct buf *out);
+void show_why(const struct show *, const json_t *domain, struct buf *out);
+void show_nodes(const struct show *, const json_t *nodes, struct buf *out);
+void show_status(const struct show *, const json_t *status, struct buf *out);
+void show_event(const struct show *, json_t *event, struct buf *out);
+
+/* One line: "Pending DNS: ...; checked again in 41 s". */
+void show_line(const struct show *, const json_t *domain, struct buf *out);
+
+#endif
