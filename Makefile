@@ -70,7 +70,8 @@ objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
 
 # Archives, so that a program links only the parts it calls: the agent never
 # gets libcurl.  In the order of the includes: each may use those after it.
-ROOMS    := agent sync providers haproxy common
+ROOMS    := cli agent sync providers haproxy common
+DIRS_cli  = sync/cli
 DIRS_sync = sync sync/api
 DIRS      = $(or $(DIRS_$(1)),$(1))
 archive   = $(BUILD)/$(1).a
@@ -94,7 +95,7 @@ all: $(BINS)
 
 $(BUILD)/certfleet-agent: $(BUILD)/agent/main.o $(call archive,agent) $(call archive,common)
 $(BUILD)/certfleet-sync: $(BUILD)/sync/main.o $(LIBS_sync)
-$(BUILD)/certfleet: $(call objs,sync/cli) $(BUILD)/sync/cli/main.o $(call archive,common)
+$(BUILD)/certfleet: $(BUILD)/sync/cli/main.o $(call archive,cli) $(call archive,common)
 $(BUILD)/certfleet-sync: LIBS += $(CURL_LIBS)
 $(BINS):
 	$(call say,LD,$@)

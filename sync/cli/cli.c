@@ -12,8 +12,7 @@
 #define SENTENCE_MAX 2048
 #define PATH_MAX_BYTES 8192
 
-static void write_line(
-    FILE *, const char *before, const char *fmt, va_list)
+static void write_line(FILE *, const char *before, const char *fmt, va_list)
     __attribute__((format(printf, 3, 0)));
 
 static void
