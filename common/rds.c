@@ -1,5 +1,6 @@
 #include "common/rds.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -195,6 +196,7 @@ rds_send(struct rds *r, const struct rds_cmd *c, int timeout_ms, rds_fn *fn,
 	size_t len = out->len;
 	struct pending *p;
 
+	assert(fn != NULL);
 	if (timeout_ms <= 0)
 		timeout_ms = r->command_timeout_ms;
 	if (state == RDS_CONN_PAUSED)
