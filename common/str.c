@@ -128,12 +128,14 @@ str_hex(char *out, const uint8_t *src, size_t len)
 char *
 str_time(char dst[static STR_TIME_MAX], int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
+	/* Rounded down, so that the milliseconds are never negative. */
+	int64_t part = (ms % 1000 + 1000) % 1000;
+	time_t s = (time_t)(ms / 1000 - (ms % 1000 < 0));
+	struct tm tm = { 0 };
 	size_t n;
 
 	gmtime_r(&s, &tm);
 	n = strftime(dst, STR_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(dst + n, STR_TIME_MAX - n, ".%03dZ", (int)(ms % 1000));
+	snprintf(dst + n, STR_TIME_MAX - n, ".%03dZ", (int)part);
 	return dst;
 }
