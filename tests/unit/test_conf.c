@@ -17,30 +17,45 @@
 
 #define EXAMPLE "haproxy/conf/certfleet.conf"
 
-/* Messages go to standard error: kept out of the tests' output. */
+/* Messages go to standard error: caught here, so that tests can read them. */
 static char printed[8192];
+static FILE *capture;
+static int real_stderr;
+
+static void
+catch_stderr(void)
+{
+	capture = tmpfile();
+	real_stderr = dup(STDERR_FILENO);
+	assert_non_null(capture);
+	fflush(stderr);
+	dup2(fileno(capture), STDERR_FILENO);
+}
+
+static void
+release_stderr(void)
+{
+	size_t n;
+
+	fflush(stderr);
+	dup2(real_stderr, STDERR_FILENO);
+	close(real_stderr);
+	rewind(capture);
+	n = fread(printed, 1, sizeof(printed) - 1, capture);
+	printed[n] = '\0';
+	fclose(capture);
+}
 
 static struct conf *
 parse(const char *text, struct err *e)
 {
 	char *copy = xasprintf("%s\n", text);
-	FILE *capture = tmpfile();
-	int saved = dup(STDERR_FILENO);
 	struct conf *c;
-	size_t n;
 
-	assert_non_null(capture);
 	memset(e, 0, sizeof(*e));
-	fflush(stderr);
-	dup2(fileno(capture), STDERR_FILENO);
+	catch_stderr();
 	c = conf_parse("certfleet.conf", copy, e);
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(capture);
-	n = fread(printed, 1, sizeof(printed) - 1, capture);
-	printed[n] = '\0';
-	fclose(capture);
+	release_stderr();
 	free(copy);
 	return c;
 }
@@ -331,14 +346,41 @@ secrets_come_from_private_files_and_the_environment(void **state)
 static void
 a_file_that_is_named_must_exist(void **state)
 {
-	char printed_to[] = "/dev/null";
-	FILE *null = freopen(printed_to, "w", stderr);
 	struct err e;
+	struct conf *c;
 
 	(void)state;
-	assert_non_null(null);
-	assert_null(conf_load("/nonexistent/certfleet.conf", &e));
+	catch_stderr();
+	c = conf_load("/nonexistent/certfleet.conf", &e);
+	release_stderr();
+	assert_null(c);
 	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_string_equal(printed,
+	    "/nonexistent/certfleet.conf: No such file or directory\n");
+}
+
+static void
+checking_says_valid_or_ends_with_100(void **state)
+{
+	char path[] = "/tmp/certfleet-test-XXXXXX";
+	int fd = mkstemp(path), rc;
+
+	(void)state;
+	assert_int_equal(conf_check(EXAMPLE), 0);
+	assert_int_equal(write(fd, "node = { }", 10), 10);
+	catch_stderr();
+	rc = conf_check(path);
+	release_stderr();
+	assert_int_equal(rc, 100);
+	assert_non_null(strstr(printed, "node takes one value, not 0\n"));
+	assert_int_equal(pwrite(fd, "\0", 1, 3), 1);
+	catch_stderr();
+	rc = conf_check(path);
+	release_stderr();
+	assert_int_equal(rc, 100);
+	assert_non_null(strstr(printed, "has a NUL byte in it\n"));
+	close(fd);
+	unlink(path);
 }
 
 /* --- the example for operators ------------------------------------------------ */
@@ -462,6 +504,7 @@ main(void)
 		cmocka_unit_test(the_example_is_valid_and_shows_the_defaults),
 		cmocka_unit_test(the_example_has_every_setting_and_its_bounds),
 		cmocka_unit_test(a_file_that_is_named_must_exist),
+		cmocka_unit_test(checking_says_valid_or_ends_with_100),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
