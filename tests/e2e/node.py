@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
 from harness import built, environment, free_port, program, run, wait_for
-from peers import LOOPBACK, RedisServer, Resp
+from peers import LOOPBACK, RedisClient, RedisServer
 
 CONF = ROOT / "haproxy" / "conf"
 PREFIX = "certfleet:"
@@ -390,7 +390,7 @@ class Node:
         """A client of the Redis in use."""
         if isinstance(self.redis, RedisServer):
             return self.redis.client()
-        return Resp(self.redis_socket)
+        return RedisClient(self.redis_socket)
 
     @property
     def redis_socket(self):

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from harness import Failed, Process, answers_tcp, free_port, program, run
+from resp import Error, Resp
 
 LOOPBACK = "127.0.0.1"
 
@@ -211,73 +211,37 @@ class Pebble(Process):
         return len(re.findall(r" -> calling handler", self.text()))
 
 
-class Resp:
-    """A Redis client in a screenful; values are bytes."""
-
-    def __init__(self, where):
-        if isinstance(where, tuple):
-            self.socket = socket.create_connection(where, timeout=5)
-        else:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(5)
-            self.socket.connect(str(where))
-        self.file = self.socket.makefile("rb")
+class RedisClient(Resp):
+    """For a with statement, and for looking at everything."""
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.file.close()
-        self.socket.close()
-
-    def __call__(self, *args):
-        words = [a if isinstance(a, bytes) else str(a).encode() for a in args]
-        out = b"*%d\r\n" % len(words)
-        for word in words:
-            out += b"$%d\r\n%s\r\n" % (len(word), word)
-        self.socket.sendall(out)
-        return self._reply()
-
-    def _reply(self):
-        line = self.file.readline().rstrip(b"\r\n")
-        if not line:
-            raise ConnectionError("Redis closed the connection")
-        kind, rest = line[:1], line[1:]
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            raise Failed(f"Redis says: {rest.decode()}")
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            if int(rest) < 0:
-                return None
-            return self.file.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return [self._reply() for _ in range(int(rest))]
-        raise Failed(f"no reply of Redis: {line!r}")
+        self.close()
 
     def hash(self, key):
-        """A HASH as text, {} when there is none."""
-        flat = [v.decode(errors="replace") for v in self("HGETALL", key)]
+        """A HASH, {} when there is none."""
+        flat = self("HGETALL", key)
         return dict(zip(flat[::2], flat[1::2]))
 
     def dump(self):
-        """Every key with its value, whatever its type."""
+        """Every key with its value as bytes, whatever its type."""
         read = {
-            b"string": lambda k: self("GET", k),
-            b"hash": lambda k: self("HGETALL", k),
-            b"set": lambda k: sorted(self("SMEMBERS", k)),
-            b"zset": lambda k: self("ZRANGE", k, 0, -1, "WITHSCORES"),
-            b"list": lambda k: self("LRANGE", k, 0, -1),
-            b"stream": lambda k: self("XRANGE", k, "-", "+"),
+            "string": ("GET",),
+            "hash": ("HGETALL",),
+            "set": ("SMEMBERS",),
+            "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+            "list": ("LRANGE", 0, -1),
+            "stream": ("XRANGE", "-", "+"),
         }
-        all_keys = {}
+        found = {}
         for key in sorted(self("KEYS", "*")):
             kind = self("TYPE", key)
             if kind in read:
-                all_keys[key.decode()] = read[kind](key)
-        return all_keys
+                command, *more = read[kind]
+                found[key] = self(command, key, *more, raw=True)
+        return found
 
 
 class RedisServer(Process):
@@ -304,12 +268,12 @@ class RedisServer(Process):
     def answers(self):
         try:
             with self.client() as redis:
-                return redis("PING") == b"PONG"
-        except (OSError, Failed):
+                return redis("PING") == "PONG"
+        except (OSError, Error):
             return False
 
     def client(self):
-        return Resp((LOOPBACK, self.port))
+        return RedisClient(host=LOOPBACK, port=self.port)
 
 
 class World:

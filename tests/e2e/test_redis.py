@@ -87,7 +87,7 @@ def test_challenges_are_forgotten(node, redis):
         while node.status("forgotten.test") != "in_use":
             assert time.monotonic() < end, node.tails()
             for key in client("KEYS", f"{PREFIX}challenge:*"):
-                if b"thumbprint" not in key:
+                if "thumbprint" not in key:
                     client("DEL", key)
             time.sleep(0.005)
     all_in_use(node, ["forgotten.test"])
