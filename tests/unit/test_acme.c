@@ -232,7 +232,7 @@ the_first_subproblem_says_which_name(void **state)
 	(void)state;
 	acme_problem(&a, &e);
 	assert_string_equal(e.text, "CA says: Error creating new order\\x07; "
-	                            "a.test: policy\\x0aforbids");
+				    "a.test: policy\\x0aforbids");
 	json_decref(j);
 }
 
