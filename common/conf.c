@@ -206,7 +206,7 @@ declare_all(struct declared *d, const struct reading *r)
 {
 	const cfg_opt_t end[] = { CFG_END() };
 
-	memset(d, 0, sizeof(*d));
+	d->ntop = d->nsections = 0;
 	for (size_t i = 0; i < conf_nsettings; i++) {
 		const char *section = conf_settings[i].section;
 
