@@ -1,0 +1,184 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sync/intake.h"
+
+#define NOW 1000000
+
+static struct domain
+domain(const char *name)
+{
+	struct domain d;
+
+	domain_init(&d);
+	strncpy(d.name, name, sizeof(d.name) - 1);
+	return d;
+}
+
+static void
+a_new_domain_needs_a_certificate(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	assert_int_equal(intake_need(&d, NOW), NEED_CERTIFICATE);
+}
+
+static void
+a_fresh_certificate_needs_proof_before_anything_else(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	d.version = 2;
+	d.proven = 1;
+	d.renew_at = NOW - 1;
+	assert_int_equal(intake_need(&d, NOW), NEED_PROOF);
+}
+
+static void
+a_proven_certificate_needs_nothing_until_its_renewal(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	d.version = d.proven = 1;
+	d.renew_at = NOW + 1;
+	assert_int_equal(intake_need(&d, NOW), NEED_NOTHING);
+	assert_int_equal(intake_need(&d, NOW + 1), NEED_CERTIFICATE);
+}
+
+static void
+a_domain_that_is_switched_off_never_reaches_the_ca(void **state)
+{
+	struct domain d = domain("*.example.com");
+
+	(void)state;
+	d.letsencrypt = false;
+	assert_int_equal(intake_need(&d, NOW), NEED_SWITCH_OFF);
+}
+
+static void
+a_wildcard_cannot_be_had_by_http01(void **state)
+{
+	struct domain d = domain("*.example.com");
+
+	(void)state;
+	assert_int_equal(intake_need(&d, NOW), NEED_DNS01);
+}
+
+/* A domain whose certificate came with generation 7. */
+static int
+judge(const struct store_node *nodes, size_t n, char *why)
+{
+	struct domain d = domain("www.example.com");
+
+	d.version = 1;
+	d.gen = 7;
+	return intake_proven(&d, nodes, n, why, 256);
+}
+
+static void
+every_live_node_must_have_applied_the_generation(void **state)
+{
+	struct store_node nodes[] = {
+		{ .id = "n1", .live = true, .gen = 7 },
+		{ .id = "n2", .live = true, .gen = 6 },
+	};
+	char why[256];
+
+	(void)state;
+	assert_int_equal(judge(nodes, 2, why), 0);
+	assert_string_equal(why, "certificate issued; served by 1 of 2 nodes, "
+				 "waiting for n2");
+	nodes[1].gen = 8;
+	assert_int_equal(judge(nodes, 2, why), 1);
+	assert_string_equal(why, "served by 2 nodes");
+}
+
+static void
+a_node_that_is_gone_is_not_waited_for(void **state)
+{
+	struct store_node nodes[] = {
+		{ .id = "n1", .live = true, .gen = 7 },
+		{ .id = "n2", .live = false, .gen = 0 },
+	};
+	char why[256];
+
+	(void)state;
+	assert_int_equal(judge(nodes, 2, why), 1);
+}
+
+static void
+without_a_live_node_nothing_is_proven(void **state)
+{
+	struct store_node gone = { .id = "n1", .live = false, .gen = 9 };
+	char why[256];
+
+	(void)state;
+	assert_int_equal(judge(NULL, 0, why), 0);
+	assert_int_equal(judge(&gone, 1, why), 0);
+	assert_string_equal(why, "no node is live");
+}
+
+static void
+a_node_that_cannot_take_it_is_named_with_its_reason(void **state)
+{
+	struct store_node nodes[] = {
+		{ .id = "n1",
+		    .live = true,
+		    .gen = 7,
+		    .errors = "a.www.example.com=other; "
+			      "www.example.com=needs 17400 bytes; b=x" },
+	};
+	char why[256];
+
+	(void)state;
+	assert_int_equal(judge(nodes, 1, why), -1);
+	assert_string_equal(why, "node n1: needs 17400 bytes");
+}
+
+static void
+another_domains_failure_does_not_matter(void **state)
+{
+	struct store_node nodes[] = {
+		{ .id = "n1",
+		    .live = true,
+		    .gen = 7,
+		    .errors = "a.www.example.com=www.example.com=no; "
+			      "www.example.community=no" },
+	};
+	char why[256];
+
+	(void)state;
+	assert_int_equal(judge(nodes, 1, why), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_domain_needs_a_certificate),
+		cmocka_unit_test(
+		    a_fresh_certificate_needs_proof_before_anything_else),
+		cmocka_unit_test(
+		    a_proven_certificate_needs_nothing_until_its_renewal),
+		cmocka_unit_test(
+		    a_domain_that_is_switched_off_never_reaches_the_ca),
+		cmocka_unit_test(a_wildcard_cannot_be_had_by_http01),
+		cmocka_unit_test(
+		    every_live_node_must_have_applied_the_generation),
+		cmocka_unit_test(a_node_that_is_gone_is_not_waited_for),
+		cmocka_unit_test(without_a_live_node_nothing_is_proven),
+		cmocka_unit_test(
+		    a_node_that_cannot_take_it_is_named_with_its_reason),
+		cmocka_unit_test(another_domains_failure_does_not_matter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
