@@ -17,11 +17,11 @@
 #define KEY_ORDER "%s{p%d}:order:%s"   /* HASH: journal of the order */
 
 /* prefix, partition */
-#define KEY_DUE "%s{p%d}:due"       /* ZSET: name by next action, wall ms */
-#define KEY_INDEX "%s{p%d}:index"   /* HASH: name -> version:not_after:sha1 */
-#define KEY_GEN "%s{p%d}:gen"       /* INT: grows with each index change */
+#define KEY_DUE "%s{p%d}:due"         /* ZSET: name by next action, wall ms */
+#define KEY_INDEX "%s{p%d}:index"     /* HASH: name -> version:not_after:sha1 */
+#define KEY_GEN "%s{p%d}:gen"         /* INT: grows with each index change */
 #define KEY_REMOVED "%s{p%d}:removed" /* ZSET: removed names, by wall ms */
-#define KEY_EVENTS "%s{p%d}:events" /* STREAM: what changed, capped */
+#define KEY_EVENTS "%s{p%d}:events"   /* STREAM: what changed, capped */
 
 /* prefix, token */
 #define KEY_CHALLENGE "%schallenge:%s" /* STRING, TTL: key authorization */

@@ -15,7 +15,9 @@
 #include "sync/ca.h"
 #include "sync/check.h"
 #include "sync/driver.h"
+#include "sync/need.h"
 #include "sync/renew.h"
+#include "sync/store.h"
 
 #define TICK_MS 1000 /* how often to look for what is due */
 #define IN_HAND_MAX 256
@@ -199,20 +201,6 @@ claim(void *arg)
 
 /* --- one domain ------------------------------------------------------------------- */
 
-enum intake_need
-intake_need(const struct domain *d, int64_t now_ms)
-{
-	if (!d->letsencrypt)
-		return NEED_SWITCH_OFF;
-	if (domain_wildcard(d->name))
-		return NEED_DNS01;
-	if (d->version > 0 && d->proven < d->version)
-		return NEED_PROOF;
-	if (d->version > 0 && now_ms < d->renew_at)
-		return NEED_NOTHING;
-	return NEED_CERTIFICATE;
-}
-
 static void
 written(void *arg, const struct err *e)
 {
@@ -280,7 +268,7 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	w->d.extra = NULL;
 	w->d.nextra = 0;
 	w->d.epoch = w->in->epoch;
-	switch (intake_need(d, loop_wall_ms())) {
+	switch (need_of(d, loop_wall_ms())) {
 	case NEED_NOTHING:
 		put_down(w, d->renew_at, NULL);
 		break;
@@ -448,60 +436,6 @@ certificate(struct work *w)
 
 /* --- a certificate is on its way: do the nodes serve it? ----------------------------- */
 
-/* errors holds "name=why; name=why": what does this node say of name? */
-static bool
-node_error(
-    const struct store_node *node, const char *name, char *why, size_t size)
-{
-	size_t len = strlen(name);
-
-	for (const char *p = node->errors; *p != '\0';) {
-		const char *end = strstr(p, "; ");
-		size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
-
-		if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') {
-			snprintf(why, size, "node %s: %.*s", node->id,
-			    (int)(n - len - 1), p + len + 1);
-			return true;
-		}
-		p += n + (end != NULL ? 2 : 0);
-	}
-	return false;
-}
-
-int
-intake_proven(const struct domain *d, const struct store_node *node, size_t n,
-    char *why, size_t size)
-{
-	size_t live = 0, ready = 0;
-	const char *slow = "";
-
-	for (size_t i = 0; i < n; i++) {
-		if (!node[i].live)
-			continue;
-		live++;
-		if (node_error(&node[i], d->name, why, size))
-			return -1;
-		if (node[i].gen >= d->gen)
-			ready++;
-		else
-			slow = node[i].id;
-	}
-	if (live > 0 && ready == live) {
-		snprintf(why, size, "served by %zu node%s", live,
-		    live > 1 ? "s" : "");
-		return 1;
-	}
-	if (live == 0)
-		snprintf(why, size, "no node is live");
-	else
-		snprintf(why, size,
-		    "certificate issued; served by %zu of %zu nodes, waiting "
-		    "for %s",
-		    ready, live, slow);
-	return 0;
-}
-
 static void
 got_nodes(
     void *arg, const struct store_node *node, size_t n, const struct err *e)
@@ -517,7 +451,7 @@ got_nodes(
 		work_free(w);
 		return;
 	}
-	proven = intake_proven(d, node, n, why, sizeof(why));
+	proven = need_proven(d, node, n, why, sizeof(why));
 	if (proven == 1) {
 		d->proven = d->version;
 		say(d, DOMAIN_IN_USE, why);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "sync/intake.h"
+#include "sync/need.h"
 
 #define NOW 1000000
 
@@ -26,7 +26,7 @@ a_new_domain_needs_a_certificate(void **state)
 	struct domain d = domain("www.example.com");
 
 	(void)state;
-	assert_int_equal(intake_need(&d, NOW), NEED_CERTIFICATE);
+	assert_int_equal(need_of(&d, NOW), NEED_CERTIFICATE);
 }
 
 static void
@@ -38,7 +38,7 @@ a_fresh_certificate_needs_proof_before_anything_else(void **state)
 	d.version = 2;
 	d.proven = 1;
 	d.renew_at = NOW - 1;
-	assert_int_equal(intake_need(&d, NOW), NEED_PROOF);
+	assert_int_equal(need_of(&d, NOW), NEED_PROOF);
 }
 
 static void
@@ -49,8 +49,8 @@ a_proven_certificate_needs_nothing_until_its_renewal(void **state)
 	(void)state;
 	d.version = d.proven = 1;
 	d.renew_at = NOW + 1;
-	assert_int_equal(intake_need(&d, NOW), NEED_NOTHING);
-	assert_int_equal(intake_need(&d, NOW + 1), NEED_CERTIFICATE);
+	assert_int_equal(need_of(&d, NOW), NEED_NOTHING);
+	assert_int_equal(need_of(&d, NOW + 1), NEED_CERTIFICATE);
 }
 
 static void
@@ -60,7 +60,7 @@ a_domain_that_is_switched_off_never_reaches_the_ca(void **state)
 
 	(void)state;
 	d.letsencrypt = false;
-	assert_int_equal(intake_need(&d, NOW), NEED_SWITCH_OFF);
+	assert_int_equal(need_of(&d, NOW), NEED_SWITCH_OFF);
 }
 
 static void
@@ -69,7 +69,7 @@ a_wildcard_cannot_be_had_by_http01(void **state)
 	struct domain d = domain("*.example.com");
 
 	(void)state;
-	assert_int_equal(intake_need(&d, NOW), NEED_DNS01);
+	assert_int_equal(need_of(&d, NOW), NEED_DNS01);
 }
 
 /* A domain whose certificate came with generation 7. */
@@ -80,7 +80,7 @@ judge(const struct store_node *nodes, size_t n, char *why)
 
 	d.version = 1;
 	d.gen = 7;
-	return intake_proven(&d, nodes, n, why, 256);
+	return need_proven(&d, nodes, n, why, 256);
 }
 
 static void

@@ -1,0 +1,73 @@
+#include "sync/need.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum need
+need_of(const struct domain *d, int64_t now_ms)
+{
+	if (!d->letsencrypt)
+		return NEED_SWITCH_OFF;
+	if (domain_wildcard(d->name))
+		return NEED_DNS01;
+	if (d->version > 0 && d->proven < d->version)
+		return NEED_PROOF;
+	if (d->version > 0 && now_ms < d->renew_at)
+		return NEED_NOTHING;
+	return NEED_CERTIFICATE;
+}
+
+/* errors holds "name=why; name=why": what does this node say of name? */
+static bool
+node_error(
+    const struct store_node *node, const char *name, char *why, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = node->errors; *p != '\0';) {
+		const char *end = strstr(p, "; ");
+		size_t n = end != NULL ? (size_t)(end - p) : strlen(p);
+
+		if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') {
+			snprintf(why, size, "node %s: %.*s", node->id,
+			    (int)(n - len - 1), p + len + 1);
+			return true;
+		}
+		p += n + (end != NULL ? 2 : 0);
+	}
+	return false;
+}
+
+int
+need_proven(const struct domain *d, const struct store_node *node, size_t n,
+    char *why, size_t size)
+{
+	size_t live = 0, ready = 0;
+	const char *slow = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (!node[i].live)
+			continue;
+		live++;
+		if (node_error(&node[i], d->name, why, size))
+			return -1;
+		if (node[i].gen >= d->gen)
+			ready++;
+		else
+			slow = node[i].id;
+	}
+	if (live > 0 && ready == live) {
+		snprintf(why, size, "served by %zu node%s", live,
+		    live > 1 ? "s" : "");
+		return 1;
+	}
+	if (live == 0)
+		snprintf(why, size, "no node is live");
+	else
+		snprintf(why, size,
+		    "certificate issued; served by %zu of %zu nodes, waiting "
+		    "for %s",
+		    ready, live, slow);
+	return 0;
+}
