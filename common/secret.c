@@ -19,10 +19,6 @@ check_private(int fd, const char *path, struct err *e)
 		return err_set(e, ERR_CONFIG, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, "%s is not a file", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, ERR_CONFIG,
-		    "%s belongs to user %u; it must be ours or root's", path,
-		    (unsigned int)st.st_uid);
 	if ((st.st_mode & 077) != 0)
 		return err_set(e, ERR_CONFIG,
 		    "%s may be used by others (mode %04o); chmod 0600 %s", path,

@@ -16,9 +16,8 @@
 
 /*
  * Append the file's bytes to out, up to its cap; the caller wipes it with
- * buf_wipe().  ERR_CONFIG when it is not a regular file, when its owner is
- * neither we nor root, or when group or others may read it.  With follow,
- * the path itself may be a symbolic link.
+ * buf_wipe().  ERR_CONFIG when it is not a regular file, or when group or
+ * others may use it.  With follow, the path itself may be a symbolic link.
  */
 int secret_file(const char *path, bool follow, struct buf *out, struct err *);
 
