@@ -16,9 +16,10 @@
 
 #define DOMAIN_NAME_MAX 254 /* RFC 1035: 253 characters and a NUL */
 #define DOMAIN_APP_MAX 64
-#define DOMAIN_ID_MAX 25      /* 24 hexadecimal digits, from the name */
-#define DOMAIN_LABELS_MAX 10  /* Let's Encrypt's own limit */
-#define DOMAIN_FIELDS_MAX 128 /* of one record, unknown ones included */
+#define DOMAIN_ID_MAX 25     /* 24 hexadecimal digits, from the name */
+#define DOMAIN_LABELS_MAX 10 /* Let's Encrypt's own limit */
+/* Fields of one record, unknown ones included: they fit into a command. */
+#define DOMAIN_FIELDS_MAX 48
 
 /*
  * Bring a name from outside into its one form: IDNA2008 with UTS #46

@@ -284,7 +284,7 @@ a_record_is_its_fields_that_have_a_value(void **state)
 	assert_string_equal(text.p,
 	    "reason action last_error serial issuer not_before renew_at "
 	    "next_at created_at status_at rate_limited_until attempts "
-	    "version gen ");
+	    "version proven gen ");
 	buf_clear(&text);
 	domain_clear(&d);
 }
