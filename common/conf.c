@@ -41,6 +41,7 @@ struct unknown {
 
 struct reading {
 	const char *path;
+	bool secrets; /* are read */
 	struct conf *conf;
 	int line[SETTINGS_MAX]; /* where each setting stands, 0: nowhere */
 	struct unknown unknown[UNKNOWN_MAX];
@@ -237,7 +238,8 @@ take_setting(struct reading *r, cfg_t *cfg, const struct conf_setting *s)
 	struct err e;
 	size_t n;
 
-	if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
+	if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0 ||
+	    (s->type == CONF_IS_SECRET && !r->secrets))
 		return;
 	n = cfg_opt_size(opt);
 	for (size_t i = 0; i < n && i <= CONF_LIST_MAX; i++)
@@ -338,7 +340,7 @@ report(struct reading *r, struct err *e)
 }
 
 struct conf *
-conf_parse(const char *path, char *text, struct err *e)
+conf_parse(const char *path, char *text, bool secrets, struct err *e)
 {
 	struct reading *r = xcalloc(1, sizeof(*r));
 	struct conf *c = xcalloc(1, sizeof(*c));
@@ -348,6 +350,7 @@ conf_parse(const char *path, char *text, struct err *e)
 
 	conf_set_initial(c);
 	r->path = path;
+	r->secrets = secrets;
 	r->conf = c;
 	line = conf_strip(text, &what);
 	if (line != 0) {
@@ -359,7 +362,7 @@ conf_parse(const char *path, char *text, struct err *e)
 	}
 	conf_derive(c);
 	/* Rules see defaults where a setting was wrong: ask them when none. */
-	if (r->nfaults == 0)
+	if (r->nfaults == 0 && secrets)
 		conf_rules(c, on_rule, r);
 	if (report(r, e) == -1) {
 		conf_free(c);
@@ -396,8 +399,8 @@ read_file(const char *path, struct buf *out, struct err *e)
 	return n == 0 ? 0 : -1;
 }
 
-struct conf *
-conf_load(const char *path, struct err *e)
+static struct conf *
+load(const char *path, bool secrets, struct err *e)
 {
 	struct conf *c = NULL;
 	struct buf text;
@@ -406,9 +409,21 @@ conf_load(const char *path, struct err *e)
 	if (read_file(path, &text, e) == -1)
 		fprintf(stderr, "%s\n", e->text);
 	else if (buf_put(&text, "\n", 1) == 0)
-		c = conf_parse(path, text.p, e);
+		c = conf_parse(path, text.p, secrets, e);
 	buf_clear(&text);
 	return c;
+}
+
+struct conf *
+conf_load(const char *path, struct err *e)
+{
+	return load(path, true, e);
+}
+
+struct conf *
+conf_load_public(const char *path, struct err *e)
+{
+	return load(path, false, e);
 }
 
 const char *

@@ -124,6 +124,12 @@ struct conf {
  * A missing file is an error only when path is not CONF_PATH.
  */
 struct conf *conf_load(const char *path, struct err *);
+
+/*
+ * The same for who may not read the secrets: they stay "", and what settings
+ * owe each other is not checked.
+ */
+struct conf *conf_load_public(const char *path, struct err *);
 void conf_free(struct conf *); /* secrets are wiped */
 
 /* Where Redis is: the configured URL, or the embedded server's socket. */

@@ -69,10 +69,12 @@ void conf_unknown(const char *section, const char *name, bool is_section,
     char *text, size_t size);
 
 /*
- * Read a text as conf_load() reads a file; path is what the messages call it.
- * text is changed: comments become spaces.
+ * Read a text as conf_load() reads a file, or without secrets as
+ * conf_load_public(); path is what the messages call it.  text is changed:
+ * comments become spaces.
  */
-struct conf *conf_parse(const char *path, char *text, struct err *);
+struct conf *conf_parse(
+    const char *path, char *text, bool secrets, struct err *);
 
 /*
  * Make comments ("#" anywhere outside quotes, "//" and C's where a word

@@ -236,7 +236,7 @@ choose_socket(const struct asked *a)
 		return xstrdup(a->cli.socket);
 	if (a->conf == NULL && env != NULL && env[0] != '\0')
 		return xstrdup(env);
-	conf = conf_load(a->conf != NULL ? a->conf : CONF_PATH, &e);
+	conf = conf_load_public(a->conf != NULL ? a->conf : CONF_PATH, &e);
 	if (conf == NULL) {
 		cli_complain(
 		    "%s; --socket says where certfleet-sync is", e.text);

@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > TEXT_MAX || memchr(data, '\0', size) != NULL)
 		return 0;
 	text = xmemdup0(data, size);
-	c = conf_parse("x", text, &e);
+	c = conf_parse("x", text, true, &e);
 	if (c == NULL) {
 		if (e.kind != ERR_CONFIG || strncmp(e.text, "x:", 2) != 0 ||
 		    strpbrk(e.text, "\n\x1b") != NULL)

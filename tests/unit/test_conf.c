@@ -54,7 +54,7 @@ parse(const char *text, struct err *e)
 
 	memset(e, 0, sizeof(*e));
 	catch_stderr();
-	c = conf_parse("certfleet.conf", copy, e);
+	c = conf_parse("certfleet.conf", copy, true, e);
 	release_stderr();
 	free(copy);
 	return c;
@@ -359,6 +359,28 @@ a_file_that_is_named_must_exist(void **state)
 	    "/nonexistent/certfleet.conf: No such file or directory\n");
 }
 
+/* The command line runs as whoever may use the socket. */
+static void
+what_is_public_is_read_without_the_secrets(void **state)
+{
+	char path[] = "/tmp/certfleet-test-XXXXXX";
+	int fd = mkstemp(path);
+	struct err e;
+	struct conf *c;
+
+	(void)state;
+	dprintf(fd, "redis { password = file:/nonexistent }\n"
+		    "acme { eab_kid = k  eab_hmac_key = env:NOT_SET }\n"
+		    "api { socket = /x.sock }\n");
+	c = conf_load_public(path, &e);
+	assert_non_null(c);
+	assert_string_equal(c->api.socket, "/x.sock");
+	assert_string_equal(c->redis.password, "");
+	conf_free(c);
+	close(fd);
+	unlink(path);
+}
+
 static void
 checking_says_valid_or_ends_with_100(void **state)
 {
@@ -504,6 +526,7 @@ main(void)
 		cmocka_unit_test(the_example_is_valid_and_shows_the_defaults),
 		cmocka_unit_test(the_example_has_every_setting_and_its_bounds),
 		cmocka_unit_test(a_file_that_is_named_must_exist),
+		cmocka_unit_test(what_is_public_is_read_without_the_secrets),
 		cmocka_unit_test(checking_says_valid_or_ends_with_100),
 	};
 
