@@ -43,7 +43,8 @@ typedef void push_process_fn(void *arg, int pid, const char *version);
 
 struct push *push_new(struct event_base *, const struct push_conf *,
     push_done_fn *, push_process_fn *, void *arg);
-void push_free(struct push *); /* an open transaction is left to the next */
+/* Not from a callback.  An open transaction is left to the next one. */
+void push_free(struct push *);
 
 /*
  * Want this certificate served: path names both the PEM file to read and the
@@ -56,6 +57,13 @@ void push_want(
 
 /* Take it out of the crt-list and out of HAProxy. */
 void push_unwant(struct push *, const char *path);
+
+/*
+ * Everything that should be wanted is: from now on entries of the crt-list that
+ * are not wanted are taken out too.  Until this is called they are left alone,
+ * because a node that has just started does not know better than HAProxy.
+ */
+void push_prune(struct push *);
 
 /* What HAProxy is proven to have for path, or "" . */
 const char *push_served(const struct push *, const char *path);
