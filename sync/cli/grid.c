@@ -84,37 +84,46 @@ column_width(const struct grid *g, size_t column)
 
 static void
 print_cell(struct buf *out, const char *text, enum colour colour, size_t width,
-    bool last, bool colours)
+    bool colours)
 {
 	size_t w = text_width(text);
 
-	buf_putf(out, "%s%s%s", colour_on(colour, colours), text,
-	    colour_off(colour, colours));
-	if (last)
-		buf_puts(out, "\n");
-	else
-		buf_putf(out, "%*s", (int)(width - w + GAP), "");
+	if (w > 0)
+		buf_putf(out, "%s%s%s", colour_on(colour, colours), text,
+		    colour_off(colour, colours));
+	buf_putf(out, "%*s", (int)(width - w + GAP), "");
+}
+
+/* A row ends where its text does. */
+static void
+end_row(struct buf *out)
+{
+	while (out->len > 0 && out->p[out->len - 1] == ' ')
+		out->p[--out->len] = '\0';
+	buf_puts(out, "\n");
 }
 
 void
 grid_print(const struct grid *g, bool colours, struct buf *out)
 {
-	size_t width[GRID_COLUMNS], last = 0;
+	size_t width[GRID_COLUMNS];
 
+	if (g->ncells == 0)
+		return;
 	for (size_t i = 0; i < g->ncolumns; i++) {
 		width[i] = column_width(g, i);
 		if (width[i] > 0)
-			last = i;
+			print_cell(
+			    out, g->head[i], COLOUR_BOLD, width[i], colours);
 	}
-	for (size_t i = 0; i < g->ncolumns && g->ncells > 0; i++)
-		if (width[i] > 0)
-			print_cell(out, g->head[i], COLOUR_BOLD, width[i],
-			    i == last, colours);
+	end_row(out);
 	for (size_t i = 0; i < g->ncells; i++) {
 		size_t column = i % g->ncolumns;
 
 		if (width[column] > 0)
 			print_cell(out, g->cell[i].text, g->cell[i].colour,
-			    width[column], column == last, colours);
+			    width[column], colours);
+		if (column == g->ncolumns - 1)
+			end_row(out);
 	}
 }

@@ -108,7 +108,8 @@ each_status_has_a_word_of_scalingos(void **state)
 		o = json_domain(&d);
 		assert_string_equal(
 		    text(o, "letsencrypt_status"), cases[i].word);
-		assert_int_equal(json_is_true(json_object_get(o, "letsencrypt")),
+		assert_int_equal(
+		    json_is_true(json_object_get(o, "letsencrypt")),
 		    cases[i].status == DOMAIN_IN_USE);
 		json_decref(o);
 	}
@@ -131,8 +132,7 @@ our_shape_is_flat(void **state)
 	assert_string_equal(text(o, "not_after"), "2026-05-28T20:26:40.000Z");
 	assert_true(json_is_null(json_object_get(o, "reason")));
 	assert_true(json_is_null(json_object_get(o, "next_at")));
-	assert_int_equal(
-	    json_integer_value(json_object_get(o, "version")), 3);
+	assert_int_equal(json_integer_value(json_object_get(o, "version")), 3);
 	json_decref(o);
 }
 
@@ -212,7 +212,8 @@ a_node_serves_what_its_generation_has(void **state)
 	struct store_node node[3] = {
 		{ .id = "a", .gen = 7, .live = true },
 		{ .id = "b", .gen = 6, .live = true },
-		{ .id = "c", .gen = 9,
+		{ .id = "c",
+		    .gen = 9,
 		    .errors = "w.example=no; www.shop.example=too large" },
 	};
 
@@ -323,8 +324,8 @@ a_body_is_one_object_without_doubles(void **state)
 
 /* Read a body; what is wrong with it as text, "{}" when nothing is. */
 static void
-change(const char *body, bool need_name, struct domain_change *c,
-    const char *want)
+change(
+    const char *body, bool need_name, struct domain_change *c, const char *want)
 {
 	struct err e = { 0 };
 	json_t *o = json_body(body, strlen(body), &e), *errors = json_object();
@@ -394,8 +395,8 @@ what_is_not_supported_yet_says_so(void **state)
 static void
 a_hostile_name_comes_back_as_a_sentence(void **state)
 {
-	static const char *const bad[] = { "a;b.example", "a\\nb.example",
-		"..", "a.*.example", "1.2.3.4", "example", "a b.example",
+	static const char *const bad[] = { "a;b.example", "a\\nb.example", "..",
+		"a.*.example", "1.2.3.4", "example", "a b.example",
 		"../../etc/passwd" };
 	struct domain_change c;
 	struct err e = { 0 };

@@ -1,0 +1,1042 @@
+/*
+ * The API's server, asked over its socket: the store and the stream behind it
+ * are these stubs, which answer in the next turn of the loop as the real ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/redis_keys.h"
+#include "common/str.h"
+#include "sync/api/api.h"
+#include "sync/cli/reply.h"
+
+#define ANSWER_MAX (8 * 1024 * 1024)
+
+/* --- a store and a stream -------------------------------------------------- */
+
+struct later {
+	struct event *timer;
+	void (*fn)(struct later *);
+	void *arg;
+	void *call; /* the caller's function, in a union of its own */
+	char name[DOMAIN_NAME_MAX];
+	int partition, n;
+};
+
+static struct world {
+	struct event_base *base;
+	struct api *api;
+	struct conf conf;
+	char dir[64], socket[96];
+	struct api_state state;
+
+	struct domain domain[4];
+	size_t ndomains;
+	struct err fails; /* what the store says to everything */
+	bool holds;       /* the store does not answer yet */
+	struct later *held[32];
+	size_t nheld;
+
+	/* Two streams; an event is its number in its partition. */
+	int nevents[2];
+	struct rds_stream *stream[2];
+	int nstreams;
+} w;
+
+struct rds_stream {
+	int partition;
+	rds_entry_fn *entry;
+	void *arg;
+};
+
+union fns {
+	store_yes_fn *yes;
+	store_domain_fn *domain;
+	store_list_fn *list;
+	store_nodes_fn *nodes;
+	store_events_fn *events;
+	void *p;
+};
+
+static void
+run_later(void *arg)
+{
+	struct later *l = arg;
+
+	if (w.holds) {
+		w.held[w.nheld++] = l;
+		return;
+	}
+	l->fn(l);
+	loop_timer_free(&l->timer);
+	free(l);
+}
+
+static struct later *
+later(void (*fn)(struct later *), union fns call, void *arg)
+{
+	struct later *l = xcalloc(1, sizeof(*l));
+
+	l->fn = fn;
+	l->call = call.p;
+	l->arg = arg;
+	loop_after(w.base, &l->timer, 0, run_later, l);
+	return l;
+}
+
+static void
+release(void)
+{
+	w.holds = false;
+	for (size_t i = 0; i < w.nheld; i++)
+		run_later(w.held[i]);
+	w.nheld = 0;
+}
+
+static const struct err *
+failure(void)
+{
+	return w.fails.kind != ERR_NONE ? &w.fails : NULL;
+}
+
+static struct domain *
+lookup(const char *name)
+{
+	for (size_t i = 0; i < w.ndomains; i++)
+		if (strcmp(w.domain[i].name, name) == 0)
+			return &w.domain[i];
+	return NULL;
+}
+
+int
+store_partitions(const struct store *s)
+{
+	(void)s;
+	return 2;
+}
+
+const char *
+store_key(const struct store *s, const char *format, char *out, size_t size,
+    int partition, const char *name)
+{
+	(void)s, (void)name;
+	assert_string_equal(format, KEY_EVENTS);
+	snprintf(out, size, "%d", partition);
+	return out;
+}
+
+static void
+say_yes(struct later *l)
+{
+	union fns f = { .p = l->call };
+	bool yes = l->n != 0;
+
+	f.yes(l->arg, yes && failure() == NULL, failure());
+}
+
+void
+store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	l->n = lookup(d->name) == NULL && w.ndomains < 4;
+	if (l->n)
+		w.domain[w.ndomains++] = *d;
+}
+
+void
+store_remove(struct store *s, const char *name, const char *app,
+    store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+	struct domain *d = lookup(name);
+
+	(void)s;
+	l->n = d != NULL;
+	if (d != NULL) {
+		assert_string_equal(d->app, app);
+		*d = w.domain[--w.ndomains];
+	}
+}
+
+static void
+say_domain(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.domain(l->arg, failure() == NULL ? lookup(l->name) : NULL, failure());
+}
+
+void
+store_get(struct store *s, const char *name, store_domain_fn *fn, void *arg)
+{
+	struct later *l = later(say_domain, (union fns){ .domain = fn }, arg);
+
+	(void)s;
+	str_copy(l->name, sizeof(l->name), name, NULL);
+}
+
+static void
+say_list(struct later *l)
+{
+	union fns f = { .p = l->call };
+	const struct domain *list[4];
+	size_t n = 0;
+
+	for (size_t i = 0; i < w.ndomains; i++)
+		if (l->name[0] == '\0' || strcmp(w.domain[i].app, l->name) == 0)
+			list[n++] = &w.domain[i];
+	f.list(l->arg, list, failure() == NULL ? n : 0, failure());
+}
+
+void
+store_list(struct store *s, const char *app, store_list_fn *fn, void *arg)
+{
+	struct later *l = later(say_list, (union fns){ .list = fn }, arg);
+
+	(void)s;
+	if (app != NULL)
+		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+static void
+say_nodes(struct later *l)
+{
+	static const struct store_node node[] = {
+		{ .id = "n1", .live = true, .leader = true },
+		{ .id = "n2" },
+	};
+	union fns f = { .p = l->call };
+
+	f.nodes(l->arg, node, failure() == NULL ? 2 : 0, failure());
+}
+
+void
+store_nodes(struct store *s, store_nodes_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_nodes, (union fns){ .nodes = fn }, arg);
+}
+
+static void
+say_events(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct store_event event[8];
+	char id[8][16];
+	static const char *const field[] = { "type", "added" };
+	int first = w.nevents[l->partition] - l->n;
+	size_t n = 0;
+
+	for (int i = first < 0 ? 0 : first; i < w.nevents[l->partition]; i++) {
+		snprintf(id[n], sizeof(id[n]), "%d-%d", i + 1, l->partition);
+		event[n] = (struct store_event){ id[n], field, 1 };
+		n++;
+	}
+	f.events(l->arg, event, failure() == NULL ? n : 0, failure());
+}
+
+void
+store_events(
+    struct store *s, int partition, int n, store_events_fn *fn, void *arg)
+{
+	struct later *l = later(say_events, (union fns){ .events = fn }, arg);
+
+	(void)s;
+	l->partition = partition;
+	l->n = n;
+}
+
+struct rds_stream *
+rds_stream_new(struct event_base *base, const struct rds_conf *conf,
+    const char *key, const char *last_id, rds_entry_fn *entry,
+    rds_state_fn *state, void *arg)
+{
+	struct rds_stream *s = xcalloc(1, sizeof(*s));
+	char end[32];
+
+	(void)base, (void)conf, (void)state;
+	s->partition = key[0] - '0';
+	s->entry = entry;
+	s->arg = arg;
+	/* It must begin where the stream ended. */
+	snprintf(end, sizeof(end), "%d-%d", w.nevents[s->partition],
+	    w.nevents[s->partition] > 0 ? s->partition : 0);
+	assert_string_equal(last_id, end);
+	w.stream[s->partition] = s;
+	w.nstreams++;
+	return s;
+}
+
+void
+rds_stream_free(struct rds_stream *s)
+{
+	w.stream[s->partition] = NULL;
+	w.nstreams--;
+	free(s);
+}
+
+/* Something happens; who reads the stream hears of it. */
+static void
+happen(int partition)
+{
+	static char type[] = "type", added[] = "added";
+	struct rds_reply item[2] = {
+		{ .type = RDS_STRING, .str = type, .len = 4 },
+		{ .type = RDS_STRING, .str = added, .len = 5 },
+	};
+	struct rds_reply fields = {
+		.type = RDS_ARRAY, .item = item, .nitems = 2
+	};
+	struct rds_stream *s = w.stream[partition];
+	char id[32];
+
+	snprintf(id, sizeof(id), "%d-%d", ++w.nevents[partition], partition);
+	if (s != NULL)
+		s->entry(s->arg, id, &fields);
+}
+
+static void
+ask_state(void *arg, struct api_state *s)
+{
+	(void)arg;
+	*s = w.state;
+}
+
+/* --- a client --------------------------------------------------------------- */
+
+struct client {
+	int fd;
+	struct reply reply;
+	struct buf body;
+	bool ended;
+};
+
+static void
+turn(void)
+{
+	event_base_loop(w.base, EVLOOP_NONBLOCK);
+}
+
+static int
+into_body(void *arg, const char *p, size_t len, struct err *e)
+{
+	(void)e;
+	return buf_put(arg, p, len);
+}
+
+static void
+client_open(struct client *c)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	*c = (struct client){ 0 };
+	buf_init(&c->body, ANSWER_MAX);
+	reply_init(&c->reply, into_body, &c->body);
+	memcpy(sun.sun_path, w.socket, strlen(w.socket));
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(
+	    connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+}
+
+static void
+client_send(struct client *c, const char *text)
+{
+	size_t at = 0, len = strlen(text);
+
+	for (int i = 0; at < len && i < 10000; i++) {
+		ssize_t n = send(c->fd, text + at, len - at, MSG_NOSIGNAL);
+
+		if (n > 0)
+			at += (size_t)n;
+		turn();
+	}
+	assert_int_equal(at, len);
+}
+
+/* Let the server run and take what it says. */
+static void
+client_hear(struct client *c)
+{
+	char bytes[4096];
+	struct err e = { 0 };
+	ssize_t n;
+
+	turn();
+	while ((n = recv(c->fd, bytes, sizeof(bytes), 0)) > 0)
+		assert_int_equal(
+		    reply_feed(&c->reply, bytes, (size_t)n, &e), 0);
+	if (n == 0)
+		c->ended = true;
+}
+
+static void
+client_await(struct client *c)
+{
+	for (int i = 0; i < 2000; i++) {
+		client_hear(c);
+		if (c->reply.state == REPLY_DONE)
+			return;
+		usleep(100);
+	}
+	fail_msg("no answer");
+}
+
+static void
+client_close(struct client *c)
+{
+	close(c->fd);
+	reply_clear(&c->reply);
+	buf_clear(&c->body);
+}
+
+/* Ask and take the answer's body (NULL when it has none). */
+static json_t *
+ask(const char *method, const char *path, const char *body, int want)
+{
+	struct client c;
+	json_t *o = NULL;
+	char *text;
+
+	client_open(&c);
+	text = xasprintf("%s %s HTTP/1.1\r\nHost: x\r\n"
+			 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+	    method, path, strlen(body), body);
+	client_send(&c, text);
+	free(text);
+	client_await(&c);
+	if (c.reply.status != want)
+		print_error("%s %s: %s\n", method, path, c.body.p);
+	assert_int_equal(c.reply.status, want);
+	if (c.body.len > 0) {
+		o = json_loads(c.body.p, 0, NULL);
+		assert_non_null(o);
+	}
+	client_close(&c);
+	turn();
+	return o;
+}
+
+/* The same, and compare the whole body. */
+static void
+expect(const char *method, const char *path, const char *body, int want,
+    const char *want_body)
+{
+	json_t *o = ask(method, path, body, want);
+	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	if (want_body != NULL)
+		assert_string_equal(text, want_body);
+	free(text);
+	json_decref(o);
+}
+
+static int
+start(void **state)
+{
+	struct err e = { 0 };
+	static char node[] = "n1", group[] = "";
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.base = loop_new();
+	snprintf(w.dir, sizeof(w.dir), "/tmp/api-XXXXXX");
+	assert_non_null(mkdtemp(w.dir));
+	snprintf(w.socket, sizeof(w.socket), "%s/s", w.dir);
+	w.conf.node = node;
+	w.conf.api.socket = w.socket;
+	w.conf.api.socket_group = group;
+	w.conf.api.max_connections = 20;
+	w.state =
+	    (struct api_state){ .redis_up = true, .leader = true, .epoch = 7 };
+	w.api = api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e);
+	assert_non_null(w.api);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	api_free(w.api);
+	assert_int_equal(w.nstreams, 0);
+	assert_int_equal(access(w.socket, F_OK), -1);
+	for (size_t i = 0; i < w.nheld; i++) {
+		loop_timer_free(&w.held[i]->timer);
+		free(w.held[i]);
+	}
+	rmdir(w.dir);
+	event_base_free(w.base);
+	return 0;
+}
+
+/* --- the tests --------------------------------------------------------------- */
+
+#define SHOP "/v1/apps/shop/domains"
+#define OTHER "/v1/apps/other/domains"
+#define WWW "{\"domain\":{\"name\":\"www.shop.example\"}}"
+
+static void
+add_www(void)
+{
+	json_decref(ask("POST", SHOP, WWW, 201));
+}
+
+static void
+a_domain_is_added_shown_and_removed(void **state)
+{
+	json_t *o;
+	const char *id;
+	char path[128];
+
+	(void)state;
+	expect("GET", SHOP "?", "", 200, "{\"domains\":[]}");
+	o = ask("POST", SHOP, WWW, 201);
+	id = json_string_value(
+	    json_object_get(json_object_get(o, "domain"), "id"));
+	snprintf(path, sizeof(path), SHOP "/%s?", id);
+	json_decref(o);
+	expect("GET", path, "", 200, NULL);
+	expect("GET", SHOP "/WWW.shop.example.", "", 200, NULL);
+	expect("PATCH", path, "{}", 200, NULL);
+	o = ask("GET", SHOP "?", "", 200);
+	assert_int_equal(json_array_size(json_object_get(o, "domains")), 1);
+	json_decref(o);
+	expect("DELETE", path, "", 204, NULL);
+	expect("DELETE", path, "", 404,
+	    "{\"resource\":\"domain\",\"error\":\"not found\"}");
+}
+
+static void
+a_name_belongs_to_one_app(void **state)
+{
+	(void)state;
+	add_www();
+	expect("POST", SHOP, WWW, 422,
+	    "{\"errors\":{\"name\":[\"has already been taken\"]}}");
+	expect("POST", OTHER, WWW, 422,
+	    "{\"errors\":{\"name\":[\"has already been taken\"]}}");
+	expect("GET", OTHER "/www.shop.example", "", 404,
+	    "{\"resource\":\"domain\",\"error\":\"not found\"}");
+	expect("DELETE", OTHER "/www.shop.example", "", 404, NULL);
+	expect("GET", OTHER, "", 200, "{\"domains\":[]}");
+	assert_int_equal(w.ndomains, 1);
+}
+
+static void
+what_a_body_may_not_say_is_422(void **state)
+{
+	(void)state;
+	expect("POST", SHOP, "{\"domain\":{}}", 422,
+	    "{\"errors\":{\"name\":[\"can't be blank\"]}}");
+	expect("POST", SHOP,
+	    "{\"name\":\"a.shop.example\",\"letsencrypt_enabled\":\"false\"}",
+	    422,
+	    "{\"errors\":{\"letsencrypt_enabled\":[\"must be a boolean\"]}}");
+	add_www();
+	expect("PATCH", SHOP "/www.shop.example",
+	    "{\"domain\":{\"name\":\"b.shop.example\"}}", 422, NULL);
+	expect("PATCH", SHOP "/www.shop.example",
+	    "{\"domain\":{\"letsencrypt_enabled\":false}}", 422, NULL);
+	expect("POST", "/v1/apps/a%20b/domains", WWW, 422, NULL);
+	expect("GET", "/v1/apps/a%20b/domains", "", 404, NULL);
+}
+
+static void
+requests_that_are_none_are_answered_in_json(void **state)
+{
+	char *big = xmalloc(131074);
+
+	(void)state;
+	expect("GET", "/nowhere", "", 404,
+	    "{\"resource\":\"route\",\"error\":\"not found\"}");
+	expect("PUT", SHOP, "{}", 405,
+	    "{\"error\":\"this path answers GET, POST\","
+	    "\"code\":\"method_not_allowed\"}");
+	expect("POST", SHOP, "{", 400, NULL);
+	expect("POST", SHOP, "[]", 400, NULL);
+	expect("GET", "/%00", "", 400, NULL);
+	expect("GET", "/api/v1/domains?limit=0", "", 400, NULL);
+	expect("GET", "/api/v1/domains?status=in%20use", "", 400, NULL);
+	expect("GET", "/api/v1/events?n=-1", "", 400, NULL);
+	memset(big, 'x', 131073);
+	big[131073] = '\0';
+	expect("POST", SHOP, big, 413, NULL);
+	free(big);
+}
+
+static void
+the_store_s_error_has_its_status(void **state)
+{
+	static const struct {
+		enum err_kind kind;
+		int status;
+	} cases[] = { { ERR_AGAIN, 503 }, { ERR_BUG, 500 },
+		{ ERR_LIMITED, 429 }, { ERR_REFUSED, 409 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		err_set(&w.fails, cases[i].kind, "Redis is away");
+		expect("GET", SHOP, "", cases[i].status, NULL);
+		expect("POST", SHOP, WWW, cases[i].status, NULL);
+		w.ndomains = 0;
+		expect("GET", "/api/v1/domains/www.shop.example", "",
+		    cases[i].status, NULL);
+		expect("GET", "/api/v1/nodes", "", cases[i].status, NULL);
+		expect("GET", "/api/v1/events", "", cases[i].status, NULL);
+		expect("GET", "/api/v1/events?follow=1", "", cases[i].status,
+		    NULL);
+		/* It says what it knows. */
+		expect("GET", "/api/v1/status", "", 200, NULL);
+	}
+}
+
+static void
+our_own_routes_show_all_apps_and_why(void **state)
+{
+	json_t *o, *d;
+
+	(void)state;
+	add_www();
+	expect("POST", OTHER, "{\"name\":\"a.other.example\"}", 201, NULL);
+	o = ask("GET", "/api/v1/domains?limit=1&offset=1", "", 200);
+	assert_int_equal(json_array_size(json_object_get(o, "domains")), 1);
+	assert_int_equal(json_integer_value(json_object_get(o, "total")), 2);
+	json_decref(o);
+	o = ask("GET", "/api/v1/domains?app=other&status=pending_dns", "", 200);
+	assert_int_equal(json_integer_value(json_object_get(o, "total")), 1);
+	json_decref(o);
+	o = ask("GET", "/api/v1/domains/www.shop.example", "", 200);
+	d = json_object_get(o, "domain");
+	assert_string_equal(json_string_value(json_object_get(
+				json_object_get(d, "why"), "state")),
+	    "Pending DNS");
+	assert_int_equal(json_array_size(json_object_get(d, "nodes")), 2);
+	json_decref(o);
+	o = ask("GET", "/api/v1/domains/a%3Bb.example", "", 404);
+	assert_true(json_is_string(json_object_get(o, "detail")));
+	json_decref(o);
+}
+
+static void
+ready_says_what_is_missing(void **state)
+{
+	(void)state;
+	expect("GET", "/healthz", "", 200, "{\"status\":\"ok\"}");
+	expect("GET", "/readyz", "", 200, "{\"ready\":true,\"reasons\":[]}");
+	w.state.redis_up = false;
+	w.state.haproxies = 2;
+	expect("GET", "/readyz", "", 503,
+	    "{\"ready\":false,\"reasons\":[\"Redis does not answer\",\"no "
+	    "HAProxy of this node answers\"]}");
+	w.state.redis_up = true;
+	w.state.haproxies_up = 1;
+	expect("GET", "/readyz", "", 200, NULL);
+}
+
+static void
+status_names_leader_and_counts(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	add_www();
+	o = ask("GET", "/api/v1/status", "", 200);
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_object_get(o, "domains"), "pending_dns")),
+	    1);
+	assert_string_equal(json_string_value(json_object_get(
+				json_object_get(o, "leader"), "node")),
+	    "n1");
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_object_get(o, "nodes"), "live")),
+	    1);
+	json_decref(o);
+}
+
+static void
+a_connection_serves_several_requests(void **state)
+{
+	struct client c;
+
+	(void)state;
+	client_open(&c);
+	for (int i = 0; i < 3; i++) {
+		reply_clear(&c.reply);
+		reply_init(&c.reply, into_body, &c.body);
+		buf_clear(&c.body);
+		client_send(&c, "GET /healthz HTTP/1.1\r\nHost: x\r\n"
+				"X-Request-ID: a<b\r\n\r\n");
+		client_await(&c);
+		assert_int_equal(c.reply.status, 200);
+		assert_false(c.ended);
+	}
+	client_close(&c);
+}
+
+static void
+a_client_that_leaves_harms_nothing(void **state)
+{
+	static const char *const paths[] = { "/v1/apps/shop/domains",
+		"/api/v1/domains/www.shop.example", "/api/v1/events",
+		"/api/v1/events?follow=1", "/api/v1/status" };
+	struct client c;
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		w.holds = true;
+		client_open(&c);
+		snprintf(
+		    text, sizeof(text), "GET %s HTTP/1.1\r\n\r\n", paths[i]);
+		client_send(&c, text);
+		for (int k = 0; k < 10; k++)
+			turn();
+		client_close(&c);
+		for (int k = 0; k < 10; k++)
+			turn();
+		release();
+		for (int k = 0; k < 10; k++)
+			turn();
+	}
+	expect("GET", "/healthz", "", 200, NULL);
+}
+
+static void
+an_end_with_requests_in_flight_leaks_nothing(void **state)
+{
+	struct client c[3];
+	const char *const paths[] = { "/v1/apps/shop/domains",
+		"/api/v1/events?n=3", "/api/v1/events?follow=1" };
+	char text[128];
+
+	(void)state;
+	w.holds = true;
+	for (size_t i = 0; i < 3; i++) {
+		client_open(&c[i]);
+		snprintf(
+		    text, sizeof(text), "GET %s HTTP/1.1\r\n\r\n", paths[i]);
+		client_send(&c[i], text);
+		turn();
+	}
+	client_close(&c[0]);
+	turn();
+	client_close(&c[1]);
+	client_close(&c[2]);
+	/* stop() ends the API now. */
+}
+
+/* --- those who follow --------------------------------------------------------- */
+
+static void
+follow(struct client *c, int n)
+{
+	char text[128];
+
+	client_open(c);
+	snprintf(text, sizeof(text),
+	    "GET /api/v1/events?follow=1&n=%d HTTP/1.1\r\n\r\n", n);
+	client_send(c, text);
+	for (int i = 0; i < 20; i++)
+		client_hear(c);
+}
+
+/* The ids that came, as "1-0 2-0 ". */
+static const char *
+ids(struct client *c)
+{
+	static char out[512];
+	const char *line, *end;
+
+	client_hear(c);
+	client_hear(c);
+	out[0] = '\0';
+	line = c->body.p;
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		json_t *o;
+		size_t at = strlen(out);
+
+		if (end == line)
+			continue;
+		o = json_loadb(line, (size_t)(end - line), 0, NULL);
+		assert_non_null(o);
+		snprintf(out + at, sizeof(out) - at, "%s ",
+		    json_string_value(json_object_get(o, "id")));
+		json_decref(o);
+	}
+	return out;
+}
+
+static void
+a_follower_hears_what_was_and_what_comes(void **state)
+{
+	struct client a, b;
+
+	(void)state;
+	w.nevents[0] = 3;
+	w.nevents[1] = 2;
+	follow(&a, 3);
+	assert_int_equal(a.reply.status, 200);
+	assert_string_equal(ids(&a), "2-0 2-1 3-0 ");
+	happen(1);
+	assert_string_equal(ids(&a), "2-0 2-1 3-0 3-1 ");
+	follow(&b, 0);
+	happen(0);
+	assert_string_equal(ids(&b), "4-0 ");
+	assert_string_equal(ids(&a), "2-0 2-1 3-0 3-1 4-0 ");
+	assert_int_equal(w.nstreams, 2);
+	client_close(&a);
+	client_close(&b);
+}
+
+static void
+what_happens_meanwhile_is_told_once(void **state)
+{
+	struct client a, b;
+
+	(void)state;
+	w.nevents[0] = 1;
+	follow(&a, 1);
+	w.holds = true;
+	follow(&b, 5);
+	happen(0); /* while the backlog of b is being asked for */
+	happen(1);
+	release();
+	for (int i = 0; i < 20; i++)
+		turn();
+	assert_string_equal(ids(&b), "1-0 2-0 1-1 ");
+	assert_string_equal(ids(&a), "1-0 2-0 1-1 ");
+	client_close(&a);
+	client_close(&b);
+}
+
+static void
+readers_end_with_the_last_follower(void **state)
+{
+	struct client a;
+
+	(void)state;
+	follow(&a, 0);
+	assert_int_equal(w.nstreams, 2);
+	client_close(&a);
+	for (int i = 0; i < 300 && w.nstreams > 0; i++) {
+		turn();
+		usleep(10000);
+	}
+	assert_int_equal(w.nstreams, 0);
+	follow(&a, 0);
+	assert_int_equal(w.nstreams, 2);
+	client_close(&a);
+}
+
+static void
+a_follower_too_many_is_told(void **state)
+{
+	struct client c[16];
+
+	(void)state;
+	for (int i = 0; i < 16; i++) {
+		follow(&c[i], 0);
+		assert_int_equal(c[i].reply.status, 200);
+	}
+	expect("GET", "/api/v1/events?follow=1", "", 429, NULL);
+	client_close(&c[3]);
+	for (int i = 0; i < 10; i++)
+		turn();
+	follow(&c[3], 0);
+	assert_int_equal(c[3].reply.status, 200);
+	for (int i = 0; i < 16; i++)
+		client_close(&c[i]);
+}
+
+static void
+a_follower_who_does_not_read_is_dropped(void **state)
+{
+	struct client a, b;
+
+	(void)state;
+	follow(&a, 0);
+	follow(&b, 0);
+	/* It also talks all the time: nobody listens, nothing grows. */
+	for (int i = 0; i < 40000; i++) {
+		happen(0);
+		if (i % 64 == 0) {
+			send(a.fd, "noise noise noise noise", 23, MSG_NOSIGNAL);
+			client_hear(&b);
+			buf_clear(&b.body);
+		}
+	}
+	for (int i = 0; i < 1000 && !a.ended; i++)
+		client_hear(&a);
+	assert_true(a.ended);
+	client_hear(&b);
+	client_hear(&b);
+	buf_clear(&b.body);
+	happen(0);
+	assert_string_equal(ids(&b), "40001-0 ");
+	client_close(&a);
+	client_close(&b);
+}
+
+/* --- the socket --------------------------------------------------------------- */
+
+static void
+only_so_many_are_let_in_and_others_wait(void **state)
+{
+	struct client idle[20], c;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		client_open(&idle[i]);
+		turn();
+	}
+	client_open(&c);
+	client_send(&c, "GET /healthz HTTP/1.1\r\n\r\n");
+	for (int i = 0; i < 20; i++)
+		client_hear(&c);
+	assert_int_equal(c.reply.status, 0);
+	client_close(&idle[7]);
+	for (int i = 0; i < 50 && c.reply.status == 0; i++) {
+		client_hear(&c);
+		usleep(10000);
+	}
+	assert_int_equal(c.reply.status, 200);
+	client_close(&c);
+	for (int i = 0; i < 20; i++)
+		if (i != 7)
+			client_close(&idle[i]);
+}
+
+static void
+descriptors_are_given_back(void **state)
+{
+	int before, after;
+
+	(void)state;
+	expect("GET", "/healthz", "", 200, NULL);
+	before = dup(0);
+	close(before);
+	for (int i = 0; i < 50; i++)
+		expect("GET", "/healthz", "", 200, NULL);
+	after = dup(0);
+	close(after);
+	assert_int_equal(after, before);
+}
+
+static void
+only_the_owner_may_connect(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(lstat(w.socket, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void
+a_served_socket_is_not_replaced(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_null(api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e));
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_non_null(strstr(e.text, "another process"));
+	expect("GET", "/healthz", "", 200, NULL);
+}
+
+static void
+a_stale_socket_is_replaced_and_a_file_is_not(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct conf conf = w.conf;
+	struct err e = { 0 };
+	struct api *other;
+	char path[128];
+	FILE *f;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/stale", w.dir);
+	conf.api.socket = path;
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	close(fd);
+	other = api_new(w.base, &conf, NULL, NULL, ask_state, NULL, &e);
+	assert_non_null(other);
+	api_free(other);
+	assert_int_equal(access(path, F_OK), -1);
+
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_null(api_new(w.base, &conf, NULL, NULL, ask_state, NULL, &e));
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+a_group_that_is_none_is_refused(void **state)
+{
+	static char group[] = "no such group";
+	struct conf conf = w.conf;
+	struct err e = { 0 };
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/other", w.dir);
+	conf.api.socket = path;
+	conf.api.socket_group = group;
+	assert_null(api_new(w.base, &conf, NULL, NULL, ask_state, NULL, &e));
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_domain_is_added_shown_and_removed),
+		TEST(a_name_belongs_to_one_app),
+		TEST(what_a_body_may_not_say_is_422),
+		TEST(requests_that_are_none_are_answered_in_json),
+		TEST(the_store_s_error_has_its_status),
+		TEST(our_own_routes_show_all_apps_and_why),
+		TEST(ready_says_what_is_missing),
+		TEST(status_names_leader_and_counts),
+		TEST(a_connection_serves_several_requests),
+		TEST(a_client_that_leaves_harms_nothing),
+		TEST(an_end_with_requests_in_flight_leaks_nothing),
+		TEST(a_follower_hears_what_was_and_what_comes),
+		TEST(what_happens_meanwhile_is_told_once),
+		TEST(readers_end_with_the_last_follower),
+		TEST(a_follower_too_many_is_told),
+		TEST(a_follower_who_does_not_read_is_dropped),
+		TEST(only_so_many_are_let_in_and_others_wait),
+		TEST(descriptors_are_given_back),
+		TEST(only_the_owner_may_connect),
+		TEST(a_served_socket_is_not_replaced),
+		TEST(a_stale_socket_is_replaced_and_a_file_is_not),
+		TEST(a_group_that_is_none_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
