@@ -104,7 +104,8 @@ rds_tls_why(const SSL *ssl, int rc, const char *name, struct err *e)
 {
 	int saved = errno, what = SSL_ERROR_SSL;
 	long verdict = X509_V_OK;
-	const char *why = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long last = ERR_peek_last_error();
+	const char *why = ERR_reason_error_string(last);
 
 	if (ssl != NULL) {
 		what = SSL_get_error(ssl, rc);
@@ -121,6 +122,11 @@ rds_tls_why(const SSL *ssl, int rc, const char *name, struct err *e)
 	if (what == SSL_ERROR_SYSCALL)
 		return err_set(
 		    e, ERR_AGAIN, "connection to Redis: %s", strerror(saved));
-	return err_set(e, ERR_AGAIN, "TLS with Redis: %s",
-	    why != NULL ? why : "unknown error");
+	/* An alert is the server's word: it does not like what we are. */
+	return err_set(e,
+	    ERR_GET_LIB(last) == ERR_LIB_SSL &&
+		    ERR_GET_REASON(last) >= SSL_AD_REASON_OFFSET
+		? ERR_CONFIG
+		: ERR_AGAIN,
+	    "TLS with Redis: %s", why != NULL ? why : "unknown error");
 }

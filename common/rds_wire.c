@@ -50,6 +50,7 @@ struct rds_wire {
 	SSL *ssl;
 	struct buf out;
 	size_t sent; /* of out */
+	bool heard;  /* anything, since it is open */
 };
 
 static void on_kick(evutil_socket_t, short, void *);
@@ -121,6 +122,7 @@ rds_wire_close(struct rds_wire *w)
 	event_del(w->kick);
 	w->kicked = false;
 	w->stage = WIRE_CLOSED;
+	w->heard = false;
 	w->sent = 0;
 	buf_wipe(&w->out);
 }
@@ -402,7 +404,17 @@ tls_result(struct rds_wire *w, int rc, struct err *e)
 		event_add(w->writable, NULL);
 	if (what == SSL_ERROR_WANT_WRITE || what == SSL_ERROR_WANT_READ)
 		return 0;
-	return rds_tls_why(w->ssl, rc, name_to_verify(w), e);
+	rds_tls_why(w->ssl, rc, name_to_verify(w), e);
+	/*
+	 * In TLS 1.3 the server judges us after our handshake is done, and its
+	 * alert may be lost when it hangs up.
+	 */
+	if (!w->heard && e->kind == ERR_AGAIN &&
+	    (w->conf.cert_file == NULL || w->conf.cert_file[0] == '\0'))
+		err_set(e, ERR_AGAIN,
+		    "Redis hung up after the TLS handshake; it may want a "
+		    "client certificate (redis cert_file)");
+	return -1;
 }
 
 static ssize_t
@@ -482,6 +494,7 @@ take(struct rds_wire *w)
 		}
 		if (n == 0)
 			return;
+		w->heard = true;
 		if (!w->user->bytes(w->arg, in, (size_t)n))
 			return;
 		/* What OpenSSL holds back wakes nobody. */
