@@ -1,0 +1,303 @@
+#include "sync/bundle.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <msgpack.h>
+
+#include "common/loop.h"
+#include "common/mem.h"
+
+#define VERSION 1
+#define FIELDS 10
+#define KEY_PEM_MAX (16 * 1024)
+
+static int
+write_buf(void *arg, const char *p, size_t len)
+{
+	return buf_put(arg, p, len);
+}
+
+static void
+put_str(msgpack_packer *p, const char *field, const char *value)
+{
+	msgpack_pack_str_with_body(p, field, strlen(field));
+	msgpack_pack_str_with_body(p, value, strlen(value));
+}
+
+static void
+put_int(msgpack_packer *p, const char *field, int64_t value)
+{
+	msgpack_pack_str_with_body(p, field, strlen(field));
+	msgpack_pack_int64(p, value);
+}
+
+/* The buffer has room for all that the checks before let through. */
+static void
+put_fields(msgpack_packer *p, const char *name, const struct cert *c,
+    const struct buf *sealed)
+{
+	msgpack_pack_map(p, FIELDS);
+	put_int(p, "v", VERSION);
+	put_str(p, "name", name);
+	put_str(p, "chain", c->chain);
+	msgpack_pack_str_with_body(p, "key", 3);
+	msgpack_pack_bin_with_body(p, sealed->p, sealed->len);
+	put_str(p, "sha1", c->sha1);
+	put_str(p, "serial", c->serial);
+	put_str(p, "issuer", c->issuer);
+	put_int(p, "not_before", c->not_before);
+	put_int(p, "not_after", c->not_after);
+	put_int(p, "issued_at", loop_wall_ms());
+}
+
+int
+bundle_pack(const struct seal_ring *ring, const char *name,
+    const struct cert *c, const char *key_pem, struct buf *out, struct err *e)
+{
+	struct buf sealed, map;
+	msgpack_packer packer;
+	int rc = -1;
+
+	buf_init(&sealed, KEY_PEM_MAX + SEAL_OVERHEAD);
+	/* Room for more than is allowed, to say how much it would be. */
+	buf_init(&map, 2 * (size_t)BUNDLE_MAX + KEY_PEM_MAX);
+	if (strlen(key_pem) > KEY_PEM_MAX || strlen(c->chain) > BUNDLE_MAX) {
+		err_set(e, ERR_BUG,
+		    "certificate chain has %zu bytes; a bundle takes %d",
+		    strlen(c->chain), BUNDLE_MAX);
+	} else if (seal(ring, "bundle", name, c->sha1, key_pem, strlen(key_pem),
+		       &sealed, e) == 0) {
+		msgpack_packer_init(&packer, &map, write_buf);
+		put_fields(&packer, name, c, &sealed);
+		if (map.len > BUNDLE_MAX || buf_put(out, map.p, map.len) == -1)
+			err_set(e, ERR_BUG,
+			    "bundle has %zu bytes; at most %d are allowed",
+			    map.len, BUNDLE_MAX);
+		else
+			rc = 0;
+	}
+	buf_clear(&sealed);
+	buf_clear(&map);
+	return rc;
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/* What a first byte announces: fixed bytes, and where a length or count is. */
+struct announced {
+	size_t head;     /* bytes of the whole head */
+	size_t len_size; /* of them, the last so many are a length or count */
+	uint64_t len;    /* bytes that follow */
+	uint64_t items;  /* objects that follow */
+};
+
+static uint64_t
+big_endian(const uint8_t *p, size_t n)
+{
+	uint64_t v = 0;
+
+	while (n-- > 0)
+		v = v << 8 | *p++;
+	return v;
+}
+
+/* The forms whose length or count stands in the first byte. */
+static bool
+announce_fix(uint8_t b, struct announced *a)
+{
+	if (b <= 0x7f || b >= 0xe0)
+		return true; /* fixint */
+	if (b <= 0x8f)
+		a->items = (uint64_t)(b & 0x0f) * 2;
+	else if (b <= 0x9f)
+		a->items = b & 0x0f;
+	else if (b <= 0xbf)
+		a->len = b & 0x1f;
+	else
+		return false;
+	return true;
+}
+
+/* 0xc0 to 0xdf: bytes of data that follow, or size of the length field. */
+static int
+announce(const uint8_t *p, size_t left, struct announced *a)
+{
+	static const uint8_t data[0x20] = { [0x0a] = 4,
+		[0x0b] = 8,
+		[0x0c] = 1,
+		[0x0d] = 2,
+		[0x0e] = 4,
+		[0x0f] = 8,
+		[0x10] = 1,
+		[0x11] = 2,
+		[0x12] = 4,
+		[0x13] = 8,
+		[0x14] = 2,
+		[0x15] = 3,
+		[0x16] = 5,
+		[0x17] = 9,
+		[0x18] = 17 };
+	static const uint8_t lens[0x20] = { [0x04] = 1,
+		[0x05] = 2,
+		[0x06] = 4,
+		[0x07] = 1,
+		[0x08] = 2,
+		[0x09] = 4,
+		[0x19] = 1,
+		[0x1a] = 2,
+		[0x1b] = 4,
+		[0x1c] = 2,
+		[0x1d] = 4,
+		[0x1e] = 2,
+		[0x1f] = 4 };
+	uint8_t b = p[0], i = b & 0x1f;
+	uint64_t n;
+
+	*a = (struct announced){ .head = 1 };
+	if (announce_fix(b, a))
+		return 0;
+	a->len = data[i];
+	a->len_size = lens[i];
+	if (a->len_size > left - 1)
+		return -1;
+	a->head += a->len_size;
+	n = big_endian(p + 1, a->len_size);
+	if (b == 0xdc || b == 0xdd)
+		a->items = n;
+	else if (b == 0xde || b == 0xdf)
+		a->items = n * 2;
+	else if (b >= 0xc7 && b <= 0xc9)
+		a->len = n + 1; /* ext: a type, too */
+	else
+		a->len += n;
+	return 0;
+}
+
+/*
+ * msgpack allocates what a count announces: five bytes can ask for gigabytes.
+ * So walk over the bytes first: each object announced needs at least one.
+ */
+static bool
+bounded(const uint8_t *p, size_t left)
+{
+	struct announced a;
+	uint64_t needed = 1;
+
+	while (needed > 0) {
+		if (left == 0 || announce(p, left, &a) == -1 ||
+		    a.len > left - a.head)
+			return false;
+		p += a.head + a.len;
+		left -= a.head + a.len;
+		needed += a.items;
+		needed--;
+		if (needed > left)
+			return false;
+	}
+	return left == 0;
+}
+
+/* The fields that count; the others are repetitions for people. */
+struct parts {
+	int64_t version;
+	const char *name, *chain, *key;
+	size_t name_len, chain_len, key_len;
+};
+
+static bool
+is_key(const msgpack_object *key, const char *name)
+{
+	return key->type == MSGPACK_OBJECT_STR &&
+	       key->via.str.size == strlen(name) &&
+	       memcmp(key->via.str.ptr, name, strlen(name)) == 0;
+}
+
+static void
+take_field(struct parts *p, const msgpack_object_kv *kv)
+{
+	const msgpack_object *v = &kv->val;
+
+	if (is_key(&kv->key, "v") &&
+	    v->type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
+		p->version = (int64_t)v->via.u64;
+	} else if (is_key(&kv->key, "name") && v->type == MSGPACK_OBJECT_STR) {
+		p->name = v->via.str.ptr;
+		p->name_len = v->via.str.size;
+	} else if (is_key(&kv->key, "chain") && v->type == MSGPACK_OBJECT_STR) {
+		p->chain = v->via.str.ptr;
+		p->chain_len = v->via.str.size;
+	} else if (is_key(&kv->key, "key") && v->type == MSGPACK_OBJECT_BIN) {
+		p->key = v->via.bin.ptr;
+		p->key_len = v->via.bin.size;
+	}
+}
+
+static int
+take_parts(
+    struct parts *p, const msgpack_object *o, const char *name, struct err *e)
+{
+	*p = (struct parts){ 0 };
+	if (o->type != MSGPACK_OBJECT_MAP)
+		return err_set(e, ERR_BUG, "bundle is not a map");
+	for (uint32_t i = 0; i < o->via.map.size; i++)
+		take_field(p, &o->via.map.ptr[i]);
+	if (p->version != VERSION)
+		return err_set(e, ERR_BUG,
+		    "bundle is of another version; this program knows %d",
+		    VERSION);
+	if (p->name == NULL || p->chain == NULL || p->key == NULL)
+		return err_set(e, ERR_BUG, "bundle lacks name, chain or key");
+	if (p->name_len != strlen(name) ||
+	    memcmp(p->name, name, p->name_len) != 0)
+		return err_set(e, ERR_BUG, "bundle is another domain's");
+	return 0;
+}
+
+/* Certificate, key, and that they belong together and to the name. */
+static int
+open_parts(const struct seal_ring *ring, const char *name,
+    const struct parts *p, int64_t now_ms, struct cert *c, char **key_pem,
+    struct err *e)
+{
+	struct buf key;
+	int rc = -1;
+
+	if (cert_parse(c, p->chain, p->chain_len, e) == -1)
+		return -1;
+	buf_init(&key, KEY_PEM_MAX);
+	if (seal_open(ring, "bundle", name, c->sha1, p->key, p->key_len, &key,
+		e) == 0 &&
+	    cert_check(c, key.p, name, now_ms, e) == 0) {
+		*key_pem = xmemdup0(key.p, key.len);
+		rc = 0;
+	}
+	buf_wipe(&key);
+	if (rc == -1)
+		cert_clear(c);
+	return rc;
+}
+
+int
+bundle_open(const struct seal_ring *ring, const char *name, const void *bytes,
+    size_t len, int64_t now_ms, struct cert *c, char **key_pem, struct err *e)
+{
+	msgpack_unpacked u;
+	struct parts p;
+	size_t at = 0;
+	int rc = -1;
+
+	*c = (struct cert){ 0 };
+	*key_pem = NULL;
+	if (len > BUNDLE_MAX || !bounded(bytes, len))
+		return err_set(
+		    e, ERR_BUG, "bundle is damaged: it is not one value");
+	msgpack_unpacked_init(&u);
+	if (msgpack_unpack_next(&u, bytes, len, &at) != MSGPACK_UNPACK_SUCCESS)
+		err_set(e, ERR_BUG, "bundle is damaged: it cannot be read");
+	else if (take_parts(&p, &u.data, name, e) == 0)
+		rc = open_parts(ring, name, &p, now_ms, c, key_pem, e);
+	msgpack_unpacked_destroy(&u);
+	return rc;
+}

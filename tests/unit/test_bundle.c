@@ -1,0 +1,295 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/mem.h"
+#include "sync/bundle.h"
+
+#define NAME "certfleet.invalid" /* what the placeholder covers */
+
+/* A certificate, its key, a ring, and the bundle made of them. */
+static struct {
+	char dir[64], path[80];
+	struct seal_ring *ring;
+	char *pem;
+	struct cert cert;
+	struct buf bundle;
+	int64_t now_ms;
+} it;
+
+static int
+set_up(void **state)
+{
+	struct err e;
+
+	(void)state;
+	snprintf(it.dir, sizeof(it.dir), "/tmp/test_bundle.XXXXXX");
+	assert_non_null(mkdtemp(it.dir));
+	snprintf(it.path, sizeof(it.path), "%s/kek", it.dir);
+	assert_int_equal(seal_ring_create(it.path, &e), 0);
+	assert_non_null(it.ring = seal_ring_load(it.path, &e));
+	it.pem = cert_placeholder();
+	assert_int_equal(cert_parse(&it.cert, it.pem, strlen(it.pem), &e), 0);
+	it.now_ms = it.cert.not_before + 3600 * 1000;
+	buf_init(&it.bundle, BUNDLE_MAX);
+	assert_int_equal(
+	    bundle_pack(it.ring, NAME, &it.cert, it.pem, &it.bundle, &e), 0);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	seal_ring_free(it.ring);
+	unlink(it.path);
+	rmdir(it.dir);
+	mem_wipe_free(it.pem);
+	cert_clear(&it.cert);
+	buf_clear(&it.bundle);
+	return 0;
+}
+
+/* Open these bytes under a name; "" when that went well, else the sentence. */
+static const char *
+open_as(const char *name, const void *bytes, size_t len, int64_t now_ms)
+{
+	static struct err e;
+	struct cert c;
+	char *key;
+
+	e = (struct err){ 0 };
+	if (bundle_open(it.ring, name, bytes, len, now_ms, &c, &key, &e) ==
+	    -1) {
+		assert_null(key);
+		assert_null(c.chain);
+		return e.text;
+	}
+	assert_string_equal(c.chain, it.cert.chain);
+	assert_string_equal(c.sha1, it.cert.sha1);
+	assert_string_equal(c.serial, it.cert.serial);
+	assert_true(c.not_after == it.cert.not_after);
+	assert_string_equal(key, it.pem);
+	mem_wipe_free(key);
+	cert_clear(&c);
+	return e.text;
+}
+
+static void
+what_was_packed_comes_back(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    open_as(NAME, it.bundle.p, it.bundle.len, it.now_ms), "");
+}
+
+static void
+the_key_is_not_readable_in_it(void **state)
+{
+	const char *line = strchr(it.pem, '\n') + 1;
+
+	(void)state;
+	assert_null(memmem(it.bundle.p, it.bundle.len, line, 32));
+	assert_non_null(
+	    memmem(it.bundle.p, it.bundle.len, "-----BEGIN CERT", 15));
+}
+
+static void
+a_bundle_cannot_be_another_names(void **state)
+{
+	char *moved = xmemdup0(it.bundle.p, it.bundle.len), *at;
+
+	(void)state;
+	assert_string_equal(
+	    open_as("a.test", it.bundle.p, it.bundle.len, it.now_ms),
+	    "bundle is another domain's");
+	/* Even with the name in the map changed: the seal is bound to it. */
+	at = memmem(moved, it.bundle.len, NAME, strlen(NAME));
+	assert_non_null(at);
+	memcpy(at, "certfleet.example", strlen(NAME));
+	assert_string_not_equal(
+	    open_as("certfleet.example", moved, it.bundle.len, it.now_ms), "");
+	free(moved);
+}
+
+static void
+an_expired_bundle_is_refused(void **state)
+{
+	(void)state;
+	assert_non_null(
+	    strstr(open_as(NAME, it.bundle.p, it.bundle.len, it.cert.not_after),
+		"expired"));
+}
+
+/* The key of one certificate with the chain of another. */
+static void
+a_key_sealed_for_another_certificate_does_not_open(void **state)
+{
+	char *other = cert_placeholder();
+	struct buf bundle;
+	struct cert c;
+	struct err e;
+	char *at, *with;
+
+	(void)state;
+	assert_int_equal(cert_parse(&c, other, strlen(other), &e), 0);
+	buf_init(&bundle, BUNDLE_MAX);
+	assert_int_equal(
+	    bundle_pack(it.ring, NAME, &c, it.pem, &bundle, &e), 0);
+	assert_string_equal(
+	    open_as(NAME, bundle.p, bundle.len, it.now_ms + 60000),
+	    "private key does not match the certificate");
+	/* Same lengths: put the other's chain into our bundle. */
+	if (strlen(c.chain) == strlen(it.cert.chain)) {
+		at = memmem(it.bundle.p, it.bundle.len, it.cert.chain,
+		    strlen(it.cert.chain));
+		with = c.chain;
+		memcpy(at, with, strlen(with));
+		assert_string_not_equal(open_as(NAME, it.bundle.p,
+					    it.bundle.len, it.now_ms + 60000),
+		    "");
+	}
+	buf_clear(&bundle);
+	cert_clear(&c);
+	mem_wipe_free(other);
+}
+
+static void
+every_cut_and_many_changed_bytes_are_refused(void **state)
+{
+	char *copy = xmemdup0(it.bundle.p, it.bundle.len);
+
+	(void)state;
+	for (size_t len = 0; len < it.bundle.len; len++)
+		assert_string_not_equal(
+		    open_as(NAME, copy, len, it.now_ms), "");
+	/* Of a changed byte only what is said twice may go unnoticed. */
+	for (size_t i = 0; i < it.bundle.len; i += 3) {
+		struct cert c;
+		struct err e;
+		char *key;
+
+		copy[i] ^= 0x20;
+		if (bundle_open(it.ring, NAME, copy, it.bundle.len, it.now_ms,
+			&c, &key, &e) == 0) {
+			assert_string_equal(c.sha1, it.cert.sha1);
+			assert_string_equal(key, it.pem);
+			mem_wipe_free(key);
+			cert_clear(&c);
+		}
+		copy[i] ^= 0x20;
+	}
+	free(copy);
+}
+
+/* msgpack-c would allocate 2 to 4 GB for the first two of these. */
+static void
+bombs_do_not_allocate(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} bombs[] = {
+		{ "\xdd\x05\x00\x00\x00", 5 },
+		{ "\xdf\x05\x00\x00\x00", 5 },
+		{ "\xdf\xff\xff\xff\xff", 5 },
+		{ "\xc6\xff\xff\xff\xff", 5 },
+		{ "\xdb\xff\xff\xff\xff", 5 },
+		{ "\xc9\xff\xff\xff\xff\x01", 6 },
+		{ "\x81\xa1v\xdd\x05\x00\x00\x00", 8 },
+		{ "\xde\xff", 2 },
+		{ "\xc0\xc0", 2 },
+		{ "", 0 },
+	};
+	static char deep[BUNDLE_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
+		assert_string_equal(
+		    open_as(NAME, bombs[i].bytes, bombs[i].len, it.now_ms),
+		    "bundle is damaged: it is not one value");
+	memset(deep, '\x91', sizeof(deep));
+	deep[BUNDLE_MAX - 1] = '\xc0';
+	assert_string_equal(open_as(NAME, deep, BUNDLE_MAX, it.now_ms),
+	    "bundle is damaged: it cannot be read");
+	assert_string_equal(open_as(NAME, deep, BUNDLE_MAX + 1, it.now_ms),
+	    "bundle is damaged: it is not one value");
+}
+
+/* A later version adds a field of any type: this one reads past it. */
+static void
+unknown_fields_are_ignored(void **state)
+{
+	static const char more[] =
+	    "\xa3new\x84\xa1x\x93\x01\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18\xc3"
+	    "\xa1y\xd6\x01zzzz\xa1z\xc7\x02\x05zz\xa1w\xd9\x02ww";
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, BUNDLE_MAX);
+	buf_put(&b, "\x8b", 1); /* eleven fields instead of ten */
+	buf_put(&b, more, sizeof(more) - 1);
+	buf_put(&b, it.bundle.p + 1, it.bundle.len - 1);
+	assert_int_equal((uint8_t)it.bundle.p[0], 0x8a);
+	assert_string_equal(open_as(NAME, b.p, b.len, it.now_ms), "");
+	buf_clear(&b);
+}
+
+static void
+another_version_and_missing_parts_are_said(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    open_as(NAME, "\xc0", 1, it.now_ms), "bundle is not a map");
+	assert_string_equal(open_as(NAME, "\x81\xa1v\x02", 4, it.now_ms),
+	    "bundle is of another version; this program knows 1");
+	assert_string_equal(open_as(NAME, "\x81\xa1v\x01", 4, it.now_ms),
+	    "bundle lacks name, chain or key");
+}
+
+static void
+what_does_not_fit_is_refused_with_the_numbers(void **state)
+{
+	struct cert c = it.cert;
+	struct buf out;
+	struct err e;
+
+	(void)state;
+	c.chain = xmalloc(BUNDLE_MAX + 1);
+	memset(c.chain, 'a', BUNDLE_MAX);
+	c.chain[BUNDLE_MAX] = '\0';
+	buf_init(&out, BUNDLE_MAX);
+	assert_int_equal(bundle_pack(it.ring, NAME, &c, it.pem, &out, &e), -1);
+	assert_non_null(strstr(e.text, "at most 65536"));
+	assert_int_equal(out.len, 0);
+	buf_clear(&out);
+	free(c.chain);
+}
+
+#define with_bundle(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_bundle(what_was_packed_comes_back),
+		with_bundle(the_key_is_not_readable_in_it),
+		with_bundle(a_bundle_cannot_be_another_names),
+		with_bundle(an_expired_bundle_is_refused),
+		with_bundle(a_key_sealed_for_another_certificate_does_not_open),
+		with_bundle(every_cut_and_many_changed_bytes_are_refused),
+		with_bundle(bombs_do_not_allocate),
+		with_bundle(unknown_fields_are_ignored),
+		with_bundle(another_version_and_missing_parts_are_said),
+		with_bundle(what_does_not_fit_is_refused_with_the_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
