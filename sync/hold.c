@@ -12,10 +12,10 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "common/str.h"
 #include "haproxy/files.h"
 #include "haproxy/handshake.h"
-#include "sync/bundle.h"
+#include "sync/cert.h"
+#include "sync/keep.h"
 
 #define TARGETS_MAX 32 /* HAProxy processes of one node */
 #define PROVE_FIRST_MS 50
@@ -314,42 +314,6 @@ push_everywhere(struct held *x)
 
 /* --- from a bundle ---------------------------------------------------------------- */
 
-static int
-not_worse(const struct held *x, int64_t not_after, struct err *e)
-{
-	char was[STR_TIME_MAX], is[STR_TIME_MAX];
-
-	if (x == NULL || x->sha1[0] == '\0' || x->not_after <= not_after ||
-	    x->not_after < loop_wall_ms())
-		return 0;
-	return err_set(e, ERR_REFUSED,
-	    "it ends %s, what is served ends %s: a worse one is not taken",
-	    str_time(is, not_after), str_time(was, x->not_after));
-}
-
-/*
- * Open, check and write to disk; x is what is held for the name, or NULL.
- * Fills cert, which the caller clears.
- */
-static int
-bundle_to_disk(const struct seal_ring *ring, struct files *files,
-    const char *name, const struct held *x, const void *bundle, size_t len,
-    struct cert *cert, struct err *e)
-{
-	char *key = NULL, *pem = NULL;
-	int rc = -1;
-
-	if (bundle_open(
-		ring, name, bundle, len, loop_wall_ms(), cert, &key, e) == 0 &&
-	    not_worse(x, cert->not_after, e) == 0) {
-		pem = cert_pem(cert, key);
-		rc = files_put(files, name, bundle, len, pem, e);
-	}
-	mem_wipe_free(pem);
-	mem_wipe_free(key);
-	return rc;
-}
-
 void
 hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
     int64_t version, int64_t gen)
@@ -362,8 +326,9 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		x = held_new(h, name);
 	x->version = version;
 	x->gen = gen;
-	if (bundle_to_disk(
-		h->ring, h->files, name, x, bundle, len, &cert, &e) == -1) {
+	if (keep_bundle(h->ring, h->files, name,
+		x->sha1[0] != '\0' ? x->not_after : 0, bundle, len, &cert,
+		&e) == -1) {
 		failed(x, &e);
 	} else {
 		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
@@ -394,65 +359,23 @@ hold_drop(struct hold *h, const char *name)
 
 /* --- at start ----------------------------------------------------------------------- */
 
-struct load {
-	const struct seal_ring *ring;
-	struct files *files;
-	struct hold *hold; /* NULL: only prime the disk */
-	int n;
-};
-
+/* It was proven before it came to the disk; HAProxy has yet to show it. */
 static void
-load_one(void *arg, const char *name, const void *bundle, size_t len)
+adopt(void *arg, const char *name, const struct cert *cert)
 {
-	struct load *l = arg;
-	struct cert cert = { 0 };
-	struct err e = { 0 };
-	struct held *x;
+	struct hold *h = arg;
+	struct held *x = held_new(h, name);
 
-	if (bundle_to_disk(
-		l->ring, l->files, name, NULL, bundle, len, &cert, &e) == -1) {
-		log_error(
-		    "domain=%s copy on disk not served: %s", name, e.text);
-	} else if (l->hold != NULL) {
-		x = held_new(l->hold, name);
-		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
-		x->not_after = cert.not_after;
-		x->proven_before = true;
-		push_everywhere(x);
-	}
-	l->n += cert.chain != NULL;
-	cert_clear(&cert);
-}
-
-static int
-load(const struct seal_ring *ring, struct files *files, struct hold *h,
-    struct err *e)
-{
-	struct load l = { ring, files, h, 0 };
-	char *pem;
-	int rc = 0;
-
-	if (!files_has_default(files)) {
-		pem = cert_placeholder();
-		rc = files_put_default(files, pem, e);
-		mem_wipe_free(pem);
-	}
-	if (rc == -1 || files_each(files, load_one, &l, e) == -1 ||
-	    files_sync(files, e) == -1)
-		return -1;
-	return l.n;
+	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	x->not_after = cert->not_after;
+	x->proven_before = true;
+	push_everywhere(x);
 }
 
 int
 hold_load(struct hold *h, struct err *e)
 {
-	return load(h->ring, h->files, h, e);
-}
-
-int
-hold_prime(const struct seal_ring *ring, struct files *files, struct err *e)
-{
-	return load(ring, files, NULL, e);
+	return keep_load(h->ring, h->files, adopt, h, e);
 }
 
 /* --- questions ------------------------------------------------------------------------ */

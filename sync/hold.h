@@ -26,14 +26,10 @@ struct hold *hold_new(struct event_base *, const struct conf *,
 void hold_free(struct hold *);
 
 /*
- * Take what is on disk: plain PEMs are written from the sealed copies, the
- * crt-list and, where there is none, a placeholder as default certificate.
- * Without a hold this is all that a start of HAProxy needs (certfleet-sync
- * --prime).  A copy that does not pass the checks is left where it is and not
- * served; how many were taken is returned, -1 when the directory is unusable.
+ * Take what is on this node's disk (keep_load()): nothing of it needs Redis.
+ * Returns how many certificates were taken, -1 when the directory is unusable.
  */
 int hold_load(struct hold *, struct err *);
-int hold_prime(const struct seal_ring *, struct files *, struct err *);
 
 /*
  * Take a bundle that became version of name in generation gen: check it (never

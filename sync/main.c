@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/seal.h"
 #include "haproxy/files.h"
-#include "sync/hold.h"
+#include "sync/keep.h"
 #include "sync/node.h"
 
 #define EXIT_CONFIG 100 /* somebody must change something */
@@ -136,7 +136,7 @@ run(const struct conf *conf, const struct options *o, struct err *e)
 		 conf->haproxy.crt_list, e)) == NULL)
 		goto out;
 	if (o->prime) {
-		n = hold_prime(ring, files, e);
+		n = keep_load(ring, files, NULL, NULL, e);
 		if (n >= 0)
 			log_info("primed certificates=%d directory=%s", n,
 			    conf->haproxy.cert_dir);

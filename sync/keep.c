@@ -1,0 +1,93 @@
+#include "sync/keep.h"
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "haproxy/files.h"
+#include "sync/bundle.h"
+
+static int
+not_worse(int64_t was, int64_t is, struct err *e)
+{
+	char was_text[STR_TIME_MAX], is_text[STR_TIME_MAX];
+
+	if (was <= is || was < loop_wall_ms())
+		return 0;
+	return err_set(e, ERR_REFUSED,
+	    "it ends %s, what is served ends %s: a worse one is not taken",
+	    str_time(is_text, is), str_time(was_text, was));
+}
+
+int
+keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
+    int64_t not_after, const void *bundle, size_t len, struct cert *cert,
+    struct err *e)
+{
+	char *key = NULL, *pem = NULL;
+	int rc = -1;
+
+	if (bundle_open(
+		ring, name, bundle, len, loop_wall_ms(), cert, &key, e) == 0 &&
+	    not_worse(not_after, cert->not_after, e) == 0) {
+		pem = cert_pem(cert, key);
+		rc = files_put(files, name, bundle, len, pem, e);
+	}
+	mem_wipe_free(pem);
+	mem_wipe_free(key);
+	return rc;
+}
+
+struct load {
+	const struct seal_ring *ring;
+	struct files *files;
+	keep_fn *fn;
+	void *arg;
+	int good;
+};
+
+static void
+load_one(void *arg, const char *name, const void *bundle, size_t len)
+{
+	struct load *l = arg;
+	struct cert cert = { 0 };
+	struct err e = { 0 };
+
+	if (keep_bundle(l->ring, l->files, name, 0, bundle, len, &cert, &e) ==
+	    -1) {
+		log_error(
+		    "domain=%s copy on disk not served: %s", name, e.text);
+	} else {
+		l->good++;
+		if (l->fn != NULL)
+			l->fn(l->arg, name, &cert);
+	}
+	cert_clear(&cert);
+}
+
+static int
+put_default(struct files *files, struct err *e)
+{
+	char *pem;
+	int rc;
+
+	if (files_has_default(files))
+		return 0;
+	pem = cert_placeholder();
+	rc = files_put_default(files, pem, e);
+	mem_wipe_free(pem);
+	return rc;
+}
+
+int
+keep_load(const struct seal_ring *ring, struct files *files, keep_fn *fn,
+    void *arg, struct err *e)
+{
+	struct load l = { ring, files, fn, arg, 0 };
+
+	if (put_default(files, e) == -1 ||
+	    files_each(files, load_one, &l, e) == -1 ||
+	    files_sync(files, e) == -1)
+		return -1;
+	return l.good;
+}

@@ -1,0 +1,38 @@
+/*
+ * A bundle, checked and kept on this node's disk: the sealed copy that survives
+ * everything, and the plain PEM that HAProxy loads at start.
+ */
+#ifndef SYNC_KEEP_H
+#define SYNC_KEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "sync/cert.h"
+
+struct files;
+struct seal_ring;
+
+/*
+ * Open the bundle, check it (cert_check) and write it to disk.  not_after is
+ * the end of the certificate that is kept now, 0: there is none; one that ends
+ * earlier is ERR_REFUSED while that is valid.  Fills cert, also on failure; the
+ * caller clears it.
+ */
+int keep_bundle(const struct seal_ring *, struct files *, const char *name,
+    int64_t not_after, const void *bundle, size_t len, struct cert *,
+    struct err *);
+
+/*
+ * Write what HAProxy loads at start from the sealed copies: PEMs, crt-list and,
+ * where there is none, a placeholder as default certificate.  fn, which may be
+ * NULL, is called for each that is good; a copy that does not pass the checks
+ * stays where it is and is not served.  Returns how many are good, -1 when the
+ * directories are unusable.
+ */
+typedef void keep_fn(void *arg, const char *name, const struct cert *);
+int keep_load(const struct seal_ring *, struct files *, keep_fn *, void *arg,
+    struct err *);
+
+#endif
