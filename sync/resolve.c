@@ -372,6 +372,8 @@ why(int status)
 	case ARES_ESERVFAIL:
 	case ARES_ENOTIMP:
 		return "every server fails or refuses";
+	case ARES_EBADRESP: /* 1.34 has read it before us */
+		return "the reply is malformed";
 	default:
 		return ares_strerror(status);
 	}
