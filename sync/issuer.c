@@ -49,7 +49,6 @@ on_account(void *arg, const char *url)
 	struct issuer *is = arg;
 	struct err e;
 
-	log_info("ca=%s account=%s", is->conf->acme.directory, url);
 	if (is->account_key != NULL &&
 	    store_account_put(is->store, is->conf->acme.directory,
 		is->account_key, url, url_saved, is, &e) == -1)

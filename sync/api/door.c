@@ -12,7 +12,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 
-#define LOOK_AGAIN_MS 50
+#define LOOK_AGAIN_MS 200
 
 struct door {
 	struct event_base *base;
@@ -22,7 +22,12 @@ struct door {
 	size_t nguests, max;
 };
 
-/* bufferevent_free() takes the callbacks away: so it is told. */
+/*
+ * bufferevent_free() takes the callbacks away: so it is told.  Until we let go
+ * of it, too, the bufferevent lives on with its events, so the descriptor must
+ * stay open with it (BEV_OPT_CLOSE_ON_FREE): closed, its number would be given
+ * to somebody else, who would hear nothing.
+ */
 static bool
 gone(struct bufferevent *bev)
 {
@@ -53,7 +58,7 @@ look_again(void *arg)
 	count(d);
 	if (d->nguests < d->max)
 		evconnlistener_enable(d->listener);
-	else
+	if (d->nguests > 0)
 		loop_after(d->base, &d->timer, LOOK_AGAIN_MS, look_again, d);
 }
 
@@ -62,7 +67,8 @@ static struct bufferevent *
 on_accept(struct event_base *base, void *arg)
 {
 	struct door *d = arg;
-	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+	struct bufferevent *bev =
+	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
 	if (bev == NULL)
 		abort();
@@ -73,8 +79,8 @@ on_accept(struct event_base *base, void *arg)
 	if (d->nguests == d->max) {
 		log_warn("api connections=%zu: full, others wait", d->nguests);
 		evconnlistener_disable(d->listener);
-		loop_after(d->base, &d->timer, LOOK_AGAIN_MS, look_again, d);
 	}
+	loop_after(d->base, &d->timer, LOOK_AGAIN_MS, look_again, d);
 	return bev;
 }
 
