@@ -66,6 +66,7 @@ struct conns {
 	struct conn_list answers;
 	struct event *flush; /* set when answers is not empty */
 	/* Shared by all, each used only within one wake-up. */
+	int64_t now;
 	size_t in_size;
 	uint8_t *in;
 	uint8_t *out; /* SESSION_OUT_MAX(in_size) bytes */
@@ -188,21 +189,37 @@ on_sweep(void *arg)
 }
 
 /*
- * Something happened: the deadline is put off.  The timer need not be set
- * again for that; it finds out when it comes.
+ * Begin to wait.  The timer is set only when nobody waited in that phase: the
+ * deadlines behind the first one are later.
  */
 static void
-enter(struct conn *c, enum phase phase)
+begin_phase(struct conn *c, enum phase phase)
 {
 	struct conns *all = c->all;
 	bool is_first = TAILQ_EMPTY(&all->list[phase]);
 
-	TAILQ_REMOVE(&all->list[c->phase], c, next);
 	c->phase = phase;
-	c->active_at = loop_now_ms();
+	c->active_at = all->now;
 	TAILQ_INSERT_TAIL(&all->list[phase], c, next);
 	if (is_first)
-		set_sweep(all, c->active_at);
+		set_sweep(all, all->now);
+}
+
+/* Something happened: the deadline is put off. */
+static void
+enter(struct conn *c, enum phase phase)
+{
+	struct conn_list *list = &c->all->list[phase];
+	bool is_there = c->phase == phase;
+
+	TAILQ_REMOVE(&c->all->list[c->phase], c, next);
+	if (!is_there) {
+		begin_phase(c, phase);
+		return;
+	}
+	/* The timer finds out when it comes. */
+	c->active_at = c->all->now;
+	TAILQ_INSERT_TAIL(list, c, next);
 }
 
 void
@@ -237,8 +254,8 @@ conns_add(struct conns *all, int fd)
 	event_add(c->readable, NULL);
 	c->is_reading = true;
 	all->n++;
-	TAILQ_INSERT_TAIL(&all->list[PHASE_HELLO], c, next);
-	enter(c, PHASE_HELLO);
+	all->now = loop_now_ms();
+	begin_phase(c, PHASE_HELLO);
 }
 
 /* Read only when there is nothing to send and not too much is awaited. */
@@ -327,8 +344,10 @@ work(struct conn *c, size_t len)
 	struct conns *all = c->all;
 	struct spop_out out = { all->out,
 		all->out + SESSION_OUT_MAX(all->in_size) };
-	size_t used = session_take(&c->session, all->in, len, &out);
+	size_t used;
 
+	all->now = loop_now_ms();
+	used = session_take(&c->session, all->in, len, &out);
 	if (c->in.room > 0)
 		buf_clear(&c->in);
 	if (buf_put(&c->in, all->in + used, len - used) == -1 ||
@@ -385,6 +404,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
+	c->all->now = loop_now_ms();
 	c->is_blocked = false;
 	if (send_out(c, NULL, 0) == -1)
 		drop(c);
@@ -398,7 +418,7 @@ find_answer(void *arg, const struct session_notify *n, struct spop_str token,
 {
 	struct conn *c = arg;
 
-	lookup_ask(c->all->lookup, &c->asker, n, token, a);
+	lookup_ask(c->all->lookup, &c->asker, n, token, c->all->now, a);
 }
 
 /* Many answers come in one turn of the loop: they leave together. */
@@ -430,6 +450,7 @@ on_flush(void *arg)
 	struct conns *all = arg;
 	struct conn *c;
 
+	all->now = loop_now_ms();
 	while ((c = TAILQ_FIRST(&all->answers)) != NULL) {
 		TAILQ_REMOVE(&all->answers, c, other);
 		c->has_answers = false;
@@ -446,6 +467,7 @@ conns_end(struct conns *all)
 	uint8_t frame[SESSION_FRAME_MAX];
 	struct conn *c, *next;
 
+	all->now = loop_now_ms();
 	for (int i = 0; i < PHASE_LINGER; i++)
 		for (c = TAILQ_FIRST(&all->list[i]); c != NULL; c = next) {
 			struct spop_out out = { frame, frame + sizeof(frame) };

@@ -177,10 +177,11 @@ take_off(struct lookup *l, struct memory_entry *e)
 
 void
 lookup_ask(struct lookup *l, struct lookup_asker *asker,
-    const struct session_notify *n, struct spop_str token, struct answer *a)
+    const struct session_notify *n, struct spop_str token, int64_t now_ms,
+    struct answer *a)
 {
 	struct memory_entry *e =
-	    memory_find(&l->memory, token.ptr, token.len, loop_now_ms());
+	    memory_find(&l->memory, token.ptr, token.len, now_ms);
 
 	if (e == NULL) {
 		e = memory_ask(&l->memory, token.ptr, token.len);

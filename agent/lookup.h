@@ -37,10 +37,12 @@ void lookup_free(struct lookup *);
 
 /*
  * Find the key authorization of a token.  For ANSWER_LATER answered() is
- * called with a copy of n, never before this function has returned.
+ * called with a copy of n, never before this function has returned.  The time
+ * is the caller's, who has many to ask in one turn.
  */
 void lookup_ask(struct lookup *, struct lookup_asker *,
-    const struct session_notify *n, struct spop_str token, struct answer *);
+    const struct session_notify *n, struct spop_str token, int64_t now_ms,
+    struct answer *);
 
 /* The asker goes away: its answers are thrown away. */
 void lookup_forget(struct lookup *, struct lookup_asker *);
