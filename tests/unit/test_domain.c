@@ -98,6 +98,12 @@ static const struct {
 	{ "xn--a.example", NULL },
 	{ "xn--.example", NULL },
 	{ "xn--bcher-kva8.example", NULL },
+	/* A-labels of what is not normalised: u and U+0308, Ohm, sharp S. */
+	{ "xn--bucher-xyd.example", NULL },
+	{ "xn--hm-oqu.example", NULL },
+	{ "xn--strae-301b.example", NULL },
+	{ "xn--abc-6m0a.example", NULL },
+	{ "xn--abc-.example", NULL },
 	{ "a_b.example.com", NULL },
 	{ "a b.example.com", NULL },
 	{ " example.com", NULL },
