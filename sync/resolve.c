@@ -21,9 +21,13 @@
 #include "sync/question.h"
 
 #define CLASS_IN 1
-#define TRIES 2           /* per server, the second waits twice as long */
-#define SERVERS_USUAL 2   /* when the system names them */
-#define IN_FLIGHT_MAX 256 /* lookups; the rest wait their turn */
+#define TRIES 2         /* per server, the second waits twice as long */
+#define SERVERS_USUAL 2 /* when the system names them */
+/*
+ * Lookups at once; the rest wait their turn.  More would come back in bursts
+ * that a UDP socket's buffer does not hold.
+ */
+#define IN_FLIGHT_MAX 128
 
 #define QUESTIONS 3
 
