@@ -60,8 +60,8 @@ what_is_no_directory_is_said_to_be_none(void **state)
 {
 	static const char *const bad[] = { "{}", "[]",
 		"{\"newNonce\":\"/n\",\"newAccount\":\"/a\"}",
-		"{\"newNonce\":\"/n\",\"newAccount\":\"\",\"newOrder\":"
-		"\"/o\"}" };
+		("{\"newNonce\":\"/n\",\"newAccount\":\"\","
+		 "\"newOrder\":\"/o\"}") };
 	struct acme_directory d;
 	struct err e;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -424,6 +425,25 @@ a_ca_that_lost_our_account_gets_it_again(void **state)
 	assert_string_not_equal(account_url, before);
 }
 
+/* Connections that are kept, HTTP/2 among them, must not keep us busy. */
+static void
+an_idle_client_uses_no_processor(void **state)
+{
+	struct event *timer = NULL;
+	struct rusage before, after;
+
+	(void)state;
+	getrusage(RUSAGE_SELF, &before);
+	loop_after(base, &timer, 1000, too_long, NULL);
+	event_base_dispatch(base);
+	loop_timer_free(&timer);
+	getrusage(RUSAGE_SELF, &after);
+	assert_true((after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 +
+			after.ru_utime.tv_usec - before.ru_utime.tv_usec <
+		    20000);
+	assert_true(after.ru_nvcsw - before.ru_nvcsw < 20);
+}
+
 static void
 a_name_that_the_ca_rejects_is_the_owners_to_cure(void **state)
 {
@@ -467,6 +487,7 @@ main(void)
 		cmocka_unit_test(five_names_get_their_certificates),
 		cmocka_unit_test(
 		    an_order_left_at_any_step_is_finished_by_another),
+		cmocka_unit_test(an_idle_client_uses_no_processor),
 		cmocka_unit_test(a_ca_that_lost_our_account_gets_it_again),
 		cmocka_unit_test(
 		    a_name_that_the_ca_rejects_is_the_owners_to_cure),
