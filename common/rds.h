@@ -89,17 +89,20 @@ void rds_arg_int(struct rds_cmd *, int64_t);
 
 /*
  * Exactly one of reply and e is not NULL.  An error reply is an err whose type
- * is its first word ("FENCED", "READONLY") and whose text is the rest.  A
- * deadline that passes, a connection that breaks: ERR_AGAIN.
+ * is its first word ("FENCED", "READONLY") and whose text is the rest; its kind
+ * is ERR_AGAIN for what passes ("LOADING"), ERR_CONFIG for what an operator must
+ * change ("NOPERM", "OOM"), else ERR_BUG.  A deadline that passes, a connection
+ * that breaks: ERR_AGAIN without a type.
  */
 typedef void rds_fn(void *arg, const struct rds_reply *, const struct err *e);
 
 /*
  * Send.  While the first connection is being made commands wait for it, up to
  * their deadline; while it is known to be broken they fail, in the next turn
- * of the loop.  A reply that comes after its deadline is thrown away: the
- * connection lives on.  Returns an id for rds_cancel(), which makes sure that
- * fn is not called; an id that is gone is accepted.
+ * of the loop; so they do while 20000 of them, or 16 MiB, wait for Redis.  A
+ * reply that comes after its deadline is thrown away: the connection lives on,
+ * unless nothing at all comes for twice command_timeout_ms.  Returns an id for rds_cancel(), which makes sure that
+ * fn (never NULL) is not called; an id that is gone is accepted.
  */
 uint64_t rds_send(
     struct rds *, const struct rds_cmd *, int timeout_ms, rds_fn *, void *arg);

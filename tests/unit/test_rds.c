@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "common/library.h"
 #include "resp_peer.h"
@@ -259,6 +260,7 @@ commands_of_one_turn_leave_in_one_write(void **state)
 	struct rds *r = connect_to(p, &t);
 	struct got g[5];
 	char key[2] = "0";
+	int there = -1;
 
 	p->script = script;
 	p->reads = 0;
@@ -266,6 +268,9 @@ commands_of_one_turn_leave_in_one_write(void **state)
 		key[0] = (char)('0' + i);
 		get(r, key, 0, &g[i]);
 	}
+	/* Nothing yet; then all at once. */
+	assert_int_equal(ioctl(bufferevent_getfd(p->bev), FIONREAD, &there), 0);
+	assert_int_equal(there, 0);
 	peer_wait(p, &g[4].done);
 	assert_int_equal(p->reads, 1);
 	for (int i = 0; i < 5; i++)
