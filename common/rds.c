@@ -303,8 +303,12 @@ on_reply(void *arg, const struct rds_reply *reply)
 		return;
 	}
 	rds_reply_err(reply, &e);
-	/* The master has become a replica: look for another. */
-	if (strcmp(e.type, "READONLY") == 0)
+	/*
+	 * The master has become a replica, or has lost our functions: a new
+	 * connection finds another, or loads them.
+	 */
+	if (strcmp(e.type, "READONLY") == 0 ||
+	    strstr(e.text, "Function not found") != NULL)
 		rds_conn_drop(r->conn, &e);
 	if (p.fn != NULL)
 		p.fn(p.arg, NULL, &e);

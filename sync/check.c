@@ -236,7 +236,8 @@ probe_next(struct check *c)
 		.plain = true,
 		.body_max = PROBE_BODY_MAX,
 		.timeout_ms = conf->dns.timeout_ms,
-		.resolved_only = !conf->acme.insecure_test };
+		/* A name may point anywhere: never into our own network. */
+		.public_only = !conf->acme.insecure_test };
 
 	if (c->probing == c->answer.naddresses || c->probing == PROBES_MAX) {
 		tell_caa(c);

@@ -37,7 +37,7 @@ struct exchange {
 	char *body;
 	size_t body_len;
 	int timeout_ms;
-	bool plain, resolved_only;
+	bool plain, public_only;
 	http_fn *fn;
 	void *arg;
 
@@ -179,7 +179,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *sa)
 	struct exchange *x = arg;
 
 	(void)purpose;
-	if (x->resolved_only && address_private(&sa->addr)) {
+	if (x->public_only && address_private(&sa->addr)) {
 		x->is_private = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -382,7 +382,7 @@ set_limits(const struct exchange *x)
 	}
 	if (x->connects != NULL)
 		curl_easy_setopt(c, CURLOPT_CONNECT_TO, x->connects);
-	if (x->resolved_only) {
+	if (x->public_only) {
 		/* Every address is judged: none from a cache. */
 		curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
@@ -557,7 +557,7 @@ exchange_new(struct http *h, const struct http_req *req)
 		free(to);
 	}
 	/* Where to connect is not found by name then, but given. */
-	x->resolved_only = req->resolved_only && x->connect_to == NULL;
+	x->public_only = req->public_only;
 	add_header(&x->headers, "Expect:");
 	for (size_t i = 0; i < req->nheaders && i < HTTP_HEADERS_MAX; i++)
 		add_header(&x->headers, req->header[i]);

@@ -39,7 +39,7 @@ struct http_req {
 	size_t body_max;        /* of the reply; 0: HTTP_BODY_MAX */
 	bool plain;             /* allow http:// */
 	const char *connect_to; /* "127.0.0.1:80": instead of the URL's host */
-	bool resolved_only;     /* refuse private addresses found by name */
+	bool public_only;       /* connect to no private address */
 };
 
 /* Header values that are absent are "".  Lives until the callback returns. */

@@ -209,11 +209,15 @@ reply_int(const struct rds_reply *r)
 int
 reply_domain(const struct rds_reply *r, struct domain *d, struct err *e)
 {
-	for (size_t i = 0; i + 1 < r->nitems; i += 2)
-		if (r->item[i].type != RDS_STRING ||
-		    r->item[i + 1].type != RDS_STRING ||
-		    domain_set(d, r->item[i].str, r->item[i + 1].str, e) == -1)
+	for (size_t i = 0; i + 1 < r->nitems; i += 2) {
+		const struct rds_reply *field = &r->item[i];
+
+		if (field[0].type != RDS_STRING || field[1].type != RDS_STRING)
+			return err_set(e, ERR_BUG,
+			    "Redis sent a record that is not of strings");
+		if (domain_set(d, field[0].str, field[1].str, e) == -1)
 			return -1;
+	}
 	return 0;
 }
 

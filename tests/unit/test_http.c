@@ -355,8 +355,9 @@ private_addresses_are_refused_when_asked(void **state)
 	struct http *h = new_http(4);
 	struct http_req req = { .method = "GET",
 		.url = url_of("localhost", "/"),
-		.resolved_only = true,
+		.public_only = true,
 		.plain = true };
+	char to[32];
 
 	(void)state;
 	/* A connection that is there already must not be used either. */
@@ -365,9 +366,15 @@ private_addresses_are_refused_when_asked(void **state)
 	http_send(h, &req, on_reply, NULL);
 	req.url = url_of("127.0.0.1", "/");
 	http_send(h, &req, on_reply, NULL);
-	await(3, 3000);
+	/* Nor does it matter that we name the address ourselves. */
+	snprintf(to, sizeof(to), "127.0.0.1:%d", port);
+	req.url = "http://www.example.com/";
+	req.connect_to = to;
+	http_send(h, &req, on_reply, NULL);
+	await(4, 3000);
 	assert_int_equal(got.kind[1], ERR_REFUSED);
 	assert_int_equal(got.kind[2], ERR_REFUSED);
+	assert_int_equal(got.kind[3], ERR_REFUSED);
 	assert_non_null(strstr(got.text[1], "private address"));
 	assert_int_equal(nrequests, 1);
 	http_free(h);
