@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,17 +13,12 @@
 #include <openssl/ssl.h>
 
 #include "common/mem.h"
+#include "common/rds_dial.h"
 #include "common/rds_tls.h"
 #include "common/rds_url.h"
 
 #define READ_MAX 65536
 #define OUT_IDLE_MAX (1 << 20) /* room that an empty output may keep */
-
-/* A peer that is gone without a word is noticed by the kernel. */
-#define KEEPALIVE_IDLE_S 15
-#define KEEPALIVE_EVERY_S 5
-#define KEEPALIVE_TRIES 3
-#define UNACKED_MAX_MS 10000
 
 enum wire_stage {
 	WIRE_CLOSED = 0,
@@ -137,30 +130,6 @@ broke(struct rds_wire *w, const struct err *why)
 
 /* --- connecting ---------------------------------------------------------- */
 
-/*
- * An address needs no lookup, and /etc/hosts is a file.  Any other name is
- * looked up here once per attempt, and this may block the loop for as long as
- * the system's resolver does: without Redis there is nothing to do anyway,
- * attempts are seconds apart, and a name that must not depend on DNS can be
- * written as an address with server_name beside it.
- */
-static int
-look_up(struct rds_wire *w, struct err *e)
-{
-	struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG,
-	};
-	int rc;
-
-	rc = getaddrinfo(w->url.host, w->url.port, &hints, &w->addresses);
-	if (rc != 0)
-		return err_set(e, ERR_AGAIN, "Redis host %s: %s", w->url.host,
-		    gai_strerror(rc));
-	w->next = w->addresses;
-	return 0;
-}
-
 static int
 open_unix(struct rds_wire *w, struct err *e)
 {
@@ -173,6 +142,14 @@ open_unix(struct rds_wire *w, struct err *e)
 	return 0;
 }
 
+static int
+open_host(struct rds_wire *w, struct err *e)
+{
+	w->addresses = rds_dial_look_up(&w->url, e);
+	w->next = w->addresses;
+	return w->addresses != NULL ? connect_next(w, e) : -1;
+}
+
 int
 rds_wire_open(struct rds_wire *w, struct err *e)
 {
@@ -181,8 +158,7 @@ rds_wire_open(struct rds_wire *w, struct err *e)
 	if (w->url.is_tls && w->ctx == NULL &&
 	    (w->ctx = rds_tls_context(&w->conf, e)) == NULL)
 		return -1;
-	if (w->url.is_unix ? open_unix(w, e) == -1
-			   : look_up(w, e) == -1 || connect_next(w, e) == -1) {
+	if (w->url.is_unix ? open_unix(w, e) == -1 : open_host(w, e) == -1) {
 		rds_wire_close(w);
 		return -1;
 	}
@@ -205,46 +181,14 @@ connect_next(struct rds_wire *w, struct err *e)
 	    w->conf.url, strerror(errno));
 }
 
-static void
-tune(const struct rds_wire *w)
-{
-	static const struct {
-		int option, value;
-	} options[] = {
-		{ TCP_NODELAY, 1 },
-		{ TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
-		{ TCP_KEEPINTVL, KEEPALIVE_EVERY_S },
-		{ TCP_KEEPCNT, KEEPALIVE_TRIES },
-		{ TCP_USER_TIMEOUT, UNACKED_MAX_MS },
-	};
-	int on = 1;
-
-	if (w->url.is_unix)
-		return;
-	setsockopt(w->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		setsockopt(w->fd, IPPROTO_TCP, options[i].option,
-		    &options[i].value, sizeof(options[i].value));
-}
-
 /* Return 0 when the connection is made or on its way, else -1 and errno. */
 static int
 connect_to(struct rds_wire *w, const struct sockaddr *to, socklen_t len)
 {
-	int saved;
-
 	close_socket(w);
-	w->fd = socket(
-	    to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	w->fd = rds_dial(to, len);
 	if (w->fd == -1)
 		return -1;
-	tune(w);
-	if (connect(w->fd, to, len) == -1 && errno != EINPROGRESS) {
-		saved = errno;
-		close_socket(w);
-		errno = saved;
-		return -1;
-	}
 	w->readable =
 	    event_new(w->base, w->fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->writable = event_new(w->base, w->fd, EV_WRITE, on_writable, w);
