@@ -97,12 +97,20 @@ answer_split(const char *bytes, size_t len, size_t *scanned, const char **text,
 	return true;
 }
 
-/* Copy a name that ends where the text says; false when it does not fit. */
+/*
+ * Copy a name that ends where the text says; false when it does not fit or is
+ * not printable: it goes into sentences.
+ */
 static bool
 take_name(struct answer *a, const char *name, size_t len)
 {
+	size_t i;
+
 	if (len == 0 || len >= sizeof(a->name))
 		return false;
+	for (i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
 	memcpy(a->name, name, len);
 	a->name[len] = '\0';
 	return true;
