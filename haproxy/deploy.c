@@ -56,7 +56,8 @@ void
 deploy_entry(struct deploy_have *have, const struct deploy_want *want, int line,
     const char *filters)
 {
-	if (have->nentries == DEPLOY_ENTRIES_MAX)
+	have->more = have->nentries == DEPLOY_ENTRIES_MAX;
+	if (have->more)
 		return;
 	have->entry[have->nentries].line = line;
 	have->entry[have->nentries].ours = strcmp(filters, want->filter) == 0;

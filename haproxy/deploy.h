@@ -38,8 +38,9 @@ struct deploy_have {
 		int line;
 		bool ours; /* exactly the filter that is wanted */
 	} entry[DEPLOY_ENTRIES_MAX];
-	int nentries; /* those beyond the maximum come after these are gone */
-	bool unsure;  /* an answer was missing: only a listing can tell */
+	int nentries;
+	bool more;   /* entries than fit: listed again when these are gone */
+	bool unsure; /* an answer was missing: only a listing can tell */
 };
 
 /* What is wanted under it. */

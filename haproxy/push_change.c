@@ -302,6 +302,7 @@ finish_job(struct push *p, struct job *j)
 	bool finished = j->at == j->plan.nsteps;
 
 	c->busy = false;
+	c->have.unsure = c->have.unsure || c->have.more;
 	free(j->filter);
 	if (j->result == DEPLOY_OK && finished && !changed &&
 	    strcmp(c->have.sha1, c->sha1) != 0) {

@@ -206,6 +206,7 @@ unlearn(struct push *p)
 	HASH_ITER (hh, p->certs, it, next) {
 		it->have.store = false;
 		it->have.nentries = 0;
+		it->have.more = false;
 		if (it->have.unsure) {
 			it->have.sha1[0] = '\0';
 			it->looked = false;
