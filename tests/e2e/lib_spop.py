@@ -155,8 +155,9 @@ class Redis(Process):
 
 
 class Agent(Process):
-    def __init__(self, directory, redis, **settings):
+    def __init__(self, directory, redis, log_level="debug", **settings):
         super().__init__("agent", directory)
+        self.log_level = log_level
         self.redis = redis
         self.port = free_port()
         self.socket = self.dir / "agent.sock"
@@ -169,7 +170,7 @@ class Agent(Process):
         more = "".join(f"\t{k} = {v}\n" for k, v in self.settings.items())
         self.conf.write_text(
             f'state_dir = "{self.state}"\nrun_dir = "{self.dir}"\n'
-            f'log_level = "debug"\n'
+            f'log_level = "{self.log_level}"\n'
             f'redis {{ url = "unix:{self.redis.socket}" }}\n'
             f'agent {{\n\tlisten = {{ "127.0.0.1:{self.port}", '
             f'"unix:{self.socket}" }}\n{more}}}\n')
@@ -209,11 +210,19 @@ class HAProxy(Process):
         text = (CONF / "haproxy.cfg").read_text()
         return re.search(rf"^backend {name}\n(?:[ \t].*\n|\n)*", text, re.M)[0]
 
+    def shipped(self):
+        """The two backends and the SPOE engine, with our ports and paths."""
+        engine = self.dir / "spoe-certfleet.conf"
+        engine.write_text((CONF / "spoe-certfleet.conf").read_text())
+        text = self.section("certfleet_http01") + self.section("certfleet_spoa")
+        text = re.sub(r"(filter spoe engine certfleet config )\S+",
+                      rf"\g<1>{engine}", text)
+        return re.sub(r"^(\s*server agent )\S+",
+                      rf"\g<1>127.0.0.1:{self.agent.port}", text, flags=re.M)
+
     def start(self):
-        spoe = self.dir / "spoe-certfleet.conf"
-        spoe.write_text((CONF / "spoe-certfleet.conf").read_text())
         config = self.dir / "haproxy.cfg"
-        text = (
+        config.write_text(
             "global\n    maxconn 2000\n"
             "defaults\n    mode http\n    timeout connect 5s\n"
             "    timeout client 60s\n    timeout server 60s\n"
@@ -223,12 +232,7 @@ class HAProxy(Process):
             "backend ordinary\n"
             "    http-request return status 200 content-type text/plain "
             'string "ordinary"\n'
-            + self.section("certfleet_http01") + self.section("certfleet_spoa"))
-        text = re.sub(r"(filter spoe engine certfleet config )\S+",
-                      rf"\g<1>{spoe}", text)
-        text = re.sub(r"^(\s*server agent )\S+",
-                      rf"\g<1>127.0.0.1:{self.agent.port}", text, flags=re.M)
-        config.write_text(text)
+            + self.shipped())
         self.spawn(*self.command, "-db", "-f", config)
         self.wait_ready(lambda: answers_tcp("127.0.0.1", self.port))
 
