@@ -36,13 +36,11 @@ enum phase {
 static const int64_t patience_ms[PHASES] = { HELLO_MS, IDLE_MS, LINGER_MS };
 
 struct conn {
-	TAILQ_ENTRY(conn) next; /* of its phase */
-	TAILQ_ENTRY(conn)
-	other; /* of those with answers to send: has_answers */
+	TAILQ_ENTRY(conn) next;  /* of its phase */
+	TAILQ_ENTRY(conn) other; /* of all->answers, when has_answers */
 	struct conns *all;
 	struct event *readable; /* pending: is_reading */
-	struct event
-	    *writable; /* pending: is_blocked; made when first needed */
+	struct event *writable; /* pending: is_blocked; NULL until then */
 	struct session session;
 	struct lookup_asker asker;
 	struct buf in;  /* what session_take() left */
@@ -51,6 +49,7 @@ struct conn {
 	int fd;
 	enum phase phase;
 	bool is_reading, is_blocked, has_answers;
+	bool is_full; /* too many wait: frames may be left in in */
 };
 TAILQ_HEAD(conn_list, conn);
 
@@ -64,7 +63,7 @@ struct conns {
 	struct conn_list list[PHASES];
 	struct event *sweep; /* set to the first deadline */
 	struct conn_list answers;
-	struct event *flush; /* set when answers is not empty */
+	struct event *flush; /* active when answers is not empty */
 	/* Shared by all, each used only within one wake-up. */
 	int64_t now;
 	size_t in_size;
@@ -74,7 +73,7 @@ struct conns {
 
 static void on_readable(evutil_socket_t, short, void *);
 static void on_writable(evutil_socket_t, short, void *);
-static void on_flush(void *);
+static void on_flush(evutil_socket_t, short, void *);
 static void on_sweep(void *);
 static void work(struct conn *, size_t len);
 static void find_answer(
@@ -96,6 +95,9 @@ conns_new(
 	for (int i = 0; i < PHASES; i++)
 		TAILQ_INIT(&all->list[i]);
 	TAILQ_INIT(&all->answers);
+	all->flush = event_new(base, -1, 0, on_flush, all);
+	if (all->flush == NULL)
+		abort();
 	all->in_size = READ_MAX + SPOP_LENGTH + all->frame_max;
 	all->in = xmalloc(all->in_size);
 	all->out = xmalloc(SESSION_OUT_MAX(all->in_size));
@@ -130,7 +132,7 @@ conns_free(struct conns *all)
 		while (!TAILQ_EMPTY(&all->list[i]))
 			drop(TAILQ_FIRST(&all->list[i]));
 	loop_timer_free(&all->sweep);
-	loop_timer_free(&all->flush);
+	event_free(all->flush);
 	free(all->in);
 	free(all->out);
 	free(all);
@@ -263,8 +265,7 @@ static void
 set_events(struct conn *c)
 {
 	bool read =
-	    !c->is_blocked && (c->session.state == SESSION_OVER ||
-				  c->session.nwaiting < SESSION_WAITING_MAX);
+	    !c->is_blocked && (!c->is_full || c->session.state == SESSION_OVER);
 
 	if (read == c->is_reading)
 		return;
@@ -348,6 +349,7 @@ work(struct conn *c, size_t len)
 
 	all->now = loop_now_ms();
 	used = session_take(&c->session, all->in, len, &out);
+	c->is_full = c->session.nwaiting >= SESSION_WAITING_MAX;
 	if (c->in.room > 0)
 		buf_clear(&c->in);
 	if (buf_put(&c->in, all->in + used, len - used) == -1 ||
@@ -381,7 +383,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		work(c, have + (size_t)n);
 }
 
-/* Frames that were left because too many answers were awaited. */
+/* Answers left, or output: take what was left, or read again. */
 static void
 go_on(struct conn *c)
 {
@@ -389,7 +391,7 @@ go_on(struct conn *c)
 
 	if (c->session.state == SESSION_OVER)
 		say_goodbye(c);
-	if (!c->is_blocked && !c->is_reading && len > 0 &&
+	if (!c->is_blocked && c->is_full &&
 	    c->session.nwaiting <= WAITING_RESUME) {
 		memcpy(c->all->in, c->in.p, len);
 		work(c, len);
@@ -421,7 +423,10 @@ find_answer(void *arg, const struct session_notify *n, struct spop_str token,
 	lookup_ask(c->all->lookup, &c->asker, n, token, c->all->now, a);
 }
 
-/* Many answers come in one turn of the loop: they leave together. */
+/*
+ * Many answers come in one turn of the loop: they leave together, at the end of
+ * the same turn.
+ */
 static void
 on_answer(struct lookup_asker *asker, const struct session_notify *n,
     const struct answer *a)
@@ -440,16 +445,17 @@ on_answer(struct lookup_asker *asker, const struct session_notify *n,
 		return;
 	c->has_answers = true;
 	if (TAILQ_EMPTY(&all->answers))
-		loop_after(all->base, &all->flush, 0, on_flush, all);
+		event_active(all->flush, 0, 0);
 	TAILQ_INSERT_TAIL(&all->answers, c, other);
 }
 
 static void
-on_flush(void *arg)
+on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct conns *all = arg;
 	struct conn *c;
 
+	(void)fd, (void)what;
 	all->now = loop_now_ms();
 	while ((c = TAILQ_FIRST(&all->answers)) != NULL) {
 		TAILQ_REMOVE(&all->answers, c, other);

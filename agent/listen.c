@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,10 @@ static void
 add(struct listeners *all, int fd)
 {
 	struct listener *l = &all->item[all->n++];
+	int one = 1;
 
+	/* Connections inherit it.  A unix socket has no need, and says so. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	l->all = all;
 	l->fd = fd;
 	l->event =

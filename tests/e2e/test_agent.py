@@ -513,6 +513,19 @@ def test_more_questions_than_may_wait_are_taken_in_turn(around):
                        for i in range(2000)]
 
 
+def test_answers_that_come_in_two_parts_leave_no_question_behind(around):
+    """Fewer wait than may, more than half: nothing is taken or forgotten."""
+    agent = around.agent(redis_timeout_ms=500)
+    around.redis.signal(signal.SIGSTOP)
+    first = agent.peer()
+    first.send(b"".join(notify(PATH + token(i), i) for i in range(100)))
+    time.sleep(0.25)
+    peer = agent.peer()
+    peer.send(b"".join(notify(PATH + token(i), i % 200) for i in range(300)))
+    assert {peer.answer()[0] for _ in range(300)} == {"error"}
+    around.redis.signal(signal.SIGCONT)
+
+
 def test_who_says_nothing_is_shown_the_door(around):
     agent = around.agent()
     peer = agent.peer(hello=False)
