@@ -28,6 +28,7 @@
 #define CHANNELS 3
 #define GOODBYE_MS 300 /* for what is said at the end to reach Redis */
 #define INIT_AGAIN_MS 1000
+#define OPEN_LATEST_MS 3000 /* without Redis the API has only that to say */
 
 struct node {
 	struct event_base *base;
@@ -46,9 +47,10 @@ struct node {
 	struct issuer *issuer;
 	struct leader *leader;
 	struct api *api;
-	struct event *beat, *init, *stop;
-	int64_t told; /* generation in the last beat */
-	bool ready;   /* store_init() went well */
+	struct event *beat, *init, *open, *stop;
+	struct err *failed; /* where node_run() wants to hear why it ends */
+	int64_t told;       /* generation in the last beat */
+	bool ready;         /* store_init() went well */
 	bool leaving;
 };
 
@@ -145,6 +147,45 @@ on_leader(void *arg, bool leading, int64_t epoch)
 		loop_after(n->base, &n->beat, 0, beat, n);
 }
 
+/* --- the admin API ---------------------------------------------------------------- */
+
+static void
+api_ask(void *arg, struct api_state *s)
+{
+	struct node *n = arg;
+	struct hold_status hold;
+
+	hold_status(n->hold, &hold);
+	s->redis_up = rds_up(n->rds);
+	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
+	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
+	s->haproxies = hold.haproxies;
+	s->haproxies_up = hold.haproxies_up;
+}
+
+/*
+ * People are let in when Redis answers, so that nobody who comes right after
+ * the start hears of a Redis that is still starting; or soon, all the same.
+ */
+static void
+open_api(void *arg)
+{
+	struct node *n = arg;
+
+	loop_cancel(n->open);
+	if (n->api != NULL || n->leaving)
+		return;
+	n->api = api_new(
+	    n->base, n->conf, n->store, &n->rds_conf, api_ask, n, n->failed);
+	if (n->api == NULL) {
+		loop_stop(n->base);
+		return;
+	}
+	log_info("node=%s version=%s redis=%s ready", n->conf->node,
+	    CERTFLEET_VERSION, conf_redis_url(n->conf));
+	loop_notify("READY=1");
+}
+
 /* --- Redis comes and goes ------------------------------------------------------------ */
 
 static void init(void *);
@@ -160,6 +201,7 @@ initialised(void *arg, const struct err *e)
 		return;
 	}
 	n->ready = true;
+	open_api(n);
 	if (n->leader == NULL)
 		n->leader =
 		    leader_new(n->base, n->conf, n->store, on_leader, n);
@@ -235,20 +277,6 @@ listen_to_redis(struct node *n)
 
 /* --- begin and end ---------------------------------------------------------------------- */
 
-static void
-api_ask(void *arg, struct api_state *s)
-{
-	struct node *n = arg;
-	struct hold_status hold;
-
-	hold_status(n->hold, &hold);
-	s->redis_up = rds_up(n->rds);
-	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
-	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
-	s->haproxies = hold.haproxies;
-	s->haproxies_up = hold.haproxies_up;
-}
-
 static int
 begin(struct node *n, const struct seal_ring *ring, struct files *files,
     struct err *e)
@@ -277,8 +305,9 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->issuer =
 	    issuer_new(n->base, conf, ring, n->store, n->http, n->resolve);
 	listen_to_redis(n);
-	n->api = api_new(n->base, conf, n->store, &n->rds_conf, api_ask, n, e);
-	return n->api != NULL ? 0 : -1;
+	n->failed = e;
+	loop_after(n->base, &n->open, OPEN_LATEST_MS, open_api, n);
+	return 0;
 }
 
 static void
@@ -286,6 +315,7 @@ end(struct node *n)
 {
 	loop_timer_free(&n->beat);
 	loop_timer_free(&n->init);
+	loop_timer_free(&n->open);
 	loop_timer_free(&n->stop);
 	api_free(n->api);
 	leader_free(n->leader);
@@ -340,10 +370,8 @@ node_run(const struct conf *conf, const struct seal_ring *ring,
 	int rc = begin(&n, ring, files, e);
 
 	if (rc == 0) {
-		log_info("node=%s version=%s redis=%s ready", conf->node,
-		    CERTFLEET_VERSION, conf_redis_url(conf));
-		loop_notify("READY=1");
 		loop_run(n.base, on_stop, on_hup, &n);
+		rc = n.api != NULL || n.leaving ? 0 : -1;
 	}
 	end(&n);
 	event_base_free(n.base);
