@@ -151,7 +151,7 @@ wanted(
 	if (name != NULL)
 		show(shown, name);
 	if (name == NULL && address == NULL)
-		snprintf(out, WANTED_MAX, "%s", "a record of this platform");
+		snprintf(out, WANTED_MAX, "%s", "a record that leads here");
 	else if (name == NULL)
 		snprintf(out, WANTED_MAX, "%s%s", word, address);
 	else if (address == NULL)
@@ -209,6 +209,13 @@ explain_elsewhere(const struct question *q, const char *stray, struct err *e)
 	char name[SHOWN_MAX], last[SHOWN_MAX], want[WANTED_MAX];
 
 	show(name, q->name);
+	if (q->targets->n == 0) {
+		err_set(e, ERR_REFUSED,
+		    "%s points to %s; no dns targets are set, so only a probe "
+		    "can tell whether that leads here",
+		    name, stray);
+		return;
+	}
 	wanted(want, q->targets, false);
 	if (a->ncnames == 0)
 		err_set(e, ERR_REFUSED, "%s points to %s; expected %s", name,
@@ -243,13 +250,6 @@ judge(const struct question *q, struct err *e)
 	char name[SHOWN_MAX];
 
 	memset(e, 0, sizeof(*e));
-	if (q->targets->n == 0) {
-		err_set(e, ERR_CONFIG,
-		    "no dns targets are set, so DNS cannot tell whether %s "
-		    "points to us",
-		    show(name, q->name));
-		return PRECHECK_PROBE;
-	}
 	if (t.ours > 0 && t.strays > 0) {
 		explain_stray(q, &t, e);
 		return PRECHECK_PENDING;

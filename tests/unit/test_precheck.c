@@ -157,11 +157,16 @@ static const struct {
 	{ "www.shop.example", FLEET, { "198.51.100.7", "", OK, FAIL },
 	    PRECHECK_AGAIN,
 	    "DNS does not answer for www.shop.example: SERVFAIL" },
-	/* Nothing to compare with. */
+	/* Nothing to compare with: a probe tells, where there is something. */
 	{ "www.shop.example", "", { "198.51.100.7", "", OK, NONE },
 	    PRECHECK_PROBE,
-	    "no dns targets are set, so DNS cannot tell whether "
-	    "www.shop.example points to us" },
+	    "www.shop.example points to 198.51.100.7; no dns targets are set, "
+	    "so only a probe can tell whether that leads here" },
+	{ "www.shop.example", "", { "", "", NONE, NONE }, PRECHECK_PENDING,
+	    "www.shop.example does not exist in DNS yet; create a record that "
+	    "leads here" },
+	{ "www.shop.example", "", { "", "", FAIL, FAIL }, PRECHECK_AGAIN,
+	    "DNS does not answer for www.shop.example: SERVFAIL" },
 	/* A target that is neither address, network nor name matches none. */
 	{ "www.shop.example", "198.51.100.7/33",
 	    { "198.51.100.7", "", OK, NONE }, PRECHECK_PROBE,
