@@ -21,7 +21,6 @@
 
 #define TARGETS_MS 60000 /* how long a target's addresses are believed */
 #define TARGET_ADDRESSES_MAX 64
-#define PROBES_MAX 8 /* addresses of one name that are probed */
 #define PROBE_TTL_S 60
 #define PROBE_BODY_MAX 1024
 #define KEYAUTH_MAX 256
@@ -60,7 +59,8 @@ struct checks {
 	struct targets targets, fresh;
 	size_t next; /* target to ask about */
 	uint64_t resolving;
-	bool known; /* targets were resolved once */
+	bool known;  /* targets were resolved once */
+	bool failed; /* a target could not be resolved this time */
 	struct event *refresh;
 };
 
@@ -135,18 +135,28 @@ is_name(const char *target)
 }
 
 static void
+add_target(struct targets *t, const char address[46])
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (strcmp(t->address[i], address) == 0)
+			return;
+	if (t->n < TARGET_ADDRESSES_MAX)
+		memcpy(t->address[t->n++], address, sizeof(t->address[0]));
+}
+
+static void
 got_target(void *arg, const struct resolve_answer *answer)
 {
 	struct checks *all = arg;
 
 	all->resolving = 0;
-	for (size_t i = 0;
-	     i < answer->naddresses && all->fresh.n < TARGET_ADDRESSES_MAX; i++)
-		memcpy(all->fresh.address[all->fresh.n++], answer->address[i],
-		    sizeof(all->fresh.address[0]));
-	if (answer->a == RESOLVE_FAIL || answer->aaaa == RESOLVE_FAIL)
+	for (size_t i = 0; i < answer->naddresses; i++)
+		add_target(&all->fresh, answer->address[i]);
+	if (answer->a == RESOLVE_FAIL || answer->aaaa == RESOLVE_FAIL) {
 		log_warn("dns target %s: %s",
 		    all->conf->dns.targets.item[all->next - 1], answer->error);
+		all->failed = true;
+	}
 	targets_next(all);
 }
 
@@ -165,8 +175,9 @@ targets_next(struct checks *all)
 		return;
 	}
 	/* A resolver that is away must not make us forget what we knew. */
-	if (all->fresh.n > 0 || !all->known)
-		all->targets = all->fresh;
+	for (size_t i = 0; all->failed && i < all->targets.n; i++)
+		add_target(&all->fresh, all->targets.address[i]);
+	all->targets = all->fresh;
 	all->known = true;
 	loop_after(all->base, &all->refresh, TARGETS_MS, targets_refresh, all);
 }
@@ -177,6 +188,7 @@ targets_refresh(void *arg)
 	struct checks *all = arg;
 
 	all->next = 0;
+	all->failed = false;
 	all->fresh.n = 0;
 	targets_next(all);
 }
@@ -192,18 +204,6 @@ tell(struct check *c, enum precheck_verdict verdict)
 
 	check_free(c);
 	fn(arg, verdict, verdict == PRECHECK_OK ? NULL : &why);
-}
-
-static void
-tell_caa(struct check *c)
-{
-	const struct conf *conf = c->all->conf;
-
-	if (conf->dns.caa && precheck_caa(c->name, &c->answer,
-				 &conf->dns.caa_identities, &c->why) == -1)
-		tell(c, PRECHECK_CAA);
-	else
-		tell(c, PRECHECK_OK);
 }
 
 static void
@@ -239,8 +239,8 @@ probe_next(struct check *c)
 		/* A name may point anywhere: never into our own network. */
 		.public_only = !conf->acme.insecure_test };
 
-	if (c->probing == c->answer.naddresses || c->probing == PROBES_MAX) {
-		tell_caa(c);
+	if (c->probing == c->answer.naddresses) {
+		tell(c, PRECHECK_OK);
 		return;
 	}
 	address = c->answer.address[c->probing++];
