@@ -939,6 +939,52 @@ descriptors_are_given_back(void **state)
 }
 
 static void
+count_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	*(int *)arg += 1;
+}
+
+/* The loop must have forgotten a connection when its number is used again. */
+static void
+a_descriptor_used_again_is_heard(void **state)
+{
+	struct event *event[8];
+	struct client c[4];
+	int pair[8][2], heard = 0;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		client_open(&c[i]);
+		client_send(&c[i], i % 2 == 0 ? "GET /healthz HTTP/1.1\r\n\r\n"
+					      : "GET /healthz HTTP/1.1\r\n"
+						"Connection: close\r\n\r\n");
+	}
+	for (int i = 0; i < 4; i++)
+		client_await(&c[i]);
+	for (int i = 0; i < 4; i++)
+		client_close(&c[i]);
+	turn();
+	turn();
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, pair[i]), 0);
+		event[i] =
+		    event_new(w.base, pair[i][0], EV_READ, count_event, &heard);
+		event_add(event[i], NULL);
+		assert_int_equal(send(pair[i][1], "x", 1, 0), 1);
+	}
+	turn();
+	turn();
+	assert_int_equal(heard, 8);
+	for (int i = 0; i < 8; i++) {
+		event_free(event[i]);
+		close(pair[i][0]);
+		close(pair[i][1]);
+	}
+}
+
+static void
 only_the_owner_may_connect(void **state)
 {
 	struct stat st;
@@ -1032,6 +1078,7 @@ main(void)
 		TEST(a_follower_who_does_not_read_is_dropped),
 		TEST(only_so_many_are_let_in_and_others_wait),
 		TEST(descriptors_are_given_back),
+		TEST(a_descriptor_used_again_is_heard),
 		TEST(only_the_owner_may_connect),
 		TEST(a_served_socket_is_not_replaced),
 		TEST(a_stale_socket_is_replaced_and_a_file_is_not),
