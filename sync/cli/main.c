@@ -44,7 +44,6 @@ static const struct command {
 enum {
 	OPT_JSON = 256,
 	OPT_COLOUR,
-	OPT_VERSION,
 	OPT_WAIT,
 	OPT_CONF,
 };
@@ -58,7 +57,7 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "socket", required_argument, NULL, 's' },
-	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "version", no_argument, NULL, 'V' },
 	{ "wait", optional_argument, NULL, OPT_WAIT },
 	{ NULL, 0, NULL, 0 },
 };
@@ -89,7 +88,7 @@ usage(FILE *out)
 	    "$CERTFLEET_SOCKET, else\n"
 	    "                   the configuration's (-f F, --config F: %s)\n"
 	    "  -h, --help       this, or a COMMAND's\n"
-	    "  --version\n"
+	    "  -V, --version\n"
 	    "\n"
 	    "  certfleet domains-add www.shop.example --wait\n"
 	    "  certfleet why www.shop.example\n"
@@ -121,11 +120,9 @@ take_number(const char *text, int min, int max, const char *name, int *out)
 {
 	int64_t v;
 
-	if (str_int(text, min, max, &v) == -1) {
-		cli_complain("%s must be a number from %d to %d, not \"%s\"",
+	if (str_int(text, min, max, &v) == -1)
+		return misused("%s must be a number from %d to %d, not \"%s\"",
 		    name, min, max, text);
-		return -1;
-	}
 	*out = (int)v;
 	return 0;
 }
@@ -161,7 +158,7 @@ take_option(struct asked *a, int opt, bool before)
 	case OPT_CONF:
 		a->conf = optarg;
 		return 0;
-	case OPT_VERSION:
+	case 'V':
 		a->version = true;
 		return 0;
 	case OPT_WAIT:
@@ -178,7 +175,7 @@ take_option(struct asked *a, int opt, bool before)
 static int
 take_options(struct asked *a, int argc, char **argv, bool before)
 {
-	const char *letters = before ? "+:a:s:f:h" : ":a:s:fn:h";
+	const char *letters = before ? "+:a:s:f:hV" : ":a:s:fn:hV";
 	int opt, index;
 
 	optind = 0; /* glibc: begin anew */
