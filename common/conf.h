@@ -65,12 +65,13 @@ struct conf {
 		char *eab_hmac_key;           /* secret, base64url */
 		struct conf_list allow_hosts; /* besides the directory's own */
 		int request_timeout_ms;       /* 10000 */
-		int order_timeout_s; /* 600: an order that takes longer */
-		int max_in_flight;   /* orders, 32 */
-		int max_requests;    /* HTTPS requests in flight, 32 */
-		int retry_first_s;   /* 300 */
-		int retry_max_s;     /* 86400 */
-		int renew_percent;   /* of the lifetime, 66 */
+		int order_timeout_s;     /* 600: an order that takes longer */
+		int max_in_flight;       /* orders, 32 */
+		int max_requests;        /* HTTPS requests in flight, 32 */
+		int retry_first_s;       /* 300 */
+		int retry_max_s;         /* 86400 */
+		int renew_percent;       /* of the lifetime, 66 */
+		int renewals_per_minute; /* 120, unless they are urgent */
 	} acme;
 
 	struct {

@@ -112,6 +112,8 @@ const struct conf_setting conf_settings[] = {
 	    "longest wait: at least one attempt per day"),
 	SET(acme, renew_percent, INT(1, 99, "%"), "66",
 	    "renew when that much of the lifetime has passed"),
+	SET(acme, renewals_per_minute, INT(1, 60000, ""), "120",
+	    "pace of renewals that are not urgent, after an outage"),
 	SET(dns, resolvers, LIST(2, 64), "",
 	    "\"192.0.2.53\" or \"192.0.2.53:53\"; default: the system's"),
 	SET(dns, targets, LIST(1, 253), "",

@@ -49,7 +49,6 @@ struct driver {
 	struct ca *ca;
 	struct challenges *challenges;
 	LIST_HEAD(, run) runs;
-	size_t nruns;
 };
 
 static void advance(struct run *);
@@ -85,7 +84,6 @@ static void
 run_free(struct run *r)
 {
 	LIST_REMOVE(r, link);
-	r->driver->nruns--;
 	unpublish(r);
 	store_forget(r->driver->store, r);
 	ca_cancel(r->driver->ca, r->posting);
@@ -116,12 +114,6 @@ driver_cancel(struct driver *dr, const void *arg)
 		if (r->arg == arg)
 			run_free(r);
 	}
-}
-
-size_t
-driver_running(const struct driver *dr)
-{
-	return dr->nruns;
 }
 
 static void
@@ -203,7 +195,6 @@ driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
 	r->deadline =
 	    loop_now_ms() + (int64_t)dr->conf->acme.order_timeout_s * 1000;
 	LIST_INSERT_HEAD(&dr->runs, r, link);
-	dr->nruns++;
 	store_order(dr->store, r->d.name, got_journal, r);
 }
 

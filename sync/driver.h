@@ -9,8 +9,6 @@
 #ifndef SYNC_DRIVER_H
 #define SYNC_DRIVER_H
 
-#include <stddef.h>
-
 #include "common/domain.h"
 #include "common/err.h"
 
@@ -37,8 +35,5 @@ typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);
 void driver_run(
     struct driver *, const struct domain *d, driver_fn *, void *arg);
 void driver_cancel(struct driver *, const void *arg);
-
-/* Orders in flight. */
-size_t driver_running(const struct driver *);
 
 #endif

@@ -15,14 +15,18 @@
 #include "sync/ca.h"
 #include "sync/check.h"
 #include "sync/driver.h"
+#include "sync/lane.h"
 #include "sync/need.h"
 #include "sync/renew.h"
 #include "sync/store.h"
 
 #define TICK_MS 1000 /* how often to look for what is due */
-#define IN_HAND_MAX 256
+#define IN_HAND_MAX 2048
+#define LANE_MAX 512   /* that wait for an order, in each lane */
 #define PROOF_MS 10000 /* ask the nodes again, if none reports */
-#define BUSY_MS 1000   /* all order places are taken: come again */
+#define BUSY_MS 5000   /* the lane is full: come again */
+#define URGENT_PART 10 /* renewals in the last tenth are not paced */
+#define PACE_BURST 8   /* renewals that may begin at the same moment */
 
 /* A domain in hand, from being claimed to its next due time being written. */
 struct work {
@@ -31,6 +35,7 @@ struct work {
 	char name[DOMAIN_NAME_MAX];
 	struct domain d; /* without the fields we do not know */
 	bool again;      /* kicked while in hand: look once more */
+	struct lane_item lane;
 };
 
 struct intake {
@@ -43,6 +48,8 @@ struct intake {
 	int64_t epoch; /* 0: not leading */
 	struct work *table;
 	struct event *tick;
+	struct lanes lanes;
+	int64_t pace; /* when the next renewal may begin, if it is not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
 	bool claiming;
@@ -58,6 +65,7 @@ static void claim(void *);
 static void look(struct work *);
 static void certificate(struct work *);
 static void proof(struct work *);
+static void next_orders(struct intake *);
 
 struct intake *
 intake_new(struct event_base *base, const struct conf *conf,
@@ -72,6 +80,7 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->checks = checks;
 	in->driver = driver;
 	in->ca = ca;
+	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
 	return in;
 }
 
@@ -79,6 +88,7 @@ static void
 work_free(struct work *w)
 {
 	HASH_DEL(w->in->table, w);
+	lanes_leave(&w->in->lanes, &w->lane);
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
 	store_forget(w->in->store, w);
@@ -137,12 +147,6 @@ intake_kick(struct intake *in)
 {
 	if (in->epoch != 0 && !in->claiming)
 		loop_after(in->base, &in->tick, 0, claim, in);
-}
-
-size_t
-intake_working(const struct intake *in)
-{
-	return HASH_COUNT(in->table);
 }
 
 /* --- what is due ----------------------------------------------------------------- */
@@ -214,6 +218,7 @@ written(void *arg, const struct err *e)
 		log_warn(
 		    "domain=%s not written: %s %s", w->name, e->type, e->text);
 	work_free(w);
+	next_orders(in);
 	if (again && e == NULL)
 		take(in, name);
 }
@@ -308,6 +313,8 @@ failed(struct work *w, const struct err *e)
 	int64_t now = loop_wall_ms(), pause;
 	char reason[sizeof(d->reason)];
 
+	lanes_leave(&w->in->lanes, &w->lane);
+	next_orders(w->in);
 	d->attempts++;
 	pause =
 	    renew_pause(d->attempts, (int64_t)conf->acme.retry_first_s * 1000,
@@ -362,6 +369,7 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 		wait_for_proof(in, d->name, d->gen);
 	memcpy(name, w->name, sizeof(name));
 	work_free(w);
+	next_orders(in);
 	if (e == NULL)
 		take(in, name);
 }
@@ -387,11 +395,6 @@ begin_order(struct work *w)
 	struct intake *in = w->in;
 	bool renewal = w->d.status == DOMAIN_IN_USE, news;
 
-	if (driver_running(in->driver) >=
-	    (size_t)in->conf->acme.max_in_flight) {
-		put_down(w, loop_wall_ms() + BUSY_MS, NULL);
-		return;
-	}
 	w->d.action[0] = '\0';
 	news = say(&w->d, unless_in_use(&w->d, DOMAIN_CREATING),
 	    renewal ? "being renewed" : "ordering the certificate");
@@ -400,6 +403,53 @@ begin_order(struct work *w)
 		store_update(in->store, &w->d, -1, "status", order, w);
 	else
 		order(w, NULL);
+}
+
+static void
+next_orders(struct intake *in)
+{
+	struct work *w;
+
+	while ((w = lanes_next(&in->lanes)) != NULL)
+		begin_order(w);
+}
+
+/*
+ * After an outage many renewals are overdue: they begin at an even pace, but
+ * for those that have little time left.  Returns how long this one is to wait.
+ */
+static int64_t
+pace(struct intake *in, const struct domain *d, int64_t now)
+{
+	int64_t step = 60000 / in->conf->acme.renewals_per_minute;
+
+	if (d->not_after - now < (d->not_after - d->not_before) / URGENT_PART)
+		return 0;
+	if (in->pace < now - PACE_BURST * step)
+		in->pace = now - PACE_BURST * step;
+	if (in->pace > now)
+		return in->pace - now + loop_random(BUSY_MS);
+	in->pace += step;
+	return 0;
+}
+
+/* Queue for an order; whoever cannot wait here comes again. */
+static void
+queue(struct work *w)
+{
+	struct intake *in = w->in;
+	const struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), wait = 0;
+	enum lane lane = d->attempts > 0  ? LANE_RETRY
+	                 : d->version > 0 ? LANE_RENEWAL
+	                                  : LANE_NEW;
+
+	if (lane == LANE_RENEWAL)
+		wait = pace(in, d, now);
+	if (wait > 0 || lanes_put(&in->lanes, &w->lane, lane, d->app, w) == -1)
+		put_down(w, now + (wait > 0 ? wait : BUSY_MS), NULL);
+	else
+		next_orders(in);
 }
 
 static void
@@ -412,7 +462,7 @@ checked(void *arg, enum precheck_verdict verdict, const struct err *why)
 
 	switch (verdict) {
 	case PRECHECK_OK:
-		begin_order(w);
+		queue(w);
 		return;
 	case PRECHECK_AGAIN:
 		/* Nothing is known, so nothing is said but that. */

@@ -30,7 +30,4 @@ void intake_kick(struct intake *);
 /* A message of CHANNEL_ACKS: "node gen". */
 void intake_ack(struct intake *, const char *text);
 
-/* Domains in hand. */
-size_t intake_working(const struct intake *);
-
 #endif
