@@ -51,7 +51,7 @@ struct api {
 	api_state_fn *state;
 	void *state_arg;
 	struct evhttp *http;
-	struct hub *hub; /* events.c */
+	struct hub *hub; /* follow.c */
 	LIST_HEAD(, request) requests;
 };
 
@@ -88,7 +88,7 @@ request_fn domains_list, domains_add, domains_show, domains_change,
 request_fn own_domains_list, own_domains_show;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
-/* events.c: those who follow. */
+/* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);
 void hub_free(struct hub *);
 void hub_follow(struct hub *, struct request *, int n);

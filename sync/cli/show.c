@@ -233,6 +233,16 @@ why_next(const struct show *s, const json_t *d, struct buf *out)
 	free(next);
 }
 
+/* Unless it is the reason and has been said. */
+static void
+why_last_error(const struct show *s, const json_t *d, struct buf *out)
+{
+	const json_t *reason = json_object_get(d, "reason");
+
+	if (!json_equal(reason, json_object_get(d, "last_error")))
+		put_member(s, out, "Last error", d, "last_error");
+}
+
 static void
 why_attempts(const struct show *s, const json_t *d, struct buf *out)
 {
@@ -313,7 +323,7 @@ show_why(const struct show *s, const json_t *d, struct buf *out)
 	put_member(s, out, "Reason", why, "reason");
 	why_next(s, d, out);
 	put_member(s, out, "Action", d, "action");
-	put_member(s, out, "Last error", d, "last_error");
+	why_last_error(s, d, out);
 	why_attempts(s, d, out);
 	why_certificate(s, d, out);
 	why_nodes(s, d, out);

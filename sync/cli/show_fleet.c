@@ -217,6 +217,16 @@ said_before(const char *key)
 	return false;
 }
 
+/* In quotes, with a backslash before what would end them. */
+static void
+put_quoted(struct buf *out, const char *text)
+{
+	buf_puts(out, "\"");
+	for (; *text != '\0'; text++)
+		buf_putf(out, "%s%c", *text == '"' ? "\\" : "", *text);
+	buf_puts(out, "\"");
+}
+
 /* key=value, in quotes when there are blanks in it. */
 static void
 put_pair(
@@ -231,10 +241,12 @@ put_pair(
 		return;
 	}
 	text = text_member(event, key);
+	if (text[0] != '\0')
+		buf_putf(out, " %s=", safe);
 	if (strpbrk(text, " \"=") != NULL)
-		buf_putf(out, " %s=\"%s\"", safe, text);
-	else if (text[0] != '\0')
-		buf_putf(out, " %s=%s", safe, text);
+		put_quoted(out, text);
+	else
+		buf_puts(out, text);
 	free(text);
 }
 

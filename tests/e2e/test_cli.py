@@ -140,6 +140,7 @@ def test_why_says_state_reason_and_next(shared):
     assert "192.0.2.77" in out
     assert "Next         " in out
     assert "Certificate  none yet" in out
+    shared.dns.clear_a(name)
     shared.point_here(name)
     record = shared.await_status(name, "in_use")
     out = shared.cli("why", name).out
@@ -209,8 +210,7 @@ def test_followers_hear_of_the_end(node):
     assert "is certfleet-sync running?" in done.err
 
 
-def test_a_server_that_hangs_is_not_waited_for_by_the_api_of_others(node):
-    """A stopped Redis is said, and the API lives on."""
+def test_a_redis_that_hangs_is_told_and_survived(node):
     node.add("hang.test")
     with node.redis_client() as redis:
         pid = int(dict(line.split(":", 1) for line in
@@ -273,3 +273,18 @@ def test_colours_when_asked_for(shared):
     assert "\x1b[" not in shared.cli("status").out
     assert "\x1b[" in shared.cli("--color=always", "status").out
     assert "\x1b[" not in shared.cli("--color", "never", "status").out
+
+
+def test_a_name_that_the_ca_refuses_is_waited_for_no_longer(ground):
+    """The next attempt comes after the wait: it ends at once and says so."""
+    node = ground.node(ground.world(blocklist=["refused.test"]), settings={
+        "acme": {"retry_first_s": 600, "retry_max_s": 3600}})
+    node.point_here("refused.test")
+    started = time.monotonic()
+    done = node.cli("domains-add", "refused.test", "--wait=120", code=REFUSED,
+                    seconds=150)
+    assert time.monotonic() - started < 60 * SLOW
+    assert "tried again in" in done.err
+    out = node.cli("why", "refused.test").out
+    assert "State        Creating" in out
+    assert "forbidden by policy" in out

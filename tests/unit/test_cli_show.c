@@ -225,7 +225,7 @@ an_event_is_a_line(void **state)
 	struct show s = { NOW, false };
 	json_t *event = json("{'id':'1780000000000-1','type':'issued',"
 			     "'name':'a.x.example','version':3,"
-			     "'reason':'all is well','sha1':'00'}");
+			     "'reason':'all \\\"is\\\" well','sha1':'00'}");
 	struct buf out;
 
 	(void)state;
@@ -233,7 +233,7 @@ an_event_is_a_line(void **state)
 	show_event(&s, event, &out);
 	assert_string_equal(out.p,
 	    "2026-05-28T20:26:40.000Z  issued    a.x.example version=3 "
-	    "reason=\"all is well\" sha1=00\n");
+	    "reason=\"all \\\"is\\\" well\" sha1=00\n");
 	buf_clear(&out);
 	json_decref(event);
 }

@@ -1,0 +1,119 @@
+/* Bodies of requests: read, checked, complained about; never coerced. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "sync/api/json.h"
+
+#define SENTENCE_MAX 1024
+
+json_t *
+json_body(const char *text, size_t len, struct err *e)
+{
+	json_error_t why;
+	json_t *body;
+
+	if (len == 0)
+		return json_object();
+	body = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	if (body == NULL) {
+		err_set(e, ERR_REFUSED, "the body is not JSON: line %d: %.120s",
+		    why.line, why.text);
+		return NULL;
+	}
+	if (!json_is_object(body)) {
+		err_set(e, ERR_REFUSED, "the body must be a JSON object");
+		json_decref(body);
+		return NULL;
+	}
+	return body;
+}
+
+void
+json_complain(json_t *errors, const char *field, const char *fmt, ...)
+{
+	json_t *list = json_object_get(errors, field);
+	char text[SENTENCE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (list == NULL) {
+		list = json_array();
+		json_object_set_new(errors, field, list);
+	}
+	json_array_append_new(list, json_text(text));
+}
+
+/* A boolean is true or false, never "false" or 0.  -1: not there. */
+static int
+take_bool(json_t *o, const char *field, json_t *errors)
+{
+	json_t *v = json_object_get(o, field);
+
+	if (v == NULL)
+		return -1;
+	if (json_is_boolean(v))
+		return json_is_true(v);
+	json_complain(errors, field, "must be a boolean");
+	return -1;
+}
+
+static void
+take_name(json_t *o, bool need, struct domain_change *c, json_t *errors)
+{
+	json_t *v = json_object_get(o, "name");
+	struct err e = { 0 };
+
+	if (v == NULL) {
+		if (need)
+			json_complain(errors, "name", "can't be blank");
+	} else if (!json_is_string(v)) {
+		json_complain(errors, "name", "must be a string");
+	} else if (domain_normalise(json_string_value(v), c->name, &e) == -1) {
+		c->name[0] = '\0';
+		json_complain(errors, "name", "%s", e.text);
+	}
+}
+
+/* Certificates of the customer's own: only their absence is understood. */
+static void
+refuse_custom(json_t *o, const char *field, json_t *errors)
+{
+	json_t *v = json_object_get(o, field);
+
+	if (v == NULL || json_is_null(v))
+		return;
+	if (!json_is_string(v))
+		json_complain(errors, field, "must be a string");
+	else if (json_string_length(v) > 0)
+		json_complain(
+		    errors, field, "a custom certificate is not supported yet");
+}
+
+int
+json_domain_change(
+    json_t *body, bool need_name, struct domain_change *c, json_t *errors)
+{
+	json_t *o = json_object_get(body, "domain");
+
+	*c = (struct domain_change){ .canonical = -1 };
+	if (o == NULL)
+		o = body;
+	if (!json_is_object(o)) {
+		json_complain(errors, "domain", "must be an object");
+		return -1;
+	}
+	take_name(o, need_name, c, errors);
+	c->canonical = take_bool(o, "canonical", errors);
+	c->letsencrypt_enabled = take_bool(o, "letsencrypt_enabled", errors);
+	if (c->canonical == 1)
+		json_complain(errors, "canonical",
+		    "a canonical domain is not supported yet");
+	if (c->letsencrypt_enabled == 0)
+		json_complain(errors, "letsencrypt_enabled",
+		    "switching Let's Encrypt off is not supported yet");
+	refuse_custom(o, "tlscert", errors);
+	refuse_custom(o, "tlskey", errors);
+	return json_object_size(errors) > 0 ? -1 : 0;
+}

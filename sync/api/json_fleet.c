@@ -1,0 +1,200 @@
+/* Nodes, counts and events as JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/str.h"
+#include "sync/api/json.h"
+
+#define YEAR_10000 INT64_C(253402300800000) /* no time of ours is beyond */
+
+/* The node's error for this name in "name=why; name=why", or "". */
+static const char *
+node_error(
+    const struct store_node *node, const char *name, char *out, size_t size)
+{
+	const char *p = node->errors;
+	size_t len = strlen(name), end;
+
+	out[0] = '\0';
+	while (*p != '\0') {
+		end = strcspn(p, ";");
+		if (end > len && p[len] == '=' && memcmp(p, name, len) == 0) {
+			snprintf(out, size, "%.*s", (int)(end - len - 1),
+			    p + len + 1);
+			break;
+		}
+		p += end;
+		p += strspn(p, "; ");
+	}
+	return out;
+}
+
+static json_t *
+serving(const struct domain *d, const struct store_node *node, bool failed,
+    int partitions)
+{
+	if (d->version == 0 || failed)
+		return json_false();
+	/* Generations are summed over partitions: with one they compare. */
+	if (partitions == 1)
+		return json_boolean(node->gen >= d->gen);
+	return d->status == DOMAIN_IN_USE ? json_true() : json_null();
+}
+
+json_t *
+json_serving(const struct domain *d, const struct store_node *node, size_t n,
+    int partitions)
+{
+	json_t *list = json_array();
+	char error[sizeof(node->errors)];
+
+	for (size_t i = 0; i < n; i++) {
+		node_error(&node[i], d->name, error, sizeof(error));
+		json_array_append_new(list,
+		    json_pack("{s:o, s:b, s:o, s:o}", "id",
+			json_text(node[i].id), "live", (int)node[i].live,
+			"serving",
+			serving(d, &node[i], error[0] != '\0', partitions),
+			"error", json_text(error)));
+	}
+	return list;
+}
+
+/* "a, b" as a list. */
+static json_t *
+words(const char *s)
+{
+	json_t *list = json_array();
+	char word[64];
+
+	while (*s != '\0') {
+		size_t len = strcspn(s, ", ");
+
+		if (len > 0 && len < sizeof(word)) {
+			memcpy(word, s, len);
+			word[len] = '\0';
+			json_array_append_new(list, json_text(word));
+		}
+		s += len;
+		s += strspn(s, ", ");
+	}
+	return list;
+}
+
+/* "name=why; name=why" as a list. */
+static json_t *
+node_errors(const char *p)
+{
+	json_t *list = json_array();
+	char one[sizeof(((struct store_node *)NULL)->errors)], *why;
+
+	while (*p != '\0') {
+		size_t len = strcspn(p, ";");
+
+		snprintf(one, sizeof(one), "%.*s", (int)len, p);
+		why = strchr(one, '=');
+		if (why != NULL)
+			*why++ = '\0';
+		if (len > 0)
+			json_array_append_new(list,
+			    json_pack("{s:o, s:o}", "name", json_text(one),
+				"error", json_text(why != NULL ? why : "")));
+		p += len;
+		p += strspn(p, "; ");
+	}
+	return list;
+}
+
+json_t *
+json_node(const struct store_node *n)
+{
+	return json_pack("{s:o, s:b, s:b, s:b, s:o, s:I, s:o, s:o, s:o, s:I, "
+			 "s:I, s:I, s:o}",
+	    "id", json_text(n->id), "live", (int)n->live, "leader",
+	    (int)n->leader, "barrier", (int)n->barrier, "at", json_time(n->at),
+	    "gen", (json_int_t)n->gen, "version", json_text(n->version),
+	    "haproxy", words(n->haproxy), "haproxy_pids",
+	    words(n->haproxy_pids), "wanted", (json_int_t)n->wanted, "served",
+	    (json_int_t)n->served, "failed", (json_int_t)n->failed, "errors",
+	    node_errors(n->errors));
+}
+
+json_t *
+json_counts(const struct domain *const *d, size_t n)
+{
+	json_int_t count[DOMAIN_STATUSES] = { 0 };
+	json_t *o = json_pack("{s:I}", "total", (json_int_t)n);
+
+	for (size_t i = 0; i < n; i++)
+		count[d[i]->status]++;
+	for (int s = 0; s < DOMAIN_STATUSES; s++)
+		json_object_set_new(o,
+		    domain_status_name((enum domain_status)s),
+		    json_integer(count[s]));
+	return o;
+}
+
+int
+stream_id_parse(const char *s, struct stream_id *id)
+{
+	char *end;
+
+	*id = (struct stream_id){ 0, 0 };
+	if (*s < '0' || *s > '9')
+		return -1;
+	id->ms = strtoull(s, &end, 10);
+	if (*end == '\0')
+		return 0;
+	if (*end != '-' || end[1] < '0' || end[1] > '9')
+		return -1;
+	id->seq = strtoull(end + 1, &end, 10);
+	return *end == '\0' ? 0 : -1;
+}
+
+int
+stream_id_compare(struct stream_id a, struct stream_id b)
+{
+	if (a.ms != b.ms)
+		return a.ms < b.ms ? -1 : 1;
+	if (a.seq != b.seq)
+		return a.seq < b.seq ? -1 : 1;
+	return 0;
+}
+
+static json_t *
+event_value(const char *field, const char *value)
+{
+	static const char *const numbers[] = { "version", "gen", "attempts",
+		"epoch" };
+	size_t n = sizeof(numbers) / sizeof(numbers[0]);
+	int64_t v;
+
+	if (str_int(value, 0, INT64_MAX, &v) == -1)
+		return json_text(value);
+	if ((strcmp(field, "at") == 0 || str_has_suffix(field, "_at") ||
+		str_has_suffix(field, "_after")) &&
+	    v < YEAR_10000)
+		return json_time(v);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(field, numbers[i]) == 0)
+			return json_integer(v);
+	return json_text(value);
+}
+
+json_t *
+json_event(const char *id, const char *const *field, size_t nfields)
+{
+	json_t *o = json_object(), *key;
+
+	json_object_set_new(o, "id", json_text(id));
+	for (size_t i = 0; i < nfields; i++) {
+		key = json_text(field[2 * i]);
+		if (json_is_string(key) &&
+		    strcmp(json_string_value(key), "id") != 0)
+			json_object_set_new(o, json_string_value(key),
+			    event_value(field[2 * i], field[2 * i + 1]));
+		json_decref(key);
+	}
+	return o;
+}
