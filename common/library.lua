@@ -9,6 +9,7 @@
 
 local VERSION = 1
 local EVENTS_MAX = 10000
+local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
 local BUNDLE_PREVIOUS = ':previous'
 
@@ -40,6 +41,20 @@ local function fence(domain, epoch)
     return fail('FENCED', 'epoch ' .. epoch .. ' is older than ' .. text(seen))
   end
   return nil
+end
+
+-- An event about a domain that still is: also the newest of its timeline, a
+-- LIST of JSON objects, for people who ask why.
+local function tell(stream, timeline, fields)
+  local map = {}
+  for i = 1, #fields, 2 do
+    if fields[i] ~= 'name' and fields[i + 1] ~= '' then
+      map[fields[i]] = tostring(fields[i + 1])
+    end
+  end
+  redis.call('LPUSH', timeline, cjson.encode(map))
+  redis.call('LTRIM', timeline, 0, TIMELINE_MAX - 1)
+  return event(stream, fields)
 end
 
 local function schedule(due, name, next_at)
@@ -82,8 +97,8 @@ local function release(keys, args)
   return 1
 end
 
--- KEYS domain due events removed; ARGV name next_at field value... (at least
--- one)
+-- KEYS domain due events removed timeline; ARGV name next_at field value... (at
+-- least one)
 -- Returns 1, or 0 when the domain is already there (nothing is changed).
 local function add(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then
@@ -94,12 +109,12 @@ local function add(keys, args)
   redis.call('HSET', keys[1], 'name', name, 'epoch', '0')
   redis.call('ZREM', keys[4], name)
   schedule(keys[2], name, args[2])
-  event(keys[3], { 'type', 'added', 'name', name, 'at', text(now_ms()),
+  tell(keys[3], keys[5], { 'type', 'added', 'name', name, 'at', text(now_ms()),
     'status', redis.call('HGET', keys[1], 'status') or '' })
   return 1
 end
 
--- KEYS domain due events; ARGV epoch name next_at event nfields field value...
+-- KEYS domain due events timeline; ARGV epoch name next_at event nfields field value...
 -- [field to delete...].  next_at: "" as it is, "-" nothing due.  event: "" or
 -- the event's type; it carries the record's status and reason.
 local function update(keys, args)
@@ -118,13 +133,13 @@ local function update(keys, args)
   schedule(keys[2], args[2], args[3])
   if args[4] ~= '' then
     local h = redis.call('HMGET', keys[1], 'status', 'reason', 'next_at')
-    event(keys[3], { 'type', args[4], 'name', args[2], 'at', text(now_ms()),
+    tell(keys[3], keys[4], { 'type', args[4], 'name', args[2], 'at', text(now_ms()),
       'status', h[1] or '', 'reason', h[2] or '', 'next_at', h[3] or '' })
   end
   return 1
 end
 
--- KEYS domain cert order due index gen events removed; ARGV name
+-- KEYS domain cert order due index gen events removed timeline; ARGV name
 -- Nodes drop a certificate because its removal is written down, never because
 -- the index lacks it: an emptied Redis must not take certificates away.
 -- Returns 1, or 0 when there was no such domain.
@@ -133,7 +148,7 @@ local function remove(keys, args)
   if redis.call('DEL', keys[1]) == 0 then
     return 0
   end
-  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[3])
+  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[3], keys[9])
   redis.call('ZREM', keys[4], name)
   local gen = 0
   if redis.call('HDEL', keys[5], name) == 1 then
@@ -176,7 +191,7 @@ local function abandon(keys, args)
   return redis.call('DEL', keys[2])
 end
 
--- KEYS domain cert order due index gen events
+-- KEYS domain cert order due index gen events timeline
 -- ARGV epoch name sha1 not_after next_at force bundle nfields field value...
 -- A certificate becomes the domain's: bundle, record, index, journal, due and
 -- event change together.  Refuses one that ends earlier than what is there
@@ -216,7 +231,7 @@ local function commit(keys, args)
   redis.call('HSET', keys[1], 'epoch', args[1], 'version', version, 'gen', gen)
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])
-  event(keys[7], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
+  tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
     'version', version, 'gen', gen, 'sha1', sha1, 'not_after', not_after })
   return { version, gen }
 end

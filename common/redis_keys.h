@@ -12,9 +12,10 @@
 #define KEY_MAX 512 /* bytes of any key, NUL included */
 
 /* prefix, partition, name */
-#define KEY_DOMAIN "%s{p%d}:domain:%s" /* HASH: the record */
-#define KEY_CERT "%s{p%d}:cert:%s"     /* STRING: msgpack bundle */
-#define KEY_ORDER "%s{p%d}:order:%s"   /* HASH: journal of the order */
+#define KEY_DOMAIN "%s{p%d}:domain:%s"     /* HASH: the record */
+#define KEY_CERT "%s{p%d}:cert:%s"         /* STRING: msgpack bundle */
+#define KEY_ORDER "%s{p%d}:order:%s"       /* HASH: journal of the order */
+#define KEY_TIMELINE "%s{p%d}:timeline:%s" /* LIST: JSON, newest first */
 
 /* prefix, partition */
 #define KEY_DUE "%s{p%d}:due"         /* ZSET: name by next action, wall ms */

@@ -192,6 +192,7 @@ domain_keys(const struct store *s, const char *name, struct domain_keys *k)
 	store_key(s, KEY_GEN, k->gen, sizeof(k->gen), p, name);
 	store_key(s, KEY_EVENTS, k->events, sizeof(k->events), p, name);
 	store_key(s, KEY_REMOVED, k->removed, sizeof(k->removed), p, name);
+	store_key(s, KEY_TIMELINE, k->timeline, sizeof(k->timeline), p, name);
 }
 
 int64_t

@@ -191,6 +191,11 @@ typedef void store_events_fn(
 void store_events(
     struct store *, int partition, int n, store_events_fn *, void *arg);
 
+/* What was decided about a domain, newest first: a JSON object each. */
+#define STORE_TIMELINE_MAX 50
+void store_timeline(
+    struct store *, const char *name, store_names_fn *, void *arg);
+
 /* A key of redis_keys.h filled in, for streams and channels. */
 const char *store_key(const struct store *, const char *format, char *out,
     size_t size, int partition, const char *name);

@@ -85,7 +85,7 @@ void call_arg_set(struct rds_cmd *, size_t at, int64_t);
 struct domain_keys {
 	char domain[KEY_MAX], cert[KEY_MAX], order[KEY_MAX];
 	char due[KEY_MAX], index[KEY_MAX], gen[KEY_MAX], events[KEY_MAX];
-	char removed[KEY_MAX];
+	char removed[KEY_MAX], timeline[KEY_MAX];
 };
 void domain_keys(const struct store *, const char *name, struct domain_keys *);
 

@@ -42,11 +42,12 @@ store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
 
 	domain_keys(s, d->name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_add", 4);
+	call_function(&cmd, "certfleet_add", 5);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.due);
 	rds_arg(&cmd, k.events);
 	rds_arg(&cmd, k.removed);
+	rds_arg(&cmd, k.timeline);
 	rds_arg(&cmd, d->name);
 	rds_arg_int(&cmd, loop_wall_ms());
 	rds_arg(&cmd, "app");
@@ -69,7 +70,7 @@ store_remove(struct store *s, const char *name, const char *app,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_remove", 8);
+	call_function(&cmd, "certfleet_remove", 9);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.cert);
 	rds_arg(&cmd, k.order);
@@ -78,6 +79,7 @@ store_remove(struct store *s, const char *name, const char *app,
 	rds_arg(&cmd, k.gen);
 	rds_arg(&cmd, k.events);
 	rds_arg(&cmd, k.removed);
+	rds_arg(&cmd, k.timeline);
 	rds_arg(&cmd, name);
 	call_send(c, &cmd, call_yes);
 	app_set(s, "SREM", app, name);
@@ -126,10 +128,11 @@ store_update(struct store *s, const struct domain *d, int64_t next_at,
 
 	domain_keys(s, d->name, &k);
 	c->tell.done = fn;
-	call_function(&cmd, "certfleet_update", 3);
+	call_function(&cmd, "certfleet_update", 4);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.due);
 	rds_arg(&cmd, k.events);
+	rds_arg(&cmd, k.timeline);
 	rds_arg_int(&cmd, d->epoch);
 	rds_arg(&cmd, d->name);
 	if (next_at > 0)

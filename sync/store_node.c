@@ -393,3 +393,19 @@ store_events(
 	rds_arg_int(&cmd, n);
 	call_send(c, &cmd, got_events);
 }
+
+void
+store_timeline(struct store *s, const char *name, store_names_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.names = fn;
+	rds_cmd(&cmd, "LRANGE");
+	rds_arg(&cmd, k.timeline);
+	rds_arg(&cmd, "0");
+	rds_arg_int(&cmd, STORE_TIMELINE_MAX - 1);
+	call_send(c, &cmd, call_names);
+}

@@ -218,7 +218,7 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 
 	domain_keys(s, d->name, &k);
 	c->tell.commit = fn;
-	call_function(&cmd, "certfleet_commit", 7);
+	call_function(&cmd, "certfleet_commit", 8);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.cert);
 	rds_arg(&cmd, k.order);
@@ -226,6 +226,7 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 	rds_arg(&cmd, k.index);
 	rds_arg(&cmd, k.gen);
 	rds_arg(&cmd, k.events);
+	rds_arg(&cmd, k.timeline);
 	rds_arg_int(&cmd, d->epoch);
 	rds_arg(&cmd, d->name);
 	rds_arg(&cmd, d->sha1);

@@ -1,4 +1,5 @@
 """common/library.lua on a real Redis: what must be atomic, and who may write."""
+import json
 import pathlib
 import subprocess
 import time
@@ -13,8 +14,10 @@ P = "certfleet:{p0}:"
 DOMAIN, CERT, ORDER = P + "domain:" + NAME, P + "cert:" + NAME, P + "order:" + NAME
 DUE, INDEX, GEN, EVENTS = P + "due", P + "index", P + "gen", P + "events"
 REMOVED = P + "removed"
+TIMELINE = P + "timeline:" + NAME
 LEADER, NODE = "certfleet:leader", "certfleet:node:n1"
-COMMIT_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS]
+COMMIT_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, TIMELINE]
+REMOVE_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE]
 SHA_A, SHA_B, SHA_C = "A" * 40, "B" * 40, "C" * 40
 
 
@@ -51,11 +54,13 @@ def add(redis, name=NAME, next_at=1000, **fields):
     fields = fields or {"status": "pending_dns", "app": "shop"}
     flat = [text for pair in fields.items() for text in pair]
     return redis.fcall("certfleet_add", [P + "domain:" + name, DUE, EVENTS,
-                                         REMOVED], name, next_at, *flat)
+                                         REMOVED, P + "timeline:" + name],
+                       name, next_at, *flat)
 
 
 def update(redis, epoch, next_at="", event="", fields=(), delete=()):
-    return redis.fcall("certfleet_update", [DOMAIN, DUE, EVENTS], epoch, NAME,
+    return redis.fcall("certfleet_update", [DOMAIN, DUE, EVENTS, TIMELINE],
+                       epoch, NAME,
                        next_at, event, len(fields) // 2, *fields, *delete)
 
 
@@ -202,7 +207,7 @@ def test_a_domain_that_is_removed_leaves_its_removal_and_nothing_else(redis):
     commit(redis, 1, SHA_B, 2000)
     journal(redis, 1, "", "new")
     gen = int(redis("GET", GEN))
-    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED]
+    keys = REMOVE_KEYS
     assert redis.fcall("certfleet_remove", keys, NAME) == 1
     assert sorted(redis("KEYS", "*")) == [EVENTS, GEN, REMOVED]
     assert redis("ZRANGE", REMOVED, 0, -1) == [NAME]
@@ -214,8 +219,20 @@ def test_a_domain_that_is_removed_leaves_its_removal_and_nothing_else(redis):
     assert dump(redis) == before
 
 
+def test_the_timeline_holds_the_newest_fifty_decisions(redis):
+    add(redis)
+    for i in range(60):
+        update(redis, 1, event="status", fields=["reason", f"because {i}"])
+    update(redis, 1, fields=["reason", "no news"])
+    told = [json.loads(t) for t in redis("LRANGE", TIMELINE, 0, -1)]
+    assert len(told) == 50
+    assert [t["reason"] for t in told] == [f"because {i}" for i in range(59, 9, -1)]
+    assert told[0]["type"] == "status" and int(told[0]["at"]) > 0
+    assert "name" not in told[0]
+
+
 def test_a_name_that_is_added_again_is_removed_no_longer(redis):
-    keys = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED]
+    keys = REMOVE_KEYS
     add(redis)
     commit(redis, 1, SHA_A, 1000)
     redis.fcall("certfleet_remove", keys, NAME)
@@ -317,7 +334,8 @@ def test_version_and_generation_grow_whatever_the_fields_say(redis):
     assert redis.fcall(
         "certfleet_commit",
         [P + "domain:other.example", P + "cert:other.example",
-         P + "order:other.example", DUE, INDEX, GEN, EVENTS],
+         P + "order:other.example", DUE, INDEX, GEN, EVENTS,
+         P + "timeline:other.example"],
         1, "other.example", SHA_C, 1000, 1, "0", "b", 0) == [1, 2]
     assert commit(redis, 1, SHA_B, 2000,
                   fields=["version", "1", "gen", "1", "epoch", "0"]) == [2, 3]
