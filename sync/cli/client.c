@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/loop.h"
-#include "common/str.h"
 #include "sync/cli/reply.h"
 
 #define ASK_TIMEOUT_MS 30000
@@ -41,10 +41,8 @@ unreachable(struct err *e, const char *path, const char *why)
 {
 	err_set(e, ERR_AGAIN,
 	    "cannot connect to %s: %s; is certfleet-sync running?", path, why);
-	return str_copy(e->type, sizeof(e->type), CLIENT_UNREACHABLE, NULL) ==
-	               -1
-	           ? -1
-	           : -1;
+	snprintf(e->type, sizeof(e->type), "%s", CLIENT_UNREACHABLE);
+	return -1;
 }
 
 static int
