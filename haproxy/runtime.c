@@ -25,6 +25,7 @@ struct runtime {
 	int fd; /* -1: there is no connection (any more) */
 	struct event *readable, *writable, *timer;
 	struct buf out, in;
+	char *chunk; /* not on the stack, where it is cleared each time */
 	size_t sent; /* of out */
 	size_t scanned;
 	bool greeted; /* the answer to "prompt" itself is over */
@@ -53,6 +54,7 @@ runtime_open(struct event_base *base, const char *socket, int timeout_ms,
 	r->magic = RUNTIME_MAGIC;
 	r->base = base;
 	r->fd = -1;
+	r->chunk = xmalloc(READ_SIZE);
 	r->on_answer = on_answer;
 	r->on_failed = on_failed;
 	r->arg = arg;
@@ -115,6 +117,7 @@ runtime_close(struct runtime *r)
 	if (r->inside)
 		return;
 	buf_clear(&r->in);
+	free(r->chunk);
 	r->magic = 0;
 	free(r);
 }
@@ -230,17 +233,16 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct runtime *r = arg;
-	char chunk[READ_SIZE];
 	ssize_t n;
 
 	(void)fd, (void)what;
 	assert(r->magic == RUNTIME_MAGIC);
-	n = recv(r->fd, chunk, sizeof(chunk), 0);
+	n = recv(r->fd, r->chunk, READ_SIZE, 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
 		broken(r, n == 0 ? "connection closed" : strerror(errno));
-	else if (buf_put(&r->in, chunk, (size_t)n) == -1)
+	else if (buf_put(&r->in, r->chunk, (size_t)n) == -1)
 		broken(r, "an answer is too large");
 	else
 		deliver(r);

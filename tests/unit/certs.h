@@ -173,6 +173,8 @@ certs_haproxy_start(const char *dir, pid_t old)
 			char **out;
 		} args = { argv };
 		execvp(argv[0], args.out);
+		/* Debian keeps it where not every user looks. */
+		execv("/usr/sbin/haproxy", args.out);
 		_exit(127);
 	}
 	free(config);
