@@ -17,6 +17,8 @@
 #include "common/rds.h"
 #include "common/redis_keys.h"
 
+#define SPARE_MAX 256
+
 /* A NOTIFY that waits for a flight. */
 struct lookup_wait {
 	TAILQ_ENTRY(lookup_wait) next; /* of the flight */
@@ -26,12 +28,17 @@ struct lookup_wait {
 	struct session_notify notify;
 };
 
-/* One GET on its way: made with an entry in ASKED, ends with its reply. */
+/*
+ * One GET on its way: made with an entry in ASKED, ends with its reply.  Most
+ * have one who waits, so there is room for that in it.
+ */
 struct flight {
+	SLIST_ENTRY(flight) spare;
 	struct lookup *lookup;
 	struct memory_entry *entry;
 	TAILQ_HEAD(, lookup_wait) waits;
-	uint64_t id;    /* of the command */
+	struct lookup_wait first; /* asker is NULL: not in use */
+	uint64_t id;              /* of the command */
 	bool withdrawn; /* while we asked: what comes may be too old to keep */
 };
 
@@ -41,6 +48,8 @@ struct lookup {
 	struct rds_sub *sub;
 	struct memory memory;
 	struct lookup_counts counts;
+	SLIST_HEAD(, flight) spare; /* at most SPARE_MAX, to be used again */
+	unsigned int nspare;
 	int64_t warned_at;
 	char thumbprint[THUMBPRINT_LEN + 1]; /* "": not known */
 	char keyauth[KEYAUTH_MAX];           /* of a stateless answer */
@@ -100,22 +109,48 @@ lookup_new(struct event_base *base, const struct conf *conf)
 }
 
 static void
+free_wait(struct lookup_wait *w)
+{
+	TAILQ_REMOVE(&w->flight->waits, w, next);
+	LIST_REMOVE(w, other);
+	if (w == &w->flight->first)
+		w->asker = NULL;
+	else
+		free(w);
+}
+
+static void
 free_flight(struct flight *f)
 {
-	struct lookup_wait *w;
+	struct lookup *l = f->lookup;
 
-	while ((w = TAILQ_FIRST(&f->waits)) != NULL) {
-		TAILQ_REMOVE(&f->waits, w, next);
-		LIST_REMOVE(w, other);
-		free(w);
+	while (!TAILQ_EMPTY(&f->waits))
+		free_wait(TAILQ_FIRST(&f->waits));
+	if (l->nspare == SPARE_MAX) {
+		free(f);
+		return;
 	}
-	free(f);
+	SLIST_INSERT_HEAD(&l->spare, f, spare);
+	l->nspare++;
+}
+
+static struct flight *
+new_flight(struct lookup *l)
+{
+	struct flight *f = SLIST_FIRST(&l->spare);
+
+	if (f == NULL)
+		return xmalloc(sizeof(*f));
+	SLIST_REMOVE_HEAD(&l->spare, spare);
+	l->nspare--;
+	return f;
 }
 
 void
 lookup_free(struct lookup *l)
 {
 	struct memory_entry *e;
+	struct flight *f;
 
 	if (l == NULL)
 		return;
@@ -123,6 +158,10 @@ lookup_free(struct lookup *l)
 	rds_free(l->rds);
 	TAILQ_FOREACH (e, &l->memory.list[MEMORY_ASKED], next)
 		free_flight(e->asked);
+	while ((f = SLIST_FIRST(&l->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&l->spare, spare);
+		free(f);
+	}
 	memory_clear(&l->memory);
 	free(l);
 }
@@ -131,7 +170,8 @@ static void
 wait_for(struct flight *f, struct lookup_asker *asker,
     const struct session_notify *n)
 {
-	struct lookup_wait *w = xmalloc(sizeof(*w));
+	struct lookup_wait *w =
+	    f->first.asker == NULL ? &f->first : xmalloc(sizeof(*w));
 
 	w->asker = asker;
 	w->flight = f;
@@ -159,11 +199,12 @@ give_up(struct lookup *l, const char *token, size_t token_len, struct answer *a)
 static struct flight *
 take_off(struct lookup *l, struct memory_entry *e)
 {
-	struct flight *f = xmalloc(sizeof(*f));
+	struct flight *f = new_flight(l);
 
 	f->lookup = l;
 	f->entry = e;
 	f->withdrawn = false;
+	f->first.asker = NULL;
 	TAILQ_INIT(&f->waits);
 	e->asked = f;
 	memcpy(l->key + l->key_len, e->text, e->token_len);
@@ -214,14 +255,9 @@ lookup_ask(struct lookup *l, struct lookup_asker *asker,
 void
 lookup_forget(struct lookup *l, struct lookup_asker *asker)
 {
-	struct lookup_wait *w;
-
 	(void)l;
-	while ((w = LIST_FIRST(&asker->waits)) != NULL) {
-		LIST_REMOVE(w, other);
-		TAILQ_REMOVE(&w->flight->waits, w, next);
-		free(w);
-	}
+	while (!LIST_EMPTY(&asker->waits))
+		free_wait(LIST_FIRST(&asker->waits));
 }
 
 unsigned int

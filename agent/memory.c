@@ -6,6 +6,8 @@
 
 #include "common/mem.h"
 
+#define SPARE_MAX 256
+
 __extension__ typedef unsigned __int128 uint128;
 
 /* Room for every entry there may be, so that the table never grows. */
@@ -35,6 +37,10 @@ memory_clear(struct memory *m)
 	for (int i = 0; i < MEMORY_STATES; i++)
 		while ((e = TAILQ_FIRST(&m->list[i])) != NULL)
 			memory_drop(m, e);
+	while ((e = LIST_FIRST(&m->spare)) != NULL) {
+		LIST_REMOVE(e, chain);
+		free(e);
+	}
 	free(m->buckets);
 	m->buckets = NULL;
 }
@@ -78,11 +84,23 @@ memory_find(
 	return NULL;
 }
 
+/* A CA's tokens are all of one length, so that the first spare one fits. */
+static struct memory_entry *
+new_room(struct memory *m, size_t token_len)
+{
+	struct memory_entry *e = LIST_FIRST(&m->spare);
+
+	if (e == NULL || e->token_len != token_len)
+		return xmalloc(sizeof(*e) + token_len + 1 + THUMBPRINT_LEN);
+	LIST_REMOVE(e, chain);
+	m->nspare--;
+	return e;
+}
+
 static struct memory_entry *
 new_entry(struct memory *m, const char *token, size_t token_len)
 {
-	size_t text_len = token_len + 1 + THUMBPRINT_LEN;
-	struct memory_entry *e = xmalloc(sizeof(*e) + text_len);
+	struct memory_entry *e = new_room(m, token_len);
 
 	assert(token_len <= TOKEN_MAX);
 	*e = (struct memory_entry){
@@ -140,7 +158,12 @@ memory_drop(struct memory *m, struct memory_entry *e)
 	LIST_REMOVE(e, chain);
 	TAILQ_REMOVE(&m->list[e->state], e, next);
 	m->n[e->state]--;
-	free(e);
+	if (m->nspare == SPARE_MAX) {
+		free(e);
+		return;
+	}
+	LIST_INSERT_HEAD(&m->spare, e, chain);
+	m->nspare++;
 }
 
 void

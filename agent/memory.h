@@ -46,6 +46,8 @@ struct memory {
 	uint32_t mask; /* of a hash: number of buckets - 1 */
 	uint64_t secret[2];
 	TAILQ_HEAD(memory_list, memory_entry) list[MEMORY_STATES];
+	LIST_HEAD(, memory_entry) spare; /* a few, to be used again */
+	unsigned int nspare;
 	unsigned int n[MEMORY_STATES];
 	unsigned int max[MEMORY_STATES];
 	int64_t ttl_ms[MEMORY_STATES];
