@@ -11,7 +11,6 @@ Of each the best round counts, as in spop.py.  Ends with 1 when a target is miss
 
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -37,8 +36,7 @@ class Proxy(HAProxy):
     """The frontends to compare, each on a port of its own, one thread."""
 
     def __init__(self, directory, agent, spoe):
-        command = shlex.split(os.environ.get("CERTFLEET_HAPROXY", ""))
-        super().__init__(directory, agent, command)
+        super().__init__(directory, agent)
         self.name = "spoe" if spoe else "plain"
         self.log = self.dir / f"haproxy-{self.name}.log"
         self.spoe = spoe

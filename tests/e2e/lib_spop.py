@@ -1,6 +1,8 @@
 """An agent under test with what is around it, and HAProxy's end of SPOP."""
 
+import os
 import re
+import shlex
 import socket
 import urllib.error
 import urllib.request
@@ -200,11 +202,13 @@ class Agent(Process):
 class HAProxy(Process):
     """HAProxy with the two backends of the shipped configuration."""
 
-    def __init__(self, directory, agent, command=None):
+    def __init__(self, directory, agent):
         super().__init__("haproxy", directory)
         self.agent = agent
         self.port = free_port()
-        self.command = command or [program("haproxy")]
+        # Another HAProxy than the installed one: a command, with arguments.
+        self.command = shlex.split(os.environ.get("CERTFLEET_HAPROXY", "")) \
+            or [program("haproxy")]
 
     def section(self, name):
         text = (CONF / "haproxy.cfg").read_text()
