@@ -98,7 +98,7 @@ local function release(keys, args)
 end
 
 -- KEYS domain due events removed timeline; ARGV name next_at field value... (at
--- least one)
+-- least one).  next_at "now" is now by this server's clock.
 -- Returns 1, or 0 when the domain is already there (nothing is changed).
 local function add(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then
@@ -108,7 +108,7 @@ local function add(keys, args)
   redis.call('HSET', keys[1], unpack(args, 3))
   redis.call('HSET', keys[1], 'name', name, 'epoch', '0')
   redis.call('ZREM', keys[4], name)
-  schedule(keys[2], name, args[2])
+  schedule(keys[2], name, args[2] == 'now' and text(now_ms()) or args[2])
   tell(keys[3], keys[5], { 'type', 'added', 'name', name, 'at', text(now_ms()),
     'status', redis.call('HGET', keys[1], 'status') or '' })
   return 1

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/ca_impl.h"
+#include "sync/skew.h"
 
 #define HOLD_MS 5000 /* after a failure that stops all */
 #define NONCE_TRIES 10
@@ -81,6 +82,12 @@ ca_fail_all(struct ca *ca, const struct err *e)
 	ca_advance_soon(ca);
 }
 
+void
+ca_tell_skew(struct ca *ca, struct skew *skew)
+{
+	ca->skew = skew;
+}
+
 /* --- what every answer brings --------------------------------------------- */
 
 static void
@@ -88,6 +95,8 @@ check_clock(struct ca *ca, int64_t date_ms)
 {
 	int64_t skew = loop_wall_ms() - date_ms, now = loop_now_ms();
 
+	if (date_ms != 0 && ca->skew != NULL)
+		skew_note(ca->skew, SKEW_CA, loop_wall_ms(), date_ms);
 	if (date_ms == 0 || (skew < SKEW_MS && skew > -SKEW_MS))
 		return;
 	if (ca->skew_logged != 0 && now - ca->skew_logged < SKEW_AGAIN_MS)

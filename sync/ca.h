@@ -21,6 +21,7 @@
 struct conf;
 struct event_base;
 struct http;
+struct skew;
 struct ca;
 
 /* Called when the account's URL becomes known: save it. */
@@ -29,6 +30,9 @@ typedef void ca_account_fn(void *arg, const char *url);
 struct ca *ca_new(struct event_base *, struct http *, const struct conf *,
     ca_account_fn *, void *arg);
 void ca_free(struct ca *);
+
+/* Note the CA's Date of each answer in skew, which outlives the ca. */
+void ca_tell_skew(struct ca *, struct skew *);
 
 /*
  * Use this account: key_pem (P-256, borrowed), url "" when there is none yet.

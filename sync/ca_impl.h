@@ -77,6 +77,7 @@ struct ca {
 	struct err hold;      /* why everything fails until hold_until */
 	int64_t hold_until;
 	int64_t skew_logged;
+	struct skew *skew; /* who keeps it, or NULL */
 	uint64_t last_id;
 	struct event *timer;
 };

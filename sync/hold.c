@@ -16,6 +16,7 @@
 #include "haproxy/handshake.h"
 #include "sync/cert.h"
 #include "sync/keep.h"
+#include "sync/skew.h"
 
 #define TARGETS_MAX 32 /* HAProxy processes of one node */
 #define PROVE_FIRST_MS 50
@@ -58,6 +59,7 @@ struct hold {
 	struct event_base *base;
 	const struct conf *conf;
 	const struct seal_ring *ring;
+	const struct skew *skew;
 	struct files *files;
 	hold_fn *fn;
 	void *arg;
@@ -74,13 +76,15 @@ static void prove(void *);
 
 struct hold *
 hold_new(struct event_base *base, const struct conf *conf,
-    const struct seal_ring *ring, struct files *files, hold_fn *fn, void *arg)
+    const struct seal_ring *ring, const struct skew *skew, struct files *files,
+    hold_fn *fn, void *arg)
 {
 	struct hold *h = xcalloc(1, sizeof(*h));
 
 	h->base = base;
 	h->conf = conf;
 	h->ring = ring;
+	h->skew = skew;
 	h->files = files;
 	h->fn = fn;
 	h->arg = arg;
@@ -326,6 +330,13 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		x = held_new(h, name);
 	x->version = version;
 	x->gen = gen;
+	if (skew_implausible(h->skew, loop_wall_ms())) {
+		/* Its dates cannot be judged; the index is read again soon. */
+		err_set(&e, ERR_AGAIN,
+		    "the clock of this node is wrong: nothing is replaced");
+		failed(x, &e);
+		return;
+	}
 	if (keep_bundle(h->ring, h->files, name,
 		x->sha1[0] != '\0' ? x->not_after : 0, bundle, len, &cert,
 		&e) == -1) {

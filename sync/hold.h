@@ -16,13 +16,15 @@ struct event_base;
 struct files;
 struct hold;
 struct seal_ring;
+struct skew;
 
 /* Something was proven, failed or a HAProxy changed: look again. */
 typedef void hold_fn(void *arg);
 
 /* Begins to talk to the HAProxys of conf->haproxy.sockets. */
 struct hold *hold_new(struct event_base *, const struct conf *,
-    const struct seal_ring *, struct files *, hold_fn *, void *arg);
+    const struct seal_ring *, const struct skew *, struct files *, hold_fn *,
+    void *arg);
 void hold_free(struct hold *);
 
 /*

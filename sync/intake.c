@@ -18,6 +18,7 @@
 #include "sync/lane.h"
 #include "sync/need.h"
 #include "sync/renew.h"
+#include "sync/skew.h"
 #include "sync/store.h"
 
 #define TICK_MS 1000 /* how often to look for what is due */
@@ -41,6 +42,7 @@ struct work {
 struct intake {
 	struct event_base *base;
 	const struct conf *conf;
+	const struct skew *skew;
 	struct store *store;
 	struct checks *checks;
 	struct driver *driver;
@@ -69,13 +71,14 @@ static void next_orders(struct intake *);
 
 struct intake *
 intake_new(struct event_base *base, const struct conf *conf,
-    struct store *store, struct checks *checks, struct driver *driver,
-    struct ca *ca)
+    const struct skew *skew, struct store *store, struct checks *checks,
+    struct driver *driver, struct ca *ca)
 {
 	struct intake *in = xcalloc(1, sizeof(*in));
 
 	in->base = base;
 	in->conf = conf;
+	in->skew = skew;
 	in->store = store;
 	in->checks = checks;
 	in->driver = driver;
@@ -194,7 +197,8 @@ claim(void *arg)
 
 	if (in->claiming || in->epoch == 0)
 		return;
-	if (in_hand >= IN_HAND_MAX) {
+	if (in_hand >= IN_HAND_MAX ||
+	    skew_implausible(in->skew, loop_wall_ms())) {
 		loop_after(in->base, &in->tick, TICK_MS, claim, in);
 		return;
 	}

@@ -14,13 +14,18 @@ struct conf;
 struct driver;
 struct event_base;
 struct intake;
+struct skew;
 struct store;
 
 struct intake *intake_new(struct event_base *, const struct conf *,
-    struct store *, struct checks *, struct driver *, struct ca *);
+    const struct skew *, struct store *, struct checks *, struct driver *,
+    struct ca *);
 void intake_free(struct intake *);
 
-/* Work as the leader of this epoch, or stop: what is in hand is put down. */
+/*
+ * Work as the leader of this epoch, or stop: what is in hand is put down.
+ * While our clock is implausible nothing is taken in hand.
+ */
 void intake_start(struct intake *, int64_t epoch);
 void intake_stop(struct intake *);
 

@@ -57,8 +57,8 @@ on_account(void *arg, const char *url)
 
 struct issuer *
 issuer_new(struct event_base *base, const struct conf *conf,
-    const struct seal_ring *ring, struct store *store, struct http *http,
-    struct resolve *resolve)
+    const struct seal_ring *ring, struct skew *skew, struct store *store,
+    struct http *http, struct resolve *resolve)
 {
 	struct issuer *is = xcalloc(1, sizeof(*is));
 
@@ -66,12 +66,13 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->conf = conf;
 	is->store = store;
 	is->ca = ca_new(base, http, conf, on_account, is);
+	ca_tell_skew(is->ca, skew);
 	is->challenges = challenges_new(base, conf, store);
 	is->checks = checks_new(base, conf, resolve, http, store);
 	is->driver =
 	    driver_new(base, conf, ring, store, is->ca, is->challenges);
 	is->intake =
-	    intake_new(base, conf, store, is->checks, is->driver, is->ca);
+	    intake_new(base, conf, skew, store, is->checks, is->driver, is->ca);
 	return is;
 }
 

@@ -14,10 +14,12 @@ struct http;
 struct issuer;
 struct resolve;
 struct seal_ring;
+struct skew;
 struct store;
 
 struct issuer *issuer_new(struct event_base *, const struct conf *,
-    const struct seal_ring *, struct store *, struct http *, struct resolve *);
+    const struct seal_ring *, struct skew *, struct store *, struct http *,
+    struct resolve *);
 void issuer_free(struct issuer *);
 
 /* Lead with this epoch: load or make the account, then take in domains. */

@@ -22,6 +22,7 @@
 #include "sync/issuer.h"
 #include "sync/leader.h"
 #include "sync/resolve.h"
+#include "sync/skew.h"
 #include "sync/store.h"
 #include "sync/watch.h"
 
@@ -49,14 +50,39 @@ struct node {
 	struct api *api;
 	struct event *beat, *init, *open, *stop;
 	struct err *failed; /* where node_run() wants to hear why it ends */
-	int64_t told;       /* generation in the last beat */
-	bool ready;         /* store_init() went well */
+	struct skew skew;
+	char clock[160]; /* what is wrong with it, or "" */
+	int64_t told;    /* generation in the last beat */
+	bool ready;      /* store_init() went well */
 	bool leaving;
 };
 
 static void beat(void *);
 
 /* --- the heartbeat, which also tells what is applied -------------------------- */
+
+/* Once when it goes wrong, once when it is right again. */
+static void
+got_time(void *arg, int64_t redis_ms, const struct err *e)
+{
+	struct node *n = arg;
+	int64_t now = loop_wall_ms();
+	char why[sizeof(n->clock)];
+
+	if (e != NULL)
+		return;
+	skew_note(&n->skew, SKEW_REDIS, now, redis_ms);
+	if (!skew_alarm(&n->skew, now, why, sizeof(why)))
+		why[0] = '\0';
+	if (why[0] != '\0' && n->clock[0] == '\0')
+		log_error("clock: %s%s", why,
+		    skew_implausible(&n->skew, now)
+			? "; until then nothing is ordered or replaced"
+			: "");
+	else if (why[0] == '\0' && n->clock[0] != '\0')
+		log_info("clock: right again");
+	memcpy(n->clock, why, sizeof(n->clock));
+}
 
 static void
 beaten(void *arg, const struct err *e)
@@ -77,6 +103,7 @@ beat(void *arg)
 	loop_notify("WATCHDOG=1");
 	if (!n->ready || n->leaving)
 		return;
+	store_time(n->store, got_time, n);
 	hold_status(n->hold, &hold);
 	snprintf(b.id, sizeof(b.id), "%s", n->conf->node);
 	snprintf(b.version, sizeof(b.version), "%s", CERTFLEET_VERSION);
@@ -159,6 +186,7 @@ api_ask(void *arg, struct api_state *s)
 	s->redis_up = rds_up(n->rds);
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
+	memcpy(s->error, n->clock, sizeof(n->clock));
 	s->haproxies = hold.haproxies;
 	s->haproxies_up = hold.haproxies_up;
 }
@@ -214,8 +242,11 @@ init(void *arg)
 {
 	struct node *n = arg;
 
-	if (rds_up(n->rds))
-		store_init(n->store, initialised, n);
+	if (!rds_up(n->rds))
+		return;
+	/* Answers come in this order: no work begins by a clock not looked at. */
+	store_time(n->store, got_time, n);
+	store_init(n->store, initialised, n);
 }
 
 static void
@@ -296,14 +327,14 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->rds = rds_new(n->base, &n->rds_conf, on_redis, n);
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
-	n->hold = hold_new(n->base, conf, ring, files, on_hold, n);
+	n->hold = hold_new(n->base, conf, ring, &n->skew, files, on_hold, n);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
 	n->watch = watch_new(
 	    n->base, conf, &n->rds_conf, n->store, n->hold, on_event, n);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
-	n->issuer =
-	    issuer_new(n->base, conf, ring, n->store, n->http, n->resolve);
+	n->issuer = issuer_new(
+	    n->base, conf, ring, &n->skew, n->store, n->http, n->resolve);
 	listen_to_redis(n);
 	n->failed = e;
 	loop_after(n->base, &n->open, OPEN_LATEST_MS, open_api, n);

@@ -176,6 +176,9 @@ typedef void store_nodes_fn(
     void *arg, const struct store_node *, size_t n, const struct err *e);
 void store_nodes(struct store *, store_nodes_fn *, void *arg);
 
+/* The time by Redis's clock, wall ms. */
+void store_time(struct store *, store_gen_fn *, void *arg);
+
 void store_ready(struct store *, const char *token); /* PUBLISH token node */
 
 /* --- events -------------------------------------------------------------- */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/conf.h"
-#include "common/loop.h"
 #include "common/mem.h"
 #include "sync/store_call.h"
 
@@ -49,7 +48,7 @@ store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
 	rds_arg(&cmd, k.removed);
 	rds_arg(&cmd, k.timeline);
 	rds_arg(&cmd, d->name);
-	rds_arg_int(&cmd, loop_wall_ms());
+	rds_arg(&cmd, "now");
 	rds_arg(&cmd, "app");
 	rds_arg(&cmd, d->app);
 	rds_arg(&cmd, "letsencrypt");

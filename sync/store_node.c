@@ -32,6 +32,28 @@ store_gen(struct store *s, int partition, store_gen_fn *fn, void *arg)
 	call_send(c, &cmd, got_gen);
 }
 
+static void
+got_time(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	int64_t ms = 0;
+
+	if (e == NULL && r->nitems == 2)
+		ms = reply_int(&r->item[0]) * 1000 +
+		     reply_int(&r->item[1]) / 1000;
+	c->tell.gen(c->arg, ms, e);
+}
+
+void
+store_time(struct store *s, store_gen_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct rds_cmd cmd;
+
+	c->tell.gen = fn;
+	rds_cmd(&cmd, "TIME");
+	call_send(c, &cmd, got_time);
+}
+
 /* "version:not_after:sha1"; -1 when it is something else. */
 static int
 entry_parse(char *text, struct store_entry *entry)

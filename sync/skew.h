@@ -1,0 +1,42 @@
+/*
+ * Whose clock is wrong?  What this node's clock was against Redis's and the
+ * CA's when they last said theirs.
+ *
+ * Pure: times are passed in.  More than a minute apart is an alarm.  When it is
+ * our own clock that cannot be right, no certificate is replaced and no order
+ * made: its dates would be judged by a wrong "now".
+ */
+#ifndef SYNC_SKEW_H
+#define SYNC_SKEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SKEW_MAX_MS 60000
+
+enum skew_of {
+	SKEW_REDIS = 0,
+	SKEW_CA,
+	/* must stay last */
+	SKEWS
+};
+
+/* Zero is a clock of which nothing is known. */
+struct skew {
+	bool known[SKEWS];
+	int64_t ahead_ms[SKEWS]; /* how far ours is ahead of theirs */
+};
+
+void skew_note(struct skew *, enum skew_of, int64_t ours_ms, int64_t theirs_ms);
+
+/* Is there something to tell a person?  why gets the sentence. */
+bool skew_alarm(const struct skew *, int64_t now_ms, char *why, size_t size);
+
+/*
+ * Can our own clock not be right?  It is before this program was written, or
+ * the CA disagrees, or Redis does and the CA has not been heard.
+ */
+bool skew_implausible(const struct skew *, int64_t now_ms);
+
+#endif

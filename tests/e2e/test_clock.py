@@ -1,0 +1,46 @@
+"""A node whose clock is wrong says so, and orders and replaces nothing."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+
+
+def preload():
+    """libfaketime, behind the sanitizers' library where there is one."""
+    asan = subprocess.run(["gcc", "-print-file-name=libasan.so"],
+                          capture_output=True, text=True).stdout.strip()
+    return " ".join(([asan] if asan.startswith("/") else []) + [str(FAKETIME[0])])
+
+
+@pytest.fixture
+def node(ground):
+    # The embedded Redis would inherit the wrong clock, and does not like it.
+    return ground.node(redis=ground.redis())
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
+@pytest.mark.parametrize("offset, word", [("+10m", "ahead of"), ("-10m", "behind")])
+def test_a_wrong_clock_is_an_alarm_and_nothing_is_ordered(node, offset, word):
+    node.sync.stop()
+    node.sync.env.update(LD_PRELOAD=preload(), FAKETIME=offset,
+                         FAKETIME_DONT_FAKE_MONOTONIC="1")
+    node.sync.start()
+    for name in ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"):
+        node.sync.env.pop(name)
+    node.point_here("clock.test")
+    node.add("clock.test")
+    status = node.cli("status", "--json", code=1).json
+    assert word in status["error"] and "NTP" in status["error"], status
+    assert word in node.cli("status", code=1).text
+    time.sleep(3)
+    assert node.pebble.issued() == []
+    assert node.record("clock.test")["status"] == "pending_dns"
+    assert node.sync.log.read_text().count(" error clock: ") == 1
+    node.sync.stop()
+    node.sync.start()
+    node.await_status("clock.test", "in_use")
+    assert len(node.pebble.issued()) == 1
