@@ -58,16 +58,14 @@ def shell(node, *words):
     say(result.text.rstrip())
 
 
-def follow(node, until, seconds):
+def follow(node, until, seconds, seen=[]):
     """Print every change of the domain's status until it is the last one."""
-    seen = None
 
     def there():
-        nonlocal seen
         record = node.record(NAME)
-        now = tuple(record.get(field, "") for field in SHOW)
+        now = [record.get(field, "") for field in SHOW]
         if record and now != seen:
-            seen = now
+            seen[:] = now
             moment(*now)
         return bool(record) and until(record)
 
@@ -103,7 +101,8 @@ logs      {node.dir}/{{sync,agent,haproxy}}.log
 def issue(node):
     title(f"{NAME} is added before its DNS is right")
     shell(node, "domains-add", NAME)
-    follow(node, lambda r: r["status"] == "pending_dns" and r.get("reason"), 20)
+    follow(node, lambda r: r["status"] == "pending_dns"
+           and "exist" in r.get("reason", ""), 20)
     shell(node, "why", NAME)
 
     title("Its owner fixes the DNS")
