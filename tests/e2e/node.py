@@ -217,8 +217,15 @@ class Sync(Process):
             self.env["CERTFLEET_FAULT"] = fault
         self.spawn(built("certfleet-sync"), "-f", self.node.conf)
         self.env.pop("CERTFLEET_FAULT", None)
-        if not fault:
-            self.wait_ready(lambda: answers_unix(self.node.api_socket), seconds=20)
+        self.wait_ready(self.works, seconds=20)
+
+    def works(self):
+        """It answers, and has its Redis."""
+        try:
+            code, body = self.node.api("GET", "/api/v1/status")
+        except OSError:
+            return False
+        return code == 200 and body["redis"]["up"]
 
     def restart(self):
         self.stop()
