@@ -65,7 +65,7 @@ def handshake(name, address, port, context):
 
 
 def served_by(name, address, port, root):
-    """Connect as a browser that trusts root alone; None: no TLS at all."""
+    """Connect as a browser that trusts root alone; None: no answer."""
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
@@ -78,9 +78,11 @@ def served_by(name, address, port, root):
     try:
         strict = ssl.create_default_context(cafile=root)
         again, fields = handshake(name, address, port, strict)
-    except OSError as e:
+    except ssl.SSLCertVerificationError as e:
         shown.why = str(e)
         return shown
+    except OSError:
+        return None
     if again != der:
         return served_by(name, address, port, root)  # changed in between
     shown.serial = fields["serialNumber"]

@@ -115,5 +115,5 @@ def test_a_version(program, option):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_wrong_option_shows_usage(program):
     done = run(built(program), "--nonsense", check=False)
-    assert done.returncode == CHANGE, done
+    assert done.returncode in (2, CHANGE), done
     assert "usage" in done.stdout.lower()

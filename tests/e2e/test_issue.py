@@ -217,6 +217,7 @@ def test_a_removed_domain_is_gone_everywhere(shared):
     shared.await_served(name, lambda s: s.sha1 == default)
 
     def traces():
+        # That it was removed is remembered for nodes that were away.
         with shared.redis_client() as redis:
             found = [k for k, v in redis.dump().items()
                      if not k.endswith((":events", ":removed"))
