@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
 from harness import built, environment, free_port, program, run, wait_for
 from peers import LOOPBACK, RedisClient, RedisServer
+from resp import Error
 
 CONF = ROOT / "haproxy" / "conf"
 PREFIX = "certfleet:"
@@ -388,8 +389,9 @@ class Node:
             self.cli(*(["--app", app] if app else []), "domains-add", name)
 
     def point_here(self, *names):
-        """Make the names resolve to this node."""
+        """Make the names resolve to this node, and nowhere else."""
         for name in names:
+            self.dns.clear_a(name)
             self.dns.add_a(name, self.address)
 
     def remove(self, name):
@@ -419,14 +421,23 @@ class Node:
         wanted = (status,) if isinstance(status, str) else status
 
         def there():
-            record = self.record(name)
+            try:
+                record = self.record(name)
+            except (OSError, Error):  # Redis restarts, or loads
+                return None
             return record if record.get("status") in wanted else None
 
         return self.await_record(f"{name} to be {status}", there, seconds, name)
 
     def await_record(self, what, there, seconds, name):
-        return wait_for(what, there, seconds, 0.05, lambda: (
-            f"record: {self.record(name)}\n" + self.tails()))
+        def explain():
+            try:
+                record = self.record(name)
+            except (OSError, Error) as e:
+                record = e
+            return f"record: {record}\n{self.tails()}"
+
+        return wait_for(what, there, seconds, 0.05, explain)
 
     def served(self, name):
         """What HAProxy serves for the name; None: no TLS there."""

@@ -131,13 +131,13 @@ def test_an_app_has_only_its_own(shared):
 
 def test_why_says_state_reason_and_next(shared):
     name = "why.test"
-    shared.dns.add_a(name, "192.0.2.77")
+    shared.dns.add_a(name, "127.0.0.77")
     shared.add(name)
-    shared.await_record("the wrong address to be seen", lambda: "192.0.2.77" in
+    shared.await_record("the wrong address to be seen", lambda: "127.0.0.77" in
                         shared.record(name).get("reason", ""), 20, name)
     out = shared.cli("why", name).out
     assert "State        Pending DNS since " in out
-    assert "192.0.2.77" in out
+    assert "127.0.0.77" in out
     assert "Next         " in out
     assert "Certificate  none yet" in out
     shared.dns.clear_a(name)

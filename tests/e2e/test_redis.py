@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from harness import Failed, wait_for
+from harness import built, wait_for
 from node import PREFIX
 
 TOKEN = "dG9rZW4tb2YtYS10ZXN0LWZvci1jZXJ0ZmxlZXQ"
@@ -105,7 +105,9 @@ def test_challenges_are_forgotten(node, redis):
 def test_functions_are_forgotten(node, redis):
     with redis.client() as client:
         client("FUNCTION", "FLUSH")
-    added_here(node, "functions.test")
+    node.point_here("functions.test")
+    wait_for("a new connection to have loaded them", lambda: node.cli(
+        "domains-add", "functions.test", code=None).code == 0, 10, 0.2)
     all_in_use(node, ["functions.test"], 60)
 
 
@@ -169,10 +171,7 @@ def test_an_unusable_redis_is_told_at_start(ground):
     node = ground.node(ground.world(), start=False, redis=replica)
     node.write_conf()
     node.sync.prime()
-    try:
-        node.sync.start()
-    except Failed:
-        pass  # it may end, or wait and say why
+    node.sync.spawn(built("certfleet-sync"), "-f", node.conf)
     wait_for("the log to say why", lambda: "replica" in node.sync.text()
              or "slave" in node.sync.text() or "master" in node.sync.text(),
              5, explain=node.sync.tail)
