@@ -290,21 +290,33 @@ own_domains_list(struct request *q)
 }
 
 static void
-got_serving(
-    void *arg, const struct store_node *node, size_t n, const struct err *e)
+got_timeline(void *arg, const char *const *texts, size_t n, const struct err *e)
 {
 	struct request *q = arg;
-	json_t *o;
+	json_t *o = q->reply;
 
 	if (e != NULL) {
 		request_store_error(q, e);
 		return;
 	}
-	o = q->reply;
 	q->reply = NULL;
-	json_object_set_new(o, "nodes",
-	    json_serving(&q->domain, node, n, store_partitions(q->api->store)));
+	json_object_set_new(o, "timeline", json_timeline(texts, n));
 	request_reply(q, 200, json_pack("{s:o}", "domain", o));
+}
+
+static void
+got_serving(
+    void *arg, const struct store_node *node, size_t n, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	json_object_set_new(q->reply, "nodes",
+	    json_serving(&q->domain, node, n, store_partitions(q->api->store)));
+	store_timeline(q->api->store, q->domain.name, got_timeline, q);
 }
 
 static void

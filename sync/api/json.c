@@ -203,3 +203,34 @@ json_why(const struct domain *d, int64_t now)
 	    json_text(reason), "next", next, "next_at",
 	    json_time(ahead ? when : 0), "sentence", json_text(sentence));
 }
+
+/* A time that travels as text in ms becomes one that people read. */
+static void
+read_time(json_t *o, const char *member)
+{
+	const char *text = json_string_value(json_object_get(o, member));
+	int64_t ms;
+
+	if (text != NULL && str_int(text, 0, INT64_MAX, &ms) == 0)
+		json_object_set_new(o, member, json_time(ms));
+}
+
+json_t *
+json_timeline(const char *const *texts, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *o = json_loads(texts[i], JSON_REJECT_DUPLICATES, NULL);
+
+		if (!json_is_object(o)) {
+			json_decref(o);
+			continue;
+		}
+		read_time(o, "at");
+		read_time(o, "next_at");
+		read_time(o, "not_after");
+		json_array_append_new(list, o);
+	}
+	return list;
+}

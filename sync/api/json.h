@@ -33,6 +33,13 @@ json_t *json_own_domain(const struct domain *);
 json_t *json_why(const struct domain *, int64_t now);
 
 /*
+ * What was decided about a domain, from the store's JSON texts, newest first:
+ * [{ at, type, status, reason, next_at, version, ... }].  A text that is not
+ * an object is passed over.
+ */
+json_t *json_timeline(const char *const *texts, size_t n);
+
+/*
  * Who serves the domain: [{ id, live, serving, error }].  partitions is the
  * fleet's: with one, a node's generation says whether it has the certificate.
  */

@@ -11,6 +11,7 @@
 #include "sync/cli/grid.h"
 #include "sync/cli/text.h"
 
+#define HISTORY_MAX 10 /* decisions that a person wants to see */
 #define DAY INT64_C(86400000)
 #define DATE_LEN 10 /* "2026-11-24" */
 
@@ -309,6 +310,34 @@ why_nodes(const struct show *s, const json_t *d, struct buf *out)
 	}
 }
 
+/* What was decided, newest first; all of it with --json. */
+static void
+why_timeline(const struct show *s, const json_t *d, struct buf *out)
+{
+	const json_t *list = json_object_get(d, "timeline"), *o;
+	const char *name = "History";
+	size_t i;
+
+	json_array_foreach (list, i, o) {
+		char *type = text_member(o, "type"), *why, *status;
+		char when[TEXT_SPAN_MAX];
+
+		why = text_member(o, "reason");
+		status = text_member(o, "status");
+		put_name(s, out, name);
+		name = "";
+		buf_putf(out, "%s: %s%s%s\n",
+		    text_when(when, text_time_member(o, "at"), s->now),
+		    strcmp(type, "status") == 0 ? status : type,
+		    why[0] != '\0' ? ", " : "", why);
+		free(type);
+		free(why);
+		free(status);
+		if (i + 1 == HISTORY_MAX)
+			break;
+	}
+}
+
 void
 show_why(const struct show *s, const json_t *d, struct buf *out)
 {
@@ -327,4 +356,5 @@ show_why(const struct show *s, const json_t *d, struct buf *out)
 	why_attempts(s, d, out);
 	why_certificate(s, d, out);
 	why_nodes(s, d, out);
+	why_timeline(s, d, out);
 }

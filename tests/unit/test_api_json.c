@@ -259,6 +259,27 @@ a_node_is_told_as_its_beat_says(void **state)
 }
 
 static void
+a_timeline_is_read_with_times_for_people(void **state)
+{
+	static const char *const told[] = {
+		"{\"at\":\"1795500000000\",\"type\":\"issued\",\"version\":"
+		"\"2\"}",
+		"not json",
+		"[1]",
+		"{\"at\":\"soon\",\"type\":\"status\"}",
+	};
+	json_t *list = json_timeline(told, 4);
+	char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
+
+	(void)state;
+	assert_string_equal(text,
+	    "[{\"at\":\"2026-11-24T06:00:00.000Z\",\"type\":\"issued\","
+	    "\"version\":\"2\"},{\"at\":\"soon\",\"type\":\"status\"}]");
+	free(text);
+	json_decref(list);
+}
+
+static void
 domains_are_counted_by_status(void **state)
 {
 	struct domain a = www(DOMAIN_IN_USE), b = www(DOMAIN_CREATING);
@@ -431,6 +452,7 @@ main(void)
 		cmocka_unit_test(the_longest_reason_fits_into_the_sentence),
 		cmocka_unit_test(a_node_serves_what_its_generation_has),
 		cmocka_unit_test(a_node_is_told_as_its_beat_says),
+		cmocka_unit_test(a_timeline_is_read_with_times_for_people),
 		cmocka_unit_test(domains_are_counted_by_status),
 		cmocka_unit_test(stream_ids_are_in_the_order_of_their_numbers),
 		cmocka_unit_test(an_event_has_times_numbers_and_text),

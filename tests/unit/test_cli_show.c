@@ -169,7 +169,11 @@ why_tells_state_reason_next_and_who_serves(void **state)
 		 "'next_at':'2026-05-28T20:27:21.000Z'},"
 		 "'nodes':[{'id':'n1','live':true,'serving':true},"
 		 "{'id':'n2','live':true,'serving':false,'error':'too large'},"
-		 "{'id':'n3','live':false,'serving':null}]}");
+		 "{'id':'n3','live':false,'serving':null}],"
+		 "'timeline':[{'at':'2026-05-28T20:25:40.000Z','type':'failed',"
+		 "'status':'creating','reason':'the CA refused'},"
+		 "{'at':'2026-05-28T20:25:00.000Z','type':'status',"
+		 "'status':'pending_dns'}]}");
 	struct buf out;
 
 	(void)state;
@@ -187,7 +191,9 @@ why_tells_state_reason_next_and_who_serves(void **state)
 	    "2026-07-28T20:26:40.000Z (61 days left)\n"
 	    "Nodes        n1 serves it\n"
 	    "             n2 does not serve it: too large\n"
-	    "             n3 is not known to serve it, and is away\n");
+	    "             n3 is not known to serve it, and is away\n"
+	    "History      60 s ago: failed, the CA refused\n"
+	    "             100 s ago: pending_dns\n");
 	buf_clear(&out);
 	json_decref(d);
 }
