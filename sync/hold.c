@@ -389,6 +389,13 @@ hold_load(struct hold *h, struct err *e)
 	return keep_load(h->ring, h->files, adopt, h, e);
 }
 
+void
+hold_prune(struct hold *h)
+{
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		push_prune(h->target[i].push);
+}
+
 /* --- questions ------------------------------------------------------------------------ */
 
 const char *

@@ -42,6 +42,9 @@ void hold_take(struct hold *, const char *name, const void *bundle, size_t len,
     int64_t version, int64_t gen);
 void hold_drop(struct hold *, const char *name);
 
+/* HAProxy is to have nothing but what is held. */
+void hold_prune(struct hold *);
+
 /* SHA-1 of what is held for name, or "". */
 const char *hold_sha1(const struct hold *, const char *name);
 

@@ -39,6 +39,7 @@ struct watch {
 	int64_t seen;    /* generation that hold has been told of */
 	int64_t reading; /* generation of the index being read */
 	bool reconciling, again;
+	bool prune; /* when nothing is left to be fetched */
 	struct event *timer;
 };
 
@@ -138,6 +139,14 @@ fetch_next(struct watch *w)
 		w->nasked++;
 		store_bundle(w->store, f->name, got_bundle, f);
 	}
+	/*
+	 * All that is in Redis is held: what HAProxy has beyond that was
+	 * removed while we were away.
+	 */
+	if (w->prune && TAILQ_EMPTY(&w->fetches)) {
+		w->prune = false;
+		hold_prune(w->hold);
+	}
 }
 
 static void
@@ -167,6 +176,7 @@ got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
 	for (size_t i = 0; e == NULL && i < n; i++)
 		hold_drop(w->hold, names[i]);
 	w->seen = w->reading;
+	w->prune = e == NULL && w->reading > 0;
 	fetch_next(w);
 	w->fn(w->arg, "reconciled");
 }

@@ -88,3 +88,24 @@ def test_a_node_that_was_away_catches_up(nodes):
     other.await_status("missed.test", "in_use", 60)
     away.start()
     both_serve(nodes, "missed.test")
+
+
+@pytest.mark.parametrize("copies", ["kept", "lost"])
+def test_what_was_removed_meanwhile_leaves_haproxy_when_sync_is_back(nodes, copies):
+    """HAProxy went on; the node's own copies are there, or not even they."""
+    away, other = nodes
+    name = f"{copies}.test"
+    other.dns.add_a(name, other.address)
+    other.add(name)
+    other.await_status(name, "in_use", 60)
+    assert any(name in c for c in away.haproxy.certificates())
+    away.sync.stop()
+    other.remove(name)
+    if copies == "lost":
+        for path in [*(away.state_dir / "certs").glob(f"{name}*"),
+                     *away.crt_list.parent.glob(f"{name}*")]:
+            path.unlink()
+    away.sync.start()
+    wait_for("it to be gone", lambda: not any(
+        name in c for c in away.haproxy.certificates()), 20)
+    assert away.served("missed.test").verified
