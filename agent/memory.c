@@ -45,6 +45,14 @@ memory_clear(struct memory *m)
 	m->buckets = NULL;
 }
 
+static uint64_t
+fold(uint64_t v, const struct memory *m)
+{
+	uint128 wide = (uint128)v * m->secret[1];
+
+	return (uint64_t)wide ^ (uint64_t)(wide >> 64) ^ m->secret[0];
+}
+
 /*
  * Eight bytes at a time, each folded by a wide multiplication with secrets: a
  * stranger who does not know them cannot fill one bucket.
@@ -53,15 +61,14 @@ static uint32_t
 hash(const struct memory *m, const char *s, size_t len)
 {
 	uint64_t h = m->secret[0] ^ len, word;
-	uint128 wide;
 
-	for (size_t n; len > 0; s += n, len -= n) {
-		n = len < sizeof(word) ? len : sizeof(word);
-		word = 0;
-		memcpy(&word, s, n);
-		wide = (uint128)(h ^ word) * m->secret[1];
-		h = (uint64_t)wide ^ (uint64_t)(wide >> 64) ^ m->secret[0];
+	for (; len >= sizeof(word); s += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		h = fold(h ^ word, m);
 	}
+	word = 0;
+	memcpy(&word, s, len);
+	h = fold(h ^ word, m);
 	return (uint32_t)(h ^ h >> 32);
 }
 
