@@ -47,12 +47,16 @@ class TlsFiles:
         p256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         openssl = program("openssl")
         run(openssl, "req", "-x509", *p256, "-keyout", self.dir / "ca.key",
-            "-out", self.ca, "-days", "30", "-subj", "/CN=certfleet test CA")
+            "-out", self.ca, "-days", "30", "-subj", "/CN=certfleet test CA",
+            "-addext", "keyUsage = critical, keyCertSign, cRLSign")
         run(openssl, "req", *p256, "-keyout", self.key,
             "-out", self.dir / "cert.csr", "-subj", "/CN=localhost")
         extensions = self.dir / "cert.ext"
         extensions.write_text(
             "basicConstraints = CA:FALSE\n"
+            "keyUsage = critical, digitalSignature\n"
+            "subjectKeyIdentifier = hash\n"
+            "authorityKeyIdentifier = keyid\n"
             "extendedKeyUsage = serverAuth\n"
             "subjectAltName = DNS:localhost, IP:127.0.0.1\n")
         run(openssl, "x509", "-req", "-in", self.dir / "cert.csr",
