@@ -199,6 +199,7 @@ rules:
 	$(call only,<ares,sync/resolve\.c)
 	$(call only,<msgpack,common/domain\.c|sync/bundle\.c|tests/.*)
 	$(call only,<confuse,common/conf\.c)
+	$(call only,<uthash,common/table\.h)
 	$(call only,<(libpsl|idn2)\.h,common/domain[a-z_]*\.c)
 	@! grep -nE '\b(atoi|atol|sprintf|strcpy|strcat|strtok|gmtime|localtime|system|popen)\(' $(C_FILES)
 	@! grep -nE '\b(malloc|calloc|realloc|strdup|asprintf)\(' $(C_FILES) | grep -vE '^(common/mem\.c|tests/)'

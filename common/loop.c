@@ -27,15 +27,8 @@ struct signals {
 struct event_base *
 loop_new(void)
 {
-	struct event_config *config = event_config_new();
-	struct event_base *base;
+	struct event_base *base = event_base_new();
 
-	if (config == NULL)
-		abort();
-	/* Timers need more than epoll's own millisecond steps. */
-	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
 	if (base == NULL)
 		abort();
 	signal(SIGPIPE, SIG_IGN);

@@ -16,9 +16,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "common/table.h"
 #include "haproxy/command.h"
 #include "haproxy/disk.h"
-#include "haproxy/table.h"
 
 #define BUNDLE_SUFFIX ".bundle"
 #define PEM_SUFFIX ".pem"

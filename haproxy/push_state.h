@@ -21,10 +21,10 @@
 #include <sys/queue.h>
 
 #include "common/buf.h"
+#include "common/table.h"
 #include "haproxy/answer.h"
 #include "haproxy/deploy.h"
 #include "haproxy/push.h"
-#include "haproxy/table.h"
 
 #define PUSH_MAGIC 0x70757368u
 #define PUSH_LOOKS 64   /* "show ssl cert" per conversation */

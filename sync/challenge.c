@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/table.h"
 #include "sync/order.h"
 #include "sync/store.h"
 

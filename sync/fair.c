@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash's default has a switch whose falls clang cannot see through. */
-#define HASH_FUNCTION(key, len, hash) HASH_FNV(key, len, hash)
-#include <uthash.h>
-
 #include "common/mem.h"
+#include "common/table.h"
 
 /* Exists while it has items, waiting or in flight. */
 struct fair_line {

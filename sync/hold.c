@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "common/conf.h"
 #include "common/domain.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/table.h"
 #include "haproxy/files.h"
 #include "haproxy/handshake.h"
 #include "sync/cert.h"

@@ -9,14 +9,11 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
-/* uthash's default has a switch whose falls clang cannot see through. */
-#define HASH_FUNCTION(key, len, hash) HASH_FNV(key, len, hash)
-#include <uthash.h>
-
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "common/table.h"
 #include "sync/address.h"
 #include "sync/fair.h"
 #include "sync/http_head.h"

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "common/table.h"
 #include "sync/ca.h"
 #include "sync/check.h"
 #include "sync/driver.h"

@@ -1,6 +1,6 @@
 /* Hash tables (uthash); its own default hash falls through switch labels. */
-#ifndef HAPROXY_TABLE_H
-#define HAPROXY_TABLE_H
+#ifndef COMMON_TABLE_H
+#define COMMON_TABLE_H
 
 #define HASH_FUNCTION(keyptr, keylen, hashv) HASH_OAT(keyptr, keylen, hashv)
 
