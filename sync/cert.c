@@ -419,6 +419,17 @@ cert_check(const struct cert *c, const char *key_pem, const char *name,
 	return rc;
 }
 
+bool
+cert_covers(const struct cert *c, const char *name)
+{
+	struct err e;
+	STACK_OF(X509) *chain = chain_read(c->chain, strlen(c->chain), &e);
+	bool so = chain != NULL && covers(sk_X509_value(chain, 0), name);
+
+	sk_X509_pop_free(chain, X509_free);
+	return so;
+}
+
 /* The key is written anew too: not a byte of the file is anyone else's. */
 char *
 cert_pem(const struct cert *c, const char *key_pem)

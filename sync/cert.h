@@ -8,6 +8,7 @@
 #ifndef SYNC_CERT_H
 #define SYNC_CERT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ int cert_parse(struct cert *, const char *pem, size_t len, struct err *);
  */
 int cert_check(const struct cert *, const char *key_pem, const char *name,
     int64_t now_ms, struct err *);
+
+/* Does its leaf cover name, by subjectAltName? */
+bool cert_covers(const struct cert *, const char *name);
 
 /* The PEM that HAProxy loads: key and chain, no blank lines; caller wipes. */
 char *cert_pem(const struct cert *, const char *key_pem);
