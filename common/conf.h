@@ -72,17 +72,8 @@ struct conf {
 		int retry_max_s;         /* 86400 */
 		int renew_percent;       /* of the lifetime, 66 */
 		int renewals_per_minute; /* 120, unless they are urgent */
+		int custom_days; /* 10: before a custom certificate ends */
 	} acme;
-
-	struct {
-		/* 0: no limit; each within its window */
-		int certificates_per_domain, domain_window_h; /* 50, 168 */
-		int certificates_per_set, set_window_h;       /* 5, 168 */
-		int orders_per_account, orders_window_h;      /* 300, 3 */
-		int failures_per_name, failures_window_h;     /* 5, 1 */
-		int headroom_percent;                         /* 0 */
-		struct conf_list domain_overrides; /* "example.com=300" */
-	} limits;
 
 	struct {
 		struct conf_list

@@ -19,7 +19,7 @@
 #define DOMAIN_ID_MAX 25     /* 24 hexadecimal digits, from the name */
 #define DOMAIN_LABELS_MAX 10 /* Let's Encrypt's own limit */
 /* Fields of one record, unknown ones included: they fit into a command. */
-#define DOMAIN_FIELDS_MAX 48
+#define DOMAIN_FIELDS_MAX 56
 
 /*
  * Bring a name from outside into its one form: IDNA2008 with UTS #46
@@ -88,7 +88,7 @@ struct domain {
 	char app[DOMAIN_APP_MAX];
 	enum domain_status status;
 	char reason[256];     /* one sentence: why the status is what it is */
-	char action[1024];    /* what a person must do, or "" */
+	char action[512];     /* what a person must do, or "" */
 	char last_error[256]; /* of the last attempt that failed */
 	bool letsencrypt;     /* Let's Encrypt is switched on */
 	char serial[64];      /* upper hex */
@@ -101,6 +101,14 @@ struct domain {
 	int64_t proven;   /* version that all live nodes were seen to serve */
 	int64_t gen;      /* of the index when that version came */
 	int64_t epoch;
+	int64_t changed_at; /* by the owner, last; makes older looks stale */
+	/* The owner's own certificate, "" and 0 when there is none. */
+	char custom_sha1[41], custom_serial[64];
+	char custom_issuer[128], custom_subject[256];
+	char custom_key[64];   /* "EC private key - 256 bits" */
+	char custom_note[256]; /* what its owner should know, or "" */
+	int64_t custom_not_before, custom_not_after;
+	int64_t custom_left_at; /* removed, but kept until there is another */
 	struct domain_field *extra; /* what we do not know */
 	size_t nextra;
 };

@@ -57,6 +57,16 @@ static const struct field {
 	FIELD(proven, NUMBER, false),
 	FIELD(gen, NUMBER, false),
 	FIELD(epoch, NUMBER, true),
+	FIELD(changed_at, NUMBER, false),
+	FIELD(custom_sha1, HEX, false),
+	FIELD(custom_serial, HEX, false),
+	FIELD(custom_issuer, TEXT, false),
+	FIELD(custom_subject, TEXT, false),
+	FIELD(custom_key, TEXT, false),
+	FIELD(custom_note, TEXT, false),
+	FIELD(custom_not_before, NUMBER, false),
+	FIELD(custom_not_after, NUMBER, false),
+	FIELD(custom_left_at, NUMBER, false),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 

@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 3
+local VERSION = 1
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -65,6 +65,112 @@ local function schedule(due, name, next_at)
   end
 end
 
+-- The owner's changes.  changed_at, which only grows, makes whatever was read
+-- before stale: an update that was decided upon older facts is refused.
+local function owner_changed(domain)
+  local was = tonumber(redis.call('HGET', domain, 'changed_at') or '0') or 0
+  local at = text(math.max(now_ms(), was + 1))
+  redis.call('HSET', domain, 'changed_at', at)
+  return at
+end
+
+-- Fields of a record as an argument list has them, but for those that are the
+-- library's own.
+local LIBRARY_OWNS = { changed_at = true, version = true, gen = true, epoch = true }
+local function put_fields(domain, args, from, n)
+  for i = from, from + 2 * n - 2, 2 do
+    if not LIBRARY_OWNS[args[i]] then
+      redis.call('HSET', domain, args[i], args[i + 1])
+    end
+  end
+end
+
+-- The index names what is served: version:not_after:sha1, and once an owner
+-- has had a choice :kind:since, the kind of certificate and when it was chosen.
+local function indexed(index, name)
+  local old = redis.call('HGET', index, name)
+  if not old then
+    return nil
+  end
+  local v, na, fp, choice = string.match(old, '^(%d+):(%d+):(%x+)(.*)$')
+  return { version = tonumber(v or '0'), not_after = tonumber(na or '0'),
+    sha1 = fp or '', choice = choice or '' }
+end
+
+-- The version that follows: of the index or, where nothing was served, of the
+-- record.
+local function next_version(domain, entry)
+  local v = tonumber(redis.call('HGET', domain, 'version') or '0') or 0
+  return math.max(v, entry and entry.version or 0) + 1
+end
+
+local MANAGED_FIELDS = { 'sha1', 'serial', 'issuer', 'not_before', 'not_after', 'renew_at' }
+local CUSTOM_FIELDS = { 'custom_sha1', 'custom_serial', 'custom_issuer', 'custom_subject',
+  'custom_key', 'custom_note', 'custom_not_before', 'custom_not_after', 'custom_left_at' }
+
+-- Is there a managed certificate that could be served?
+local function has_managed(domain, cert)
+  local h = redis.call('HMGET', domain, 'sha1', 'not_after')
+  return h[1] and h[1] ~= '' and tonumber(h[2] or '0') > now_ms() and
+    redis.call('EXISTS', cert) == 1
+end
+
+-- What people read until the leader has looked.
+local function say(domain, status, reason)
+  redis.call('HSET', domain, 'status', status, 'reason', reason, 'status_at', text(now_ms()))
+end
+
+-- Another kind of certificate is served from now on, as the owner chose: nodes
+-- take it whatever its dates are.  k names the keys.
+local function serve(k, name, kind, sha1, not_after, since)
+  local v = next_version(k.domain, indexed(k.index, name))
+  local gen = redis.call('INCR', k.gen)
+  redis.call('HSET', k.index, name,
+    v .. ':' .. not_after .. ':' .. sha1 .. ':' .. kind .. ':' .. since)
+  redis.call('ZREM', k.removed, name)
+  redis.call('HSET', k.domain, 'version', v, 'gen', gen)
+  say(k.domain, 'creating', 'the ' .. (kind == 'custom' and 'uploaded' or 'managed') ..
+    ' certificate is on its way to the nodes')
+  tell(k.events, k.timeline, { 'type', kind, 'name', name, 'at', text(now_ms()),
+    'version', v, 'gen', gen, 'sha1', sha1, 'not_after', not_after, 'since', since })
+  return { v, gen }
+end
+
+local function serve_managed(k, name, since)
+  local h = redis.call('HMGET', k.domain, 'sha1', 'not_after')
+  return serve(k, name, 'managed', h[1], h[2], since)
+end
+
+-- Nodes drop a certificate because it is written down, never because the index
+-- lacks it: an emptied Redis must not take certificates away.  Returns the
+-- generation, 0 when nothing was served.
+local function unserve(index, generation, removed, name)
+  if redis.call('HDEL', index, name) == 0 then
+    return 0
+  end
+  local gen, now = redis.call('INCR', generation), now_ms()
+  redis.call('ZADD', removed, text(now), name)
+  redis.call('ZREMRANGEBYSCORE', removed, '-inf', text(now - REMOVED_MS))
+  return gen
+end
+
+local function withdrawn(k, name)
+  local gen = unserve(k.index, k.gen, k.removed, name)
+  tell(k.events, k.timeline, { 'type', 'withdrawn', 'name', name, 'at', text(now_ms()),
+    'gen', text(gen) })
+end
+
+local function forget_custom(k)
+  redis.call('DEL', k.custom)
+  redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
+end
+
+-- KEYS domain custom cert due index gen events removed timeline, by name.
+local function owner_keys(keys)
+  return { domain = keys[1], custom = keys[2], cert = keys[3], due = keys[4], index = keys[5],
+    gen = keys[6], events = keys[7], removed = keys[8], timeline = keys[9] }
+end
+
 local function version()
   return VERSION
 end
@@ -114,15 +220,36 @@ local function add(keys, args)
   return 1
 end
 
+-- Was the record read before its owner changed it?  The fields of an update
+-- tell the changed_at that was read, or that there was none.
+local function stale(domain, args, from, n)
+  local changed = redis.call('HGET', domain, 'changed_at')
+  for i = from, from + 2 * n - 2, 2 do
+    if args[i] == 'changed_at' then
+      return args[i + 1] ~= changed
+    end
+  end
+  for i = from + 2 * n, #args do
+    if args[i] == 'changed_at' then
+      return changed ~= false
+    end
+  end
+  return false
+end
+
 -- KEYS domain due events timeline; ARGV epoch name next_at event nfields field value...
 -- [field to delete...].  next_at: "" as it is, "-" nothing due.  event: "" or
--- the event's type; it carries the record's status and reason.
+-- the event's type; it carries the record's status and reason.  Refused as
+-- CHANGED when the owner's change came in between.
 local function update(keys, args)
   local refused = fence(keys[1], args[1])
   if refused then
     return refused
   end
   local n = tonumber(args[5])
+  if stale(keys[1], args, 6, n) then
+    return fail('CHANGED', 'the owner has changed the domain meanwhile')
+  end
   if n > 0 then
     redis.call('HSET', keys[1], unpack(args, 6, 5 + 2 * n))
   end
@@ -139,25 +266,113 @@ local function update(keys, args)
   return 1
 end
 
--- KEYS domain cert order due index gen events removed timeline; ARGV name
--- Nodes drop a certificate because its removal is written down, never because
--- the index lacks it: an emptied Redis must not take certificates away.
+-- KEYS domain cert order due index gen events removed timeline custom; ARGV name
 -- Returns 1, or 0 when there was no such domain.
 local function remove(keys, args)
   local name = args[1]
   if redis.call('DEL', keys[1]) == 0 then
     return 0
   end
-  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[3], keys[9])
+  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[3], keys[9], keys[10])
   redis.call('ZREM', keys[4], name)
-  local gen = 0
-  if redis.call('HDEL', keys[5], name) == 1 then
-    gen = redis.call('INCR', keys[6])
-    local now = now_ms()
-    redis.call('ZADD', keys[8], text(now), name)
-    redis.call('ZREMRANGEBYSCORE', keys[8], '-inf', text(now - REMOVED_MS))
-  end
+  local gen = unserve(keys[5], keys[6], keys[8], name)
   event(keys[7], { 'type', 'removed', 'name', name, 'at', text(now_ms()), 'gen', text(gen) })
+  return 1
+end
+
+-- KEYS domain custom cert due index gen events removed timeline
+-- ARGV name sha1 not_after bundle nfields field value...
+-- The owner's own certificate is the domain's from now on.  The same again
+-- changes nothing but that it stays.  Returns { version, gen }.
+local function custom_set(keys, args)
+  local k, name, sha1 = owner_keys(keys), args[1], args[2]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  local had = redis.call('HMGET', k.domain, 'custom_sha1', 'version', 'gen')
+  local since = owner_changed(k.domain)
+  redis.call('SET', k.custom, args[4])
+  redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
+  put_fields(k.domain, args, 6, tonumber(args[5]))
+  redis.call('HSET', k.domain, 'custom_sha1', sha1, 'custom_not_after', args[3])
+  schedule(k.due, name, text(now_ms()))
+  if had[1] == sha1 then
+    return { tonumber(had[2] or '0'), tonumber(had[3] or '0') }
+  end
+  return serve(k, name, 'custom', sha1, args[3], since)
+end
+
+-- KEYS as custom_set; ARGV name epoch
+-- The custom certificate goes.  Where Let's Encrypt is on the managed one
+-- follows at once or, while there is none, the custom one stays until there is
+-- (2).  epoch "": the owner asks; else the leader, because there is one now.
+-- Returns 1, 2, or 0 when there is no custom one or nothing to follow it.
+local function custom_clear(keys, args)
+  local k, name, leader = owner_keys(keys), args[1], args[2] ~= ''
+  if leader then
+    local refused = fence(k.domain, args[2])
+    if refused then
+      return refused
+    end
+  elseif redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  local h = redis.call('HMGET', k.domain, 'custom_sha1', 'letsencrypt')
+  local on, managed = h[2] ~= '0', has_managed(k.domain, k.cert)
+  if not h[1] or (leader and not (on and managed)) then
+    return 0
+  end
+  local since = owner_changed(k.domain)
+  schedule(k.due, name, text(now_ms()))
+  if on and not managed then
+    redis.call('HSET', k.domain, 'custom_left_at', since)
+    tell(k.events, k.timeline, { 'type', 'leaving', 'name', name, 'at', text(now_ms()) })
+    return 2
+  end
+  forget_custom(k)
+  if on then
+    serve_managed(k, name, since)
+  else
+    withdrawn(k, name)
+    say(k.domain, 'disabled', "Let's Encrypt is switched off for this domain")
+  end
+  return 1
+end
+
+-- KEYS as custom_set; ARGV name on
+-- The owner switches Let's Encrypt off ("0") or on ("1").  Off: its certificate
+-- is served no longer, but kept, and a custom one that was only waiting for it
+-- goes.  On: a kept one that is still good is served again.
+-- Returns 1, or 0 when it was so already.
+local function letsencrypt(keys, args)
+  local k, name, on = owner_keys(keys), args[1], args[2]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  local h = redis.call('HMGET', k.domain, 'letsencrypt', 'custom_sha1', 'custom_left_at')
+  if (h[1] or '1') == on then
+    return 0
+  end
+  local since = owner_changed(k.domain)
+  redis.call('HSET', k.domain, 'letsencrypt', on)
+  schedule(k.due, name, text(now_ms()))
+  tell(k.events, k.timeline, { 'type', on == '1' and 'enabled' or 'disabled', 'name', name,
+    'at', text(now_ms()) })
+  if on == '1' then
+    if not h[2] then
+      say(k.domain, 'pending_dns', 'its DNS is being checked')
+    end
+    if not has_managed(k.domain, k.cert) then
+      redis.call('DEL', k.cert)
+      redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
+    elseif not h[2] then
+      serve_managed(k, name, since)
+    end
+  elseif not h[2] or h[3] then
+    forget_custom(k)
+    withdrawn(k, name)
+    say(k.domain, 'disabled', "Let's Encrypt is switched off for this domain")
+  end
   return 1
 end
 
@@ -196,7 +411,8 @@ end
 -- A certificate becomes the domain's: bundle, record, index, journal, due and
 -- event change together.  Refuses one that ends earlier than what is there
 -- (WORSE) unless force is "1".  The same certificate again changes nothing.
--- The fields' own version, gen and epoch do not count.
+-- The fields' own version, gen and epoch do not count.  While a custom one is
+-- served, or Let's Encrypt was switched off meanwhile, it is only kept.
 -- Returns { version, gen }.
 local function commit(keys, args)
   local refused = fence(keys[1], args[1])
@@ -204,35 +420,42 @@ local function commit(keys, args)
     return refused
   end
   local name, sha1, not_after = args[2], args[3], args[4]
-  local version, gen = 0, tonumber(redis.call('GET', keys[6]) or '0')
-  local old = redis.call('HGET', keys[5], name)
-  if old then
-    local v, na, fp = string.match(old, '^(%d+):(%d+):(%x+)$')
-    version = tonumber(v or '0')
-    if fp == sha1 then
-      return { version, gen }
-    end
-    if na and tonumber(not_after) < tonumber(na) and args[6] ~= '1' then
-      return fail('WORSE', 'it ends at ' .. not_after .. ', what is there at ' .. na)
+  local gen = tonumber(redis.call('GET', keys[6]) or '0')
+  local h = redis.call('HMGET', keys[1], 'custom_sha1', 'letsencrypt', 'version', 'sha1')
+  local spare = h[1] or h[2] == '0'
+  local old = indexed(keys[5], name)
+  local version = old and old.version or tonumber(h[3] or '0')
+  if (spare and h[4] or (old and old.sha1)) == sha1 then
+    return { version, gen }
+  end
+  if old and not spare then
+    if tonumber(not_after) < old.not_after and args[6] ~= '1' then
+      return fail('WORSE', 'it ends at ' .. not_after .. ', what is there at ' ..
+        text(old.not_after))
     end
     local bundle = redis.call('GET', keys[2])
     if bundle then
       redis.call('SET', keys[2] .. BUNDLE_PREVIOUS, bundle)
     end
   end
-  version = version + 1
-  gen = redis.call('INCR', keys[6])
   redis.call('SET', keys[2], args[7])
-  redis.call('HSET', keys[5], name, version .. ':' .. not_after .. ':' .. sha1)
-  local n = tonumber(args[8])
-  if n > 0 then
-    redis.call('HSET', keys[1], unpack(args, 9, 8 + 2 * n))
-  end
-  redis.call('HSET', keys[1], 'epoch', args[1], 'version', version, 'gen', gen)
+  put_fields(keys[1], args, 9, tonumber(args[8]))
+  redis.call('HSET', keys[1], 'epoch', args[1])
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])
+  if spare then
+    tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
+      'sha1', sha1, 'not_after', not_after, 'spare', '1' })
+    return { version, gen }
+  end
+  version = next_version(keys[1], old)
+  gen = redis.call('INCR', keys[6])
+  redis.call('HSET', keys[5], name,
+    version .. ':' .. not_after .. ':' .. sha1 .. (old and old.choice or ''))
+  redis.call('HSET', keys[1], 'version', version, 'gen', gen)
   tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
-    'version', version, 'gen', gen, 'sha1', sha1, 'not_after', not_after })
+    'version', version, 'gen', gen, 'sha1', sha1, 'not_after', not_after,
+    'since', old and string.match(old.choice, ':(%d+)$') or '' })
   return { version, gen }
 end
 
@@ -317,115 +540,6 @@ local function records(keys, _)
   return found
 end
 
--- What a CA counts, in sliding windows: a ZSET of spends by their time, and in
--- it the member "blocked", whose score is until when the CA said no.  A spend
--- counts as long as it is not older than the window, its last millisecond
--- included, so that no window of that length ever holds more than the limit.
-local BLOCKED = 'blocked'
-
--- How the bucket is: { used, next free at (0: now), blocked until (0: it is
--- not) }.  limit 0: nothing is counted.
-local function limit_state(key, limit, window, now)
-  local from = '(' .. text(now - window - 1)
-  local used = redis.call('ZCOUNT', key, from, '+inf')
-  local score = redis.call('ZSCORE', key, BLOCKED)
-  local blocked = tonumber(score or '0')
-  if score and blocked >= now - window then
-    used = used - 1
-  end
-  if blocked <= now then
-    blocked = 0
-  end
-  local free = blocked
-  if limit > 0 and used >= limit then
-    -- The last of those that must go before there is room.
-    local found = redis.call('ZRANGE', key, from, '+inf', 'BYSCORE',
-      'LIMIT', 0, used - limit + 2, 'WITHSCORES')
-    local left = used - limit + 1
-    for i = 1, #found, 2 do
-      if found[i] ~= BLOCKED and left > 0 then
-        left = left - 1
-        if left == 0 then
-          free = math.max(free, tonumber(found[i + 1]) + window + 1)
-        end
-      end
-    end
-  end
-  return { used, free, blocked }
-end
-
-local function limit_now(arg)
-  return tonumber(arg or '') or now_ms()
-end
-
--- Nothing older is needed, and an idle bucket is forgotten.
-local function limit_trim(key, window, now)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - window - 1))
-  local blocked = tonumber(redis.call('ZSCORE', key, BLOCKED) or '0')
-  redis.call('PEXPIRE', key, text(window + 60000 + math.max(0, blocked - now)))
-end
-
--- KEYS bucket; ARGV id limit window_ms happened_at [now_ms].
--- Take one of the bucket's, once for each id: one that is there already is
--- granted again, and moves to now.  happened_at: "" asks; else the spend has
--- happened, then ("0": now), and is counted whatever the limit.  limit 0: none,
--- nothing is counted.  now_ms is for tests.
--- Returns { granted 0|1, left, next free at, used, now }.
-local function limit_spend(keys, args)
-  local key, id, limit, window = keys[1], args[1], tonumber(args[2]), tonumber(args[3])
-  local now = limit_now(args[5])
-  local granted, at = 1, now
-  if args[4] == '' then
-    local before = limit_state(key, limit, window, now)
-    local again = redis.call('ZSCORE', key, id)
-    if before[3] > now or (before[2] > now and not again) then
-      granted = 0
-    end
-  elseif args[4] ~= '0' then
-    at = math.min(now, tonumber(args[4]))
-  end
-  if granted == 1 and limit > 0 and at >= now - window then
-    redis.call('ZADD', key, 'GT', text(at), id)
-    limit_trim(key, window, now)
-  end
-  local after = limit_state(key, limit, window, now)
-  return { granted, math.max(0, limit - after[1]), text(after[2]), after[1], text(now) }
-end
-
--- KEYS bucket; ARGV id.  The CA made nothing of it.  Returns 1, or 0.
-local function limit_refund(keys, args)
-  return redis.call('ZREM', keys[1], args[1])
-end
-
--- KEYS bucket; ARGV until_ms window_ms [now_ms].  The CA says: not before.
--- Returns until when the bucket is blocked.
-local function limit_block(keys, args)
-  redis.call('ZADD', keys[1], 'GT', args[1], BLOCKED)
-  limit_trim(keys[1], tonumber(args[2]), limit_now(args[3]))
-  return redis.call('ZSCORE', keys[1], BLOCKED) or '0'
-end
-
--- KEYS bucket; ARGV limit window_ms nspends [now_ms].
--- Look, and take nothing.  Returns { left, next free at, used, now, blocked
--- until, the newest nspends spends' times, oldest first... }.
-local function limit_peek(keys, args)
-  local key, limit, window = keys[1], tonumber(args[1]), tonumber(args[2])
-  local now = limit_now(args[4])
-  local state = limit_state(key, limit, window, now)
-  local found = { math.max(0, limit - state[1]), text(state[2]), state[1], text(now),
-    text(state[3]) }
-  if tonumber(args[3]) > 0 then
-    local newest = redis.call('ZRANGE', key, '+inf', '(' .. text(now - window - 1),
-      'BYSCORE', 'REV', 'LIMIT', 0, tonumber(args[3]) + 1, 'WITHSCORES')
-    for i = #newest - 1, 1, -2 do
-      if newest[i] ~= BLOCKED then
-        found[#found + 1] = newest[i + 1]
-      end
-    end
-  end
-  return found
-end
-
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
@@ -434,6 +548,9 @@ redis.register_function('certfleet_release', release)
 redis.register_function('certfleet_add', add)
 redis.register_function('certfleet_update', update)
 redis.register_function('certfleet_remove', remove)
+redis.register_function('certfleet_custom_set', custom_set)
+redis.register_function('certfleet_custom_clear', custom_clear)
+redis.register_function('certfleet_letsencrypt', letsencrypt)
 redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
 redis.register_function('certfleet_commit', commit)
@@ -444,8 +561,4 @@ redis.register_function('certfleet_withdraw', withdraw)
 redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
 redis.register_function('certfleet_init', init)
-redis.register_function('certfleet_limit_spend', limit_spend)
-redis.register_function('certfleet_limit_refund', limit_refund)
-redis.register_function('certfleet_limit_block', limit_block)
-redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }
 redis.register_function { function_name = 'certfleet_records', callback = records, flags = read_only }

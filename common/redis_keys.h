@@ -15,11 +15,16 @@
 #define KEY_DOMAIN "%s{p%d}:domain:%s"     /* HASH: the record */
 #define KEY_CERT "%s{p%d}:cert:%s"         /* STRING: msgpack bundle */
 #define KEY_ORDER "%s{p%d}:order:%s"       /* HASH: journal of the order */
+#define KEY_CUSTOM "%s{p%d}:custom:%s"     /* STRING: the owner's own bundle */
 #define KEY_TIMELINE "%s{p%d}:timeline:%s" /* LIST: JSON, newest first */
 
 /* prefix, partition */
-#define KEY_DUE "%s{p%d}:due"         /* ZSET: name by next action, wall ms */
-#define KEY_INDEX "%s{p%d}:index"     /* HASH: name -> version:not_after:sha1 */
+#define KEY_DUE "%s{p%d}:due" /* ZSET: name by next action, wall ms */
+/*
+ * HASH: name -> version:not_after:sha1, and once its owner has had a choice
+ * ":kind:since", kind being managed or custom, since wall ms.
+ */
+#define KEY_INDEX "%s{p%d}:index"
 #define KEY_GEN "%s{p%d}:gen"         /* INT: grows with each index change */
 #define KEY_REMOVED "%s{p%d}:removed" /* ZSET: removed names, by wall ms */
 #define KEY_EVENTS "%s{p%d}:events"   /* STREAM: what changed, capped */
@@ -31,12 +36,6 @@
  * than any token, so no token can name it.
  */
 #define KEY_THUMBPRINT "%schallenge:thumbprint"
-
-/*
- * prefix, bucket, key: ZSET, TTL: what was spent of a CA's limit, by wall ms;
- * the member "blocked" is until when the CA said no.
- */
-#define KEY_LIMIT "%slimit:%s:%s"
 
 /* prefix */
 #define KEY_LEADER "%sleader" /* HASH: node, epoch, until */

@@ -37,6 +37,7 @@ struct held {
 	char path[FILES_PATH_MAX];
 	char sha1[41];
 	int64_t not_after, version, gen;
+	int64_t since; /* when the owner chose this kind; 0: not known */
 	enum held_state state;
 	bool proven_before; /* read from disk: no handshake needed */
 	uint32_t pushed;    /* a bit for each HAProxy that has it */
@@ -317,9 +318,17 @@ push_everywhere(struct held *x)
 
 /* --- from a bundle ---------------------------------------------------------------- */
 
+/* The end that a new one must reach: none where its owner chose it since. */
+static int64_t
+least_not_after(const struct held *x, const struct hold_entry *entry)
+{
+	return x->sha1[0] != '\0' && entry->since <= x->since ? x->not_after
+	                                                      : 0;
+}
+
 void
 hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
-    int64_t version, int64_t gen)
+    const struct hold_entry *entry)
 {
 	struct held *x = find(h, name);
 	struct cert cert = { 0 };
@@ -327,20 +336,24 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 
 	if (x == NULL)
 		x = held_new(h, name);
-	x->version = version;
-	x->gen = gen;
+	x->version = entry->version;
+	x->gen = entry->gen;
 	if (skew_implausible(h->skew, loop_wall_ms())) {
 		/* Its dates cannot be judged; the index is read again soon. */
 		err_set(&e, ERR_AGAIN,
 		    "the clock of this node is wrong: nothing is replaced");
 		failed(x, &e);
-		return;
-	}
-	if (keep_bundle(h->ring, h->files, name,
-		x->sha1[0] != '\0' ? x->not_after : 0, bundle, len, &cert,
-		&e) == -1) {
+	} else if (entry->since < x->since) {
+		err_set(&e, ERR_REFUSED,
+		    "Redis offers what was served before the owner's last "
+		    "choice: an older state is not taken");
+		failed(x, &e);
+	} else if (keep_bundle(h->ring, h->files, name,
+		       least_not_after(x, entry), bundle, len, &cert,
+		       &e) == -1) {
 		failed(x, &e);
 	} else {
+		x->since = entry->since;
 		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
 		x->not_after = cert.not_after;
 		x->proven_before = false;

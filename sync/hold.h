@@ -33,13 +33,20 @@ void hold_free(struct hold *);
  */
 int hold_load(struct hold *, struct err *);
 
+/* What the index says of a bundle. */
+struct hold_entry {
+	int64_t version, gen;
+	int64_t since; /* when the owner chose its kind; 0: never */
+};
+
 /*
- * Take a bundle that became version of name in generation gen: check it (never
- * a worse one than what is held), write it to disk, push it.  On failure it
- * counts as failed, with the reason, until there is a better one.
+ * Take a bundle: check it, write it to disk, push it.  One that ends earlier
+ * than what is held is only taken when the owner has chosen another kind since;
+ * one of before the last choice never.  On failure it counts as failed, with
+ * the reason, until there is a better one.
  */
 void hold_take(struct hold *, const char *name, const void *bundle, size_t len,
-    int64_t version, int64_t gen);
+    const struct hold_entry *);
 void hold_drop(struct hold *, const char *name);
 
 /* HAProxy is to have nothing but what is held. */

@@ -15,7 +15,6 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/lane.h"
-#include "sync/limit.h"
 #include "sync/need.h"
 #include "sync/renew.h"
 #include "sync/skew.h"
@@ -218,12 +217,17 @@ written(void *arg, const struct err *e)
 	char name[DOMAIN_NAME_MAX];
 
 	memcpy(name, w->name, sizeof(name));
-	if (e != NULL)
+	/* The owner was faster: judge anew. */
+	if (e != NULL && strcmp(e->type, "CHANGED") == 0) {
+		again = true;
+	} else if (e != NULL) {
+		again = false;
 		log_warn(
 		    "domain=%s not written: %s %s", w->name, e->type, e->text);
+	}
 	work_free(w);
 	next_orders(in);
-	if (again && e == NULL)
+	if (again)
 		take(in, name);
 }
 
@@ -256,17 +260,45 @@ say(struct domain *d, enum domain_status status, const char *reason)
 static enum domain_status
 unless_in_use(const struct domain *d, enum domain_status status)
 {
-	bool served = d->status == DOMAIN_IN_USE ||
-	              (d->status == DOMAIN_ACTION_REQUIRED && d->version > 0 &&
-			  d->proven == d->version);
+	int64_t now = loop_wall_ms();
 
-	return served && d->not_after > loop_wall_ms() ? DOMAIN_IN_USE : status;
+	if (d->status == DOMAIN_IN_USE && d->not_after > now)
+		return DOMAIN_IN_USE;
+	if (d->status == DOMAIN_NOT_USED && need_custom_serves(d, now))
+		return DOMAIN_NOT_USED;
+	return status;
+}
+
+static int64_t
+custom_before_ms(const struct intake *in)
+{
+	return (int64_t)in->conf->acme.custom_days * 24 * 3600 * 1000;
+}
+
+/* The leader's switch to the managed certificate has been made, or not. */
+static void
+taken_over(void *arg, bool yes, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	char name[DOMAIN_NAME_MAX];
+
+	memcpy(name, w->name, sizeof(name));
+	if (e != NULL)
+		log_warn("domain=%s not switched: %s", name, e->text);
+	else if (yes)
+		log_info("domain=%s custom=gone managed=served", name);
+	work_free(w);
+	if (e == NULL && yes)
+		take(in, name);
 }
 
 static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
 	struct work *w = arg;
+	int64_t now = loop_wall_ms();
+	enum need need;
 	bool news;
 
 	if (e != NULL || d == NULL) {
@@ -279,9 +311,23 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	w->d.extra = NULL;
 	w->d.nextra = 0;
 	w->d.epoch = w->in->epoch;
-	switch (need_of(d, loop_wall_ms())) {
+	need = need_of(d, now, custom_before_ms(w->in));
+	if (need != NEED_PROOF)
+		forget_waiting(w->in, w->name);
+	switch (need) {
 	case NEED_NOTHING:
-		put_down(w, d->renew_at, NULL);
+		put_down(
+		    w, need_next_at(d, now, custom_before_ms(w->in)), NULL);
+		break;
+	case NEED_TAKE_OVER:
+		store_custom_clear(
+		    w->in->store, w->name, w->in->epoch, taken_over, w);
+		break;
+	case NEED_OWNER:
+		news = say(&w->d, DOMAIN_DISABLED,
+		    "its custom certificate has expired and Let's Encrypt is "
+		    "switched off: upload a new one or switch it on");
+		put_down(w, 0, news ? "status" : NULL);
 		break;
 	case NEED_CERTIFICATE:
 		certificate(w);
@@ -295,7 +341,7 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 		put_down(w, 0, news ? "status" : NULL);
 		break;
 	case NEED_DNS01:
-		news = say(&w->d, DOMAIN_ACTION_REQUIRED,
+		news = say(&w->d, unless_in_use(d, DOMAIN_ACTION_REQUIRED),
 		    "wildcard certificates need dns-01, which this version "
 		    "does not do yet; add the names one by one");
 		put_down(w, 0, news ? "status" : NULL);
@@ -338,11 +384,7 @@ failed(struct work *w, const struct err *e)
 		log_warn("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
 		    d->name, (long long)d->attempts, (long long)pause / 1000,
 		    e->text);
-	say(d,
-	    strcmp(e->type, LIMIT_PAUSED) == 0
-		? DOMAIN_ACTION_REQUIRED
-		: unless_in_use(d, DOMAIN_CREATING),
-	    reason);
+	say(d, unless_in_use(d, DOMAIN_CREATING), reason);
 	put_down(w, now + pause, "failed");
 }
 
@@ -360,27 +402,6 @@ wait_for_proof(struct intake *in, const char *name, int64_t gen)
 	x->gen = gen;
 }
 
-/* Nothing has failed: there is a place for it at the CA later. */
-static void
-wait_for_limit(struct work *w, const struct err *e)
-{
-	struct domain *d = &w->d;
-	int64_t now = loop_wall_ms(), free_at = now + e->retry_ms;
-	char reason[sizeof(d->reason)];
-	bool news;
-
-	lanes_leave(&w->in->lanes, &w->lane);
-	next_orders(w->in);
-	snprintf(reason, sizeof(reason), "%s%.230s",
-	    d->status == DOMAIN_IN_USE ? "renewal waits: " : "", e->text);
-	d->rate_limited_until = free_at;
-	news = say(d, unless_in_use(d, DOMAIN_CREATING), reason);
-	log_info("domain=%s rate_limited_until=%lld reason=\"%s\"", d->name,
-	    (long long)free_at, reason);
-	put_down(w, now + limit_pause(free_at, now, loop_random(UINT32_MAX)),
-	    news ? "status" : NULL);
-}
-
 static void
 ordered(void *arg, const struct domain *d, const struct err *e)
 {
@@ -388,12 +409,6 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	struct intake *in = w->in;
 	char name[DOMAIN_NAME_MAX];
 
-	if (e != NULL && limit_waits(e)) {
-		wait_for_limit(w, e);
-		return;
-	}
-	if (e != NULL && strcmp(e->type, LIMIT_PAUSED) == 0)
-		memcpy(w->d.action, d->action, sizeof(w->d.action));
 	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
 	    strcmp(e->type, "GONE") != 0) {
 		failed(w, e);
@@ -433,7 +448,6 @@ begin_order(struct work *w)
 	bool renewal = w->d.status == DOMAIN_IN_USE, news;
 
 	w->d.action[0] = '\0';
-	w->d.rate_limited_until = 0;
 	news = say(&w->d, unless_in_use(&w->d, DOMAIN_CREATING),
 	    renewal ? "being renewed" : "ordering the certificate");
 	w->d.next_at = 0;
@@ -518,6 +532,8 @@ checked(void *arg, enum precheck_verdict verdict, const struct err *why)
 static void
 certificate(struct work *w)
 {
+	if (w->d.status == DOMAIN_DISABLED)
+		say(&w->d, DOMAIN_PENDING_DNS, "its DNS is being checked");
 	check_start(
 	    w->in->checks, w->name, ca_thumbprint(w->in->ca), checked, w);
 }
@@ -525,10 +541,26 @@ certificate(struct work *w)
 /* --- a certificate is on its way: do the nodes serve it? ----------------------------- */
 
 static void
+say_served(struct domain *d, const char *by)
+{
+	char reason[sizeof(d->reason)], at[STR_TIME_MAX];
+
+	if (d->custom_sha1[0] == '\0') {
+		say(d, DOMAIN_IN_USE, by);
+		return;
+	}
+	snprintf(reason, sizeof(reason),
+	    "the certificate uploaded by the owner is served until %s",
+	    str_time(at, d->custom_not_after));
+	say(d, DOMAIN_NOT_USED, reason);
+}
+
+static void
 got_nodes(
     void *arg, const struct store_node *node, size_t n, const struct err *e)
 {
 	struct work *w = arg;
+	int64_t now = loop_wall_ms();
 	struct domain *d = &w->d;
 	char why[sizeof(d->reason)];
 	bool news;
@@ -542,10 +574,11 @@ got_nodes(
 	proven = need_proven(d, node, n, why, sizeof(why));
 	if (proven == 1) {
 		d->proven = d->version;
-		say(d, DOMAIN_IN_USE, why);
+		say_served(d, why);
 		forget_waiting(w->in, w->name);
 		store_proven(w->in->store, w->name);
-		put_down(w, d->renew_at, "status");
+		put_down(
+		    w, need_next_at(d, now, custom_before_ms(w->in)), "status");
 		return;
 	}
 	if (proven == -1)

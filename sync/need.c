@@ -1,21 +1,66 @@
 #include "sync/need.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum need
-need_of(const struct domain *d, int64_t now_ms)
+static bool
+has_custom(const struct domain *d)
 {
-	if (!d->letsencrypt)
+	return d->custom_sha1[0] != '\0';
+}
+
+bool
+need_custom_serves(const struct domain *d, int64_t now_ms)
+{
+	return has_custom(d) && d->custom_left_at == 0 &&
+	       now_ms < d->custom_not_after;
+}
+
+/* A managed certificate is there, and it is its turn. */
+static bool
+take_over(const struct domain *d, int64_t now_ms)
+{
+	return has_custom(d) && d->letsencrypt && d->sha1[0] != '\0' &&
+	       now_ms < d->not_after &&
+	       (d->custom_left_at > 0 ||
+		   now_ms >= d->custom_not_after - NEED_TAKE_OVER_MS);
+}
+
+enum need
+need_of(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
+{
+	if (!d->letsencrypt && !has_custom(d))
 		return NEED_SWITCH_OFF;
-	if (domain_wildcard(d->name))
-		return NEED_DNS01;
+	if (take_over(d, now_ms))
+		return NEED_TAKE_OVER;
 	if (d->version > 0 && d->proven < d->version)
 		return NEED_PROOF;
+	if (!d->letsencrypt)
+		return need_custom_serves(d, now_ms) ? NEED_NOTHING
+		                                     : NEED_OWNER;
+	if (need_custom_serves(d, now_ms + custom_before_ms))
+		return NEED_NOTHING;
+	if (domain_wildcard(d->name))
+		return NEED_DNS01;
 	if (d->version > 0 && now_ms < d->renew_at)
 		return NEED_NOTHING;
 	return NEED_CERTIFICATE;
+}
+
+int64_t
+need_next_at(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
+{
+	int64_t turn = d->custom_not_after - NEED_TAKE_OVER_MS;
+
+	if (!has_custom(d))
+		return d->letsencrypt ? d->renew_at : 0;
+	if (!d->letsencrypt)
+		return d->custom_not_after;
+	if (need_custom_serves(d, now_ms + custom_before_ms))
+		return d->custom_not_after - custom_before_ms;
+	if (d->renew_at == 0)
+		return now_ms; /* there is no managed one yet */
+	return turn < d->renew_at ? turn : d->renew_at;
 }
 
 /* errors holds "name=why; name=why": what does this node say of name? */

@@ -6,21 +6,38 @@
 #ifndef SYNC_NEED_H
 #define SYNC_NEED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/domain.h"
 #include "sync/store.h"
 
+/*
+ * A custom certificate ends: the managed one is made in time (custom_before,
+ * by the settings) and takes over when so much is left.
+ */
+#define NEED_TAKE_OVER_MS (24 * 3600 * 1000)
+
 /* What a domain needs, by its record alone. */
 enum need {
-	NEED_NOTHING = 0, /* until renew_at */
+	NEED_NOTHING = 0, /* until need_next_at() */
 	NEED_CERTIFICATE, /* DNS check, then an order */
 	NEED_PROOF,       /* its certificate is on its way to the nodes */
 	NEED_SWITCH_OFF,  /* Let's Encrypt is off */
 	NEED_DNS01,       /* a wildcard */
+	NEED_TAKE_OVER,   /* the managed certificate is to follow the custom */
+	NEED_OWNER,       /* the custom one has expired, Let's Encrypt is off */
 };
-enum need need_of(const struct domain *, int64_t now_ms);
+enum need need_of(
+    const struct domain *, int64_t now_ms, int64_t custom_before_ms);
+
+/* When a domain that needs nothing will need something; 0: never. */
+int64_t need_next_at(
+    const struct domain *, int64_t now_ms, int64_t custom_before_ms);
+
+/* Is a custom certificate served that is to stay? */
+bool need_custom_serves(const struct domain *, int64_t now_ms);
 
 /*
  * Have all live nodes applied the generation in which the domain's certificate

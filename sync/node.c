@@ -150,14 +150,27 @@ on_message(void *arg, const char *channel, const char *text, size_t len)
 		issuer_ack(n->issuer, text);
 }
 
+/* What owners do makes their domain due at once. */
+static bool
+by_owner(const char *type)
+{
+	static const char *const types[] = { "added", "custom", "managed",
+		"leaving", "withdrawn", "enabled", "disabled" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
 static void
 on_event(void *arg, const char *type)
 {
 	struct node *n = arg;
 
-	if (strcmp(type, "added") == 0)
+	if (by_owner(type))
 		issuer_kick(n->issuer);
-	else
+	if (strcmp(type, "added") != 0)
 		on_hold(n);
 }
 

@@ -13,7 +13,9 @@
 
 /* What the API or the library writes; the leader's update leaves it alone. */
 static const char *const not_the_leaders[] = { "name", "app", "letsencrypt",
-	"created_at", "version", "gen", "epoch" };
+	"created_at", "version", "gen", "epoch", "custom_sha1", "custom_serial",
+	"custom_issuer", "custom_subject", "custom_key", "custom_note",
+	"custom_not_before", "custom_not_after", "custom_left_at" };
 
 struct store *
 store_new(
@@ -192,6 +194,7 @@ domain_keys(const struct store *s, const char *name, struct domain_keys *k)
 	store_key(s, KEY_GEN, k->gen, sizeof(k->gen), p, name);
 	store_key(s, KEY_EVENTS, k->events, sizeof(k->events), p, name);
 	store_key(s, KEY_REMOVED, k->removed, sizeof(k->removed), p, name);
+	store_key(s, KEY_CUSTOM, k->custom, sizeof(k->custom), p, name);
 	store_key(s, KEY_TIMELINE, k->timeline, sizeof(k->timeline), p, name);
 }
 

@@ -67,6 +67,32 @@ void store_list(struct store *, const char *app, store_list_fn *, void *arg);
 void store_update(struct store *, const struct domain *, int64_t next_at,
     const char *event_type, store_fn *, void *arg);
 
+/*
+ * What an owner changes; each is due at once, so that the leader looks.  What
+ * the leader has decided upon older facts is then refused (err type "CHANGED").
+ * A domain that is no longer there is "GONE".
+ */
+
+/*
+ * The owner's own certificate is served from now on.  d has the custom_*
+ * fields.  Fails when the key cannot be sealed: then fn is not called.
+ */
+struct cert;
+int store_custom_set(struct store *, const struct domain *d,
+    const struct cert *, const char *key_pem, store_fn *, void *arg,
+    struct err *);
+
+/*
+ * It goes; the managed one follows, at once or when there is one.  epoch 0: the
+ * owner asks, else the leader.  yes: it is gone.
+ */
+void store_custom_clear(
+    struct store *, const char *name, int64_t epoch, store_yes_fn *, void *arg);
+
+/* Switch Let's Encrypt on or off.  yes: that changed something. */
+void store_letsencrypt(
+    struct store *, const char *name, bool on, store_yes_fn *, void *arg);
+
 /* --- the leader's work --------------------------------------------------- */
 
 typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,
@@ -141,6 +167,8 @@ struct store_entry {
 	const char *name;
 	int64_t version, not_after;
 	const char *sha1;
+	bool custom;   /* the owner's own */
+	int64_t since; /* when its owner chose the kind; 0: never */
 };
 typedef void store_index_fn(
     void *arg, const struct store_entry *, size_t n, const struct err *e);
@@ -152,8 +180,8 @@ void store_removed(struct store *, int partition, store_names_fn *, void *arg);
 /* The bundle's bytes; NULL when there is none. */
 typedef void store_bundle_fn(
     void *arg, const void *bundle, size_t len, const struct err *e);
-void store_bundle(
-    struct store *, const char *name, store_bundle_fn *, void *arg);
+void store_bundle(struct store *, const char *name, bool custom,
+    store_bundle_fn *, void *arg);
 
 /* A node's heartbeat. */
 struct store_node {

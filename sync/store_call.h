@@ -11,7 +11,6 @@
 #include "common/redis_keys.h"
 #include "common/seal.h"
 #include "sync/store.h"
-#include "sync/store_limit.h"
 
 struct call;
 LIST_HEAD(calls, call);
@@ -40,7 +39,6 @@ union store_tell {
 	store_bundle_fn *bundle;
 	store_nodes_fn *nodes;
 	store_events_fn *events;
-	store_limit_fn *limit;
 };
 
 /*
@@ -87,7 +85,7 @@ void call_arg_set(struct rds_cmd *, size_t at, int64_t);
 struct domain_keys {
 	char domain[KEY_MAX], cert[KEY_MAX], order[KEY_MAX];
 	char due[KEY_MAX], index[KEY_MAX], gen[KEY_MAX], events[KEY_MAX];
-	char removed[KEY_MAX], timeline[KEY_MAX];
+	char removed[KEY_MAX], timeline[KEY_MAX], custom[KEY_MAX];
 };
 void domain_keys(const struct store *, const char *name, struct domain_keys *);
 

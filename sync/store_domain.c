@@ -69,7 +69,7 @@ store_remove(struct store *s, const char *name, const char *app,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_remove", 9);
+	call_function(&cmd, "certfleet_remove", 10);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.cert);
 	rds_arg(&cmd, k.order);
@@ -79,6 +79,7 @@ store_remove(struct store *s, const char *name, const char *app,
 	rds_arg(&cmd, k.events);
 	rds_arg(&cmd, k.removed);
 	rds_arg(&cmd, k.timeline);
+	rds_arg(&cmd, k.custom);
 	rds_arg(&cmd, name);
 	call_send(c, &cmd, call_yes);
 	app_set(s, "SREM", app, name);

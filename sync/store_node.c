@@ -54,22 +54,41 @@ store_time(struct store *s, store_gen_fn *fn, void *arg)
 	call_send(c, &cmd, got_time);
 }
 
-/* "version:not_after:sha1"; -1 when it is something else. */
+/* Behind the fingerprint: nothing, or "kind:since". */
+static int
+choice_parse(char *text, struct store_entry *entry)
+{
+	char *since = text != NULL ? strchr(text, ':') : NULL;
+
+	if (text == NULL)
+		return 0;
+	if (since == NULL ||
+	    str_int(since + 1, 0, INT64_MAX, &entry->since) == -1)
+		return -1;
+	*since = '\0';
+	entry->custom = strcmp(text, "custom") == 0;
+	return entry->custom || strcmp(text, "managed") == 0 ? 0 : -1;
+}
+
+/* "version:not_after:sha1[:kind:since]"; -1 when it is something else. */
 static int
 entry_parse(char *text, struct store_entry *entry)
 {
-	char *not_after = strchr(text, ':'), *sha1;
+	char *not_after = strchr(text, ':'), *sha1, *choice;
 
 	if (not_after == NULL || (sha1 = strchr(not_after + 1, ':')) == NULL)
 		return -1;
 	*not_after++ = '\0';
 	*sha1++ = '\0';
+	choice = strchr(sha1, ':');
+	if (choice != NULL)
+		*choice++ = '\0';
 	entry->sha1 = sha1;
 	if (str_int(text, 1, INT64_MAX, &entry->version) == -1 ||
 	    str_int(not_after, 0, INT64_MAX, &entry->not_after) == -1 ||
 	    strlen(sha1) != 40)
 		return -1;
-	return 0;
+	return choice_parse(choice, entry);
 }
 
 static void
@@ -147,7 +166,8 @@ got_bundle(struct call *c, const struct rds_reply *r, const struct err *e)
 }
 
 void
-store_bundle(struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+store_bundle(struct store *s, const char *name, bool custom,
+    store_bundle_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -156,7 +176,7 @@ store_bundle(struct store *s, const char *name, store_bundle_fn *fn, void *arg)
 	domain_keys(s, name, &k);
 	c->tell.bundle = fn;
 	rds_cmd(&cmd, "GET");
-	rds_arg(&cmd, k.cert);
+	rds_arg(&cmd, custom ? k.custom : k.cert);
 	call_send(c, &cmd, got_bundle);
 }
 

@@ -22,7 +22,8 @@ struct fetch {
 	TAILQ_ENTRY(fetch) link;
 	struct watch *watch;
 	char name[DOMAIN_NAME_MAX];
-	int64_t version, gen;
+	struct hold_entry entry;
+	bool custom; /* its owner's own is wanted */
 	bool asked;
 };
 
@@ -100,8 +101,8 @@ watch_seen(const struct watch *w)
 	const struct fetch *f;
 
 	TAILQ_FOREACH (f, &w->fetches, link)
-		if (f->gen <= seen)
-			seen = f->gen - 1;
+		if (f->entry.gen <= seen)
+			seen = f->entry.gen - 1;
 	return seen;
 }
 
@@ -119,7 +120,7 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 	} else if (bundle == NULL) {
 		log_warn("domain=%s bundle: not there", f->name);
 	} else {
-		hold_take(w->hold, f->name, bundle, len, f->version, f->gen);
+		hold_take(w->hold, f->name, bundle, len, &f->entry);
 	}
 	fetch_free(f);
 	fetch_next(w);
@@ -137,7 +138,7 @@ fetch_next(struct watch *w)
 			continue;
 		f->asked = true;
 		w->nasked++;
-		store_bundle(w->store, f->name, got_bundle, f);
+		store_bundle(w->store, f->name, f->custom, got_bundle, f);
 	}
 	/*
 	 * All that is in Redis is held: what HAProxy has beyond that was
@@ -150,13 +151,14 @@ fetch_next(struct watch *w)
 }
 
 static void
-fetch(struct watch *w, const char *name, int64_t version, int64_t gen)
+fetch(struct watch *w, const char *name, bool custom,
+    const struct hold_entry *entry)
 {
 	struct fetch *f = xcalloc(1, sizeof(*f));
 
 	f->watch = w;
-	f->version = version;
-	f->gen = gen;
+	f->custom = custom;
+	f->entry = *entry;
 	memcpy(f->name, name, strlen(name) + 1);
 	TAILQ_INSERT_TAIL(&w->fetches, f, link);
 }
@@ -198,10 +200,14 @@ got_index(
 		w->again = true;
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		struct hold_entry wanted = { entry[i].version, w->reading,
+			entry[i].since };
+
 		if (strcmp(hold_sha1(w->hold, entry[i].name), entry[i].sha1) !=
 		    0)
-			fetch(w, entry[i].name, entry[i].version, w->reading);
+			fetch(w, entry[i].name, entry[i].custom, &wanted);
+	}
 	if (w->reading < w->seen)
 		log_error("Redis went back from generation %lld to %lld",
 		    (long long)w->seen, (long long)w->reading);
@@ -260,6 +266,21 @@ field_int(const struct rds_reply *fields, const char *name)
 	return v;
 }
 
+/* Removed or out of service, or there is a certificate to be fetched. */
+static void
+follow(struct watch *w, const char *type, const char *name,
+    const struct rds_reply *fields)
+{
+	struct hold_entry entry = { field_int(fields, "version"),
+		field_int(fields, "gen"), field_int(fields, "since") };
+
+	if (strcmp(type, "removed") == 0 || strcmp(type, "withdrawn") == 0)
+		hold_drop(w->hold, name);
+	else
+		fetch(w, name, strcmp(type, "custom") == 0, &entry);
+	fetch_next(w);
+}
+
 /* An event moves us on by one generation, or it is only a reason to look. */
 static void
 on_entry(void *arg, const char *id, const struct rds_reply *fields)
@@ -281,12 +302,7 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 			watch_reconcile(w);
 		} else {
 			w->seen = gen;
-			if (strcmp(type, "issued") == 0)
-				fetch(
-				    w, name, field_int(fields, "version"), gen);
-			else
-				hold_drop(w->hold, name);
-			fetch_next(w);
+			follow(w, type, name, fields);
 		}
 	} else if (gen > w->seen) {
 		w->again = true;

@@ -165,7 +165,11 @@ read_body(struct request *q, struct err *e)
 	struct evbuffer *in = evhttp_request_get_input_buffer(q->http);
 	size_t len = evbuffer_get_length(in);
 
-	q->body = json_body((const char *)evbuffer_pullup(in, -1), len, e);
+	unsigned char *bytes = evbuffer_pullup(in, -1);
+
+	q->body = json_body((const char *)bytes, len, e);
+	/* There may be a private key in it. */
+	mem_wipe(bytes, len);
 	return q->body != NULL ? 0 : -1;
 }
 
@@ -230,10 +234,11 @@ void
 request_free(struct request *q)
 {
 	LIST_REMOVE(q, entry);
-	json_decref(q->body);
+	json_forget(q->body);
 	json_decref(q->reply);
 	gather_free(q->gather);
 	domain_clear(&q->domain);
+	custom_clear(&q->custom);
 	free(q);
 }
 

@@ -4,6 +4,7 @@
  * A name belongs to one app: under another it is not found, and it cannot be
  * added there.  ":id" is the id that we gave or the name.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/loop.h"
@@ -65,8 +66,40 @@ got_added(void *arg, bool added, const struct err *e)
 		request_unprocessable(q, errors);
 		return;
 	}
-	request_reply(
-	    q, 201, json_pack("{s:o}", "domain", json_domain(&q->domain)));
+	/* Let's Encrypt is as it should be since it was added. */
+	q->change.letsencrypt_enabled = -1;
+	change_begin(q, 201);
+}
+
+/* What is asked for, or complaints in errors. */
+static void
+read_new(struct request *q, json_t *errors)
+{
+	struct err e = { 0 };
+
+	json_domain_change(q->body, true, &q->change, errors);
+	if (domain_app_check(q->param[0], &e) == -1)
+		json_complain(errors, "app", "%s", e.text);
+	if (json_object_size(errors) == 0)
+		change_check(q, q->change.name, errors);
+}
+
+/* The first words of a domain, until the leader has looked at it. */
+static void
+begin_life(struct domain *d)
+{
+	const char *reason = "its DNS has not been checked yet";
+
+	d->status = DOMAIN_PENDING_DNS;
+	if (d->custom_sha1[0] != '\0') {
+		d->status = DOMAIN_CREATING;
+		reason = "the uploaded certificate is on its way to the nodes";
+	} else if (!d->letsencrypt) {
+		d->status = DOMAIN_DISABLED;
+		reason = "Let's Encrypt is switched off for this domain";
+	}
+	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	d->created_at = d->status_at = d->next_at = loop_wall_ms();
 }
 
 void
@@ -74,27 +107,21 @@ domains_add(struct request *q)
 {
 	json_t *errors = json_object();
 	struct domain *d = &q->domain;
-	struct domain_change change;
 	struct err e = { 0 };
 
-	json_domain_change(q->body, true, &change, errors);
-	if (domain_app_check(q->param[0], &e) == -1)
-		json_complain(errors, "app", "%s", e.text);
+	read_new(q, errors);
 	if (json_object_size(errors) > 0) {
 		request_unprocessable(q, errors);
 		return;
 	}
 	json_decref(errors);
-	if (str_copy(d->name, sizeof(d->name), change.name, &e) == -1 ||
-	    str_copy(d->app, sizeof(d->app), q->param[0], &e) == -1 ||
-	    str_copy(d->reason, sizeof(d->reason),
-		"its DNS has not been checked yet", &e) == -1) {
+	if (str_copy(d->name, sizeof(d->name), q->change.name, &e) == -1 ||
+	    str_copy(d->app, sizeof(d->app), q->param[0], &e) == -1) {
 		request_store_error(q, &e);
 		return;
 	}
-	d->status = DOMAIN_PENDING_DNS;
-	d->letsencrypt = true;
-	d->created_at = d->status_at = d->next_at = loop_wall_ms();
+	d->letsencrypt = q->change.letsencrypt_enabled != 0;
+	begin_life(d);
 	store_add(q->api->store, d, got_added, q);
 }
 
@@ -176,23 +203,24 @@ domains_show(struct request *q)
 	find(q, show);
 }
 
-/* Nothing that can be asked for yet changes anything. */
 static void
 change(struct request *q, const struct domain *d)
 {
 	json_t *errors = json_object();
-	struct domain_change asked;
 
-	json_domain_change(q->body, false, &asked, errors);
-	if (asked.name[0] != '\0' && strcmp(asked.name, d->name) != 0)
+	json_domain_change(q->body, false, &q->change, errors);
+	if (q->change.name[0] != '\0' && strcmp(q->change.name, d->name) != 0)
 		json_complain(errors, "name",
 		    "cannot be changed; remove %s and add the other", d->name);
+	if (json_object_size(errors) == 0)
+		change_check(q, d->name, errors);
 	if (json_object_size(errors) > 0) {
 		request_unprocessable(q, errors);
 		return;
 	}
 	json_decref(errors);
-	show(q, d);
+	memcpy(q->domain.name, d->name, sizeof(d->name));
+	change_begin(q, 200);
 }
 
 void

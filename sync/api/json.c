@@ -33,6 +33,22 @@ json_time(int64_t ms)
 	return ms > 0 ? json_string(str_time(text, ms)) : json_null();
 }
 
+/* The owner's own certificate; its key is never shown. */
+static json_t *
+custom(const struct domain *d)
+{
+	if (d->custom_sha1[0] == '\0')
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "serial", json_text(d->custom_serial), "sha1",
+	    json_text(d->custom_sha1), "issuer", json_text(d->custom_issuer),
+	    "subject", json_text(d->custom_subject), "key",
+	    json_text(d->custom_key), "not_before",
+	    json_time(d->custom_not_before), "not_after",
+	    json_time(d->custom_not_after), "note", json_text(d->custom_note),
+	    "left_at", json_time(d->custom_left_at));
+}
+
 /* The fields that are ours, into an object that is there. */
 static void
 put_own(json_t *o, const struct domain *d)
@@ -56,6 +72,7 @@ put_own(json_t *o, const struct domain *d)
 	json_object_set_new(o, "version", json_integer(d->version));
 	json_object_set_new(
 	    o, "rate_limited_until", json_time(d->rate_limited_until));
+	json_object_set_new(o, "custom", custom(d));
 }
 
 /* Scalingo has five words where we have six statuses and a history. */
@@ -73,16 +90,25 @@ letsencrypt_status(const struct domain *d)
 	case DOMAIN_ACTION_REQUIRED:
 		return "dns_required";
 	case DOMAIN_DISABLED:
-		return d->version > 0 ? "created" : "new";
+		return d->sha1[0] != '\0' ? "created" : "new";
 	case DOMAIN_STATUSES:
 		break;
 	}
 	return "error";
 }
 
+/* Of a custom certificate: has it reached the nodes? */
+static const char *
+ssl_status(const struct domain *d)
+{
+	return d->custom_sha1[0] != '\0' && d->proven == d->version ? "success"
+	                                                            : "pending";
+}
+
 json_t *
 json_domain(const struct domain *d)
 {
+	bool ssl = d->custom_sha1[0] != '\0';
 	char id[DOMAIN_ID_MAX];
 	json_t *own = json_object(), *o;
 
@@ -91,12 +117,17 @@ json_domain(const struct domain *d)
 	o = json_pack("{s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:b, s:b, s:b, s:s,"
 		      " s:n, s:n, s:{}, s:n}",
 	    "id", id, "app_id", json_text(d->app), "name", json_text(d->name),
-	    "created_at", json_time(d->created_at), "ssl", 0, "ssl_status",
-	    "pending", "validity", json_time(d->not_after), "canonical", 0,
+	    "created_at", json_time(d->created_at), "ssl", (int)ssl,
+	    "ssl_status", ssl_status(d), "validity",
+	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical", 0,
 	    "letsencrypt_enabled", (int)d->letsencrypt, "letsencrypt",
-	    (int)(d->status == DOMAIN_IN_USE), "letsencrypt_status",
+	    (int)(d->status == DOMAIN_IN_USE && !ssl), "letsencrypt_status",
 	    letsencrypt_status(d), "acme_dns_fqdn", "acme_dns_value",
 	    "acme_dns_error", "acme_challenge_error");
+	if (ssl) {
+		json_object_set_new(o, "tlscert", json_text(d->custom_subject));
+		json_object_set_new(o, "tlskey", json_text(d->custom_key));
+	}
 	json_object_set_new(o, "certfleet", own);
 	return o;
 }
@@ -146,6 +177,7 @@ next_at(const struct domain *d)
 	case DOMAIN_IN_USE:
 		return d->renew_at > 0 ? d->renew_at : d->next_at;
 	case DOMAIN_NOT_USED:
+		return d->letsencrypt ? d->next_at : 0;
 	case DOMAIN_DISABLED:
 		return 0;
 	case DOMAIN_PENDING_DNS:
@@ -172,6 +204,10 @@ next_sentence(const struct domain *d, bool ahead)
 	case DOMAIN_ACTION_REQUIRED:
 		return ahead ? "checked again at" : "being checked";
 	case DOMAIN_NOT_USED:
+		if (d->letsencrypt)
+			return ahead ? "Let's Encrypt prepares to follow at"
+			             : "Let's Encrypt prepares to follow";
+		return "nothing happens by itself";
 	case DOMAIN_DISABLED:
 	case DOMAIN_STATUSES:
 		break;

@@ -67,10 +67,15 @@ json_t *json_event(const char *id, const char *const *field, size_t nfields);
  */
 json_t *json_body(const char *text, size_t len, struct err *);
 
+/* Release a body; a private key in it is wiped first. */
+void json_forget(json_t *stolen);
+
 /* What a body asks of a domain; what is absent is NULL or -1. */
 struct domain_change {
 	char name[DOMAIN_NAME_MAX]; /* normalised; "" when absent */
 	int canonical, letsencrypt_enabled;
+	/* Borrowed from the body, NULL when absent; "" takes it away. */
+	const char *tlscert, *tlskey;
 };
 
 /*

@@ -1,7 +1,9 @@
 /* Bodies of requests: read, checked, complained about; never coerced. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "common/mem.h"
 #include "sync/api/json.h"
 
 #define SENTENCE_MAX 1024
@@ -76,19 +78,54 @@ take_name(json_t *o, bool need, struct domain_change *c, json_t *errors)
 	}
 }
 
-/* Certificates of the customer's own: only their absence is understood. */
-static void
-refuse_custom(json_t *o, const char *field, json_t *errors)
+static const char *
+take_pem(json_t *o, const char *field, json_t *errors)
 {
 	json_t *v = json_object_get(o, field);
 
-	if (v == NULL || json_is_null(v))
-		return;
-	if (!json_is_string(v))
+	if (v != NULL && !json_is_null(v) && !json_is_string(v))
 		json_complain(errors, field, "must be a string");
-	else if (json_string_length(v) > 0)
-		json_complain(
-		    errors, field, "a custom certificate is not supported yet");
+	return json_string_value(v);
+}
+
+/* A certificate comes with its key; "" for either takes it away. */
+static void
+take_custom(json_t *o, struct domain_change *c, json_t *errors)
+{
+	bool cert, key;
+
+	c->tlscert = take_pem(o, "tlscert", errors);
+	c->tlskey = take_pem(o, "tlskey", errors);
+	cert = c->tlscert != NULL && c->tlscert[0] != '\0';
+	key = c->tlskey != NULL && c->tlskey[0] != '\0';
+	if (cert && !key)
+		json_complain(errors, "tlskey",
+		    "can't be blank: a certificate needs its private key");
+	else if (key && !cert)
+		json_complain(errors, "tlscert",
+		    "can't be blank: a private key needs its certificate");
+	else if (!cert && c->tlskey != NULL)
+		c->tlscert = c->tlskey;
+}
+
+static void
+wipe_key(json_t *o)
+{
+	union {
+		const char *in;
+		char *out;
+	} text = { json_string_value(json_object_get(o, "tlskey")) };
+
+	if (text.in != NULL)
+		mem_wipe(text.out, strlen(text.in));
+}
+
+void
+json_forget(json_t *stolen)
+{
+	wipe_key(stolen);
+	wipe_key(json_object_get(stolen, "domain"));
+	json_decref(stolen);
 }
 
 int
@@ -97,7 +134,8 @@ json_domain_change(
 {
 	json_t *o = json_object_get(body, "domain");
 
-	*c = (struct domain_change){ .canonical = -1 };
+	*c = (struct domain_change){ .canonical = -1,
+		.letsencrypt_enabled = -1 };
 	if (o == NULL)
 		o = body;
 	if (!json_is_object(o)) {
@@ -110,10 +148,6 @@ json_domain_change(
 	if (c->canonical == 1)
 		json_complain(errors, "canonical",
 		    "a canonical domain is not supported yet");
-	if (c->letsencrypt_enabled == 0)
-		json_complain(errors, "letsencrypt_enabled",
-		    "switching Let's Encrypt off is not supported yet");
-	refuse_custom(o, "tlscert", errors);
-	refuse_custom(o, "tlskey", errors);
+	take_custom(o, c, errors);
 	return json_object_size(errors) > 0 ? -1 : 0;
 }

@@ -19,6 +19,7 @@
 #include "sync/api/gather.h"
 #include "sync/api/json.h"
 #include "sync/api/target.h"
+#include "sync/custom.h"
 
 struct hub;
 
@@ -38,7 +39,10 @@ struct request {
 	struct domain domain; /* being added; cleared with the request */
 	char name[DOMAIN_NAME_MAX];
 	found_fn *found;
-	json_t *reply; /* what is known so far */
+	json_t *reply;               /* what is known so far */
+	struct domain_change change; /* borrows from body */
+	struct custom custom;        /* that is uploaded */
+	int step, status;            /* change.c */
 	struct gather *gather;
 	LIST_ENTRY(request) entry;
 };
@@ -87,6 +91,13 @@ request_fn domains_list, domains_add, domains_show, domains_change,
     domains_remove;
 request_fn own_domains_list, own_domains_show;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
+
+/*
+ * change.c: check what q->change asks of the domain of that name (complaints go
+ * into errors), then carry it out on q->domain and answer with status.
+ */
+void change_check(struct request *, const char *name, json_t *errors);
+void change_begin(struct request *, int status);
 
 /* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);

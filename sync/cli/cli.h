@@ -31,18 +31,27 @@ struct cli {
 	const char *app; /* NULL: not given */
 	bool json, colours, progress;
 	bool follow;
-	int n;      /* events, -1: not given */
-	int wait_s; /* -1: do not wait */
+	bool no_letsencrypt;
+	const char *cert, *key; /* PEM files; NULL: not given */
+	int n;                  /* events, -1: not given */
+	int wait_s;             /* -1: do not wait */
 	int narg;
 	char **arg;
 };
 
 typedef int cli_fn(const struct cli *); /* an enum exit_status */
 cli_fn cli_domains, cli_domains_add, cli_domains_remove;
+cli_fn cli_domains_ssl, cli_domains_letsencrypt;
 cli_fn cli_status, cli_why, cli_events, cli_nodes;
 
 /* wait.c: until all names have their certificate. */
 int cli_wait(const struct cli *, char **name, size_t n);
+
+/*
+ * certificate.c: what the options say of a domain's certificate, into the body
+ * of a request; complains, and returns an exit status.
+ */
+int cli_put_certificate(const struct cli *, json_t *domain);
 
 /* --- what the commands share ---------------------------------------------- */
 
@@ -63,6 +72,9 @@ char *cli_answer_error(int http_status, const json_t *body);
 
 void cli_print_json(const json_t *);
 void cli_print(struct buf *); /* and clear it */
+
+/* "/v1/apps/APP/domains", of the app that was asked for or the default one. */
+void cli_domains_path(const struct cli *, struct buf *out);
 
 /* "/api/v1/domains/" and the name, encoded. */
 void cli_domain_path(struct buf *out, const char *before, const char *name);

@@ -92,8 +92,8 @@ app_of(const struct cli *cli)
 	return cli->app != NULL ? cli->app : CLI_APP;
 }
 
-static void
-app_path(const struct cli *cli, struct buf *path)
+void
+cli_domains_path(const struct cli *cli, struct buf *path)
 {
 	cli_domain_path(path, "/v1/apps/", app_of(cli));
 	buf_puts(path, "/domains");
@@ -120,7 +120,12 @@ add_one(const struct cli *cli, const char *name, json_t *added)
 		cli_complain("%s: is not UTF-8", name);
 		return CLI_REFUSED;
 	}
-	app_path(cli, &path);
+	rc = cli_put_certificate(cli, json_object_get(body, "domain"));
+	if (rc != CLI_OK) {
+		json_decref(body);
+		return rc;
+	}
+	cli_domains_path(cli, &path);
 	rc = cli_ask(cli, "POST", path.p, body, name, &answer);
 	buf_clear(&path);
 	json_decref(body);
@@ -177,7 +182,7 @@ remove_one(const struct cli *cli, const char *name)
 	json_t *answer;
 	int rc;
 
-	app_path(cli, &path);
+	cli_domains_path(cli, &path);
 	buf_puts(&path, "/");
 	client_encode(&path, name);
 	rc = cli_ask(cli, "DELETE", path.p, NULL, name, &answer);

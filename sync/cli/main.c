@@ -25,10 +25,15 @@ static const struct command {
 	/* clang-format off */
 	{ "domains", cli_domains, 0, 0, "[--app APP]",
 	  "list domains: status, certificate, what happens next" },
-	{ "domains-add", cli_domains_add, 1, -1, "NAME... [--app APP] [--wait[=SECONDS]]",
+	{ "domains-add", cli_domains_add, 1, -1, "NAME... [--app APP] "
+	  "[--wait[=SECONDS]] [--no-letsencrypt] [--cert F --key F]",
 	  "add domains; certificates come by themselves" },
 	{ "domains-remove", cli_domains_remove, 1, -1, "NAME... [--app APP]",
 	  "remove domains and their certificates" },
+	{ "domains-ssl", cli_domains_ssl, 1, 2, "NAME --cert F --key F | NAME disable",
+	  "serve a certificate of your own, or no longer" },
+	{ "domains-letsencrypt", cli_domains_letsencrypt, 2, 2, "NAME enable|disable",
+	  "switch Let's Encrypt on or off for a domain" },
 	{ "status", cli_status, 0, 0, "",
 	  "how the fleet is" },
 	{ "why", cli_why, 1, 1, "DOMAIN",
@@ -46,16 +51,22 @@ enum {
 	OPT_COLOUR,
 	OPT_WAIT,
 	OPT_CONF,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_NO_LETSENCRYPT,
 };
 
 static const struct option options[] = {
 	{ "app", required_argument, NULL, 'a' },
+	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "color", required_argument, NULL, OPT_COLOUR },
 	{ "config", required_argument, NULL, OPT_CONF },
 	{ "follow", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "key", required_argument, NULL, OPT_KEY },
 	{ "lines", required_argument, NULL, 'n' },
+	{ "no-letsencrypt", no_argument, NULL, OPT_NO_LETSENCRYPT },
 	{ "socket", required_argument, NULL, 's' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "wait", optional_argument, NULL, OPT_WAIT },
@@ -75,7 +86,7 @@ usage(FILE *out)
 	fprintf(out, "usage: certfleet [OPTION...] COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		fprintf(
-		    out, "  %-15s %s\n", commands[i].name, commands[i].summary);
+		    out, "  %-19s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out,
 	    "\n"
 	    "  -a, --app APP    of which app; else $CERTFLEET_APP, else: "
@@ -157,6 +168,15 @@ take_option(struct asked *a, int opt, bool before)
 		return 0;
 	case OPT_CONF:
 		a->conf = optarg;
+		return 0;
+	case OPT_CERT:
+		a->cli.cert = optarg;
+		return 0;
+	case OPT_KEY:
+		a->cli.key = optarg;
+		return 0;
+	case OPT_NO_LETSENCRYPT:
+		a->cli.no_letsencrypt = true;
 		return 0;
 	case 'V':
 		a->version = true;

@@ -17,7 +17,10 @@ REMOVED = P + "removed"
 TIMELINE = P + "timeline:" + NAME
 LEADER, NODE = "certfleet:leader", "certfleet:node:n1"
 COMMIT_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, TIMELINE]
-REMOVE_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE]
+CUSTOM = P + "custom:" + NAME
+REMOVE_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE,
+               CUSTOM]
+OWNER_KEYS = [DOMAIN, CUSTOM, CERT, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE]
 SHA_A, SHA_B, SHA_C = "A" * 40, "B" * 40, "C" * 40
 
 
@@ -452,6 +455,211 @@ def test_records_come_as_one_msgpack_map_each(redis):
         at += 1 + n
     fields = dict(zip(texts[::2], texts[1::2]))
     assert fields == redis.hash(DOMAIN)
+
+
+# --- what owners change --------------------------------------------------------
+
+
+FAR = int((time.time() + 90 * 86400) * 1000)
+
+
+def custom_set(redis, sha1=SHA_C, not_after=FAR - 5000, bundle=b"own"):
+    return redis.fcall("certfleet_custom_set", OWNER_KEYS, NAME, sha1,
+                       not_after, bundle, 1, "custom_subject", "/CN=own")
+
+
+def custom_clear(redis, epoch=""):
+    return redis.fcall("certfleet_custom_clear", OWNER_KEYS, NAME, epoch)
+
+
+def letsencrypt(redis, on):
+    return redis.fcall("certfleet_letsencrypt", OWNER_KEYS, NAME, on)
+
+
+def managed(redis, sha1=SHA_A, not_after=FAR):
+    """A certificate by the leader, with the fields that it writes."""
+    return commit(redis, 1, sha1, not_after, fields=[
+        "sha1", sha1, "not_after", str(not_after), "renew_at", str(not_after)])
+
+
+def index_of(redis):
+    return redis.hash(INDEX).get(NAME)
+
+
+def test_a_custom_certificate_is_served_though_it_ends_earlier(redis):
+    add(redis)
+    managed(redis)
+    assert custom_set(redis) == [2, 2]
+    record = redis.hash(DOMAIN)
+    since = record["changed_at"]
+    assert index_of(redis) == f"2:{FAR - 5000}:{SHA_C}:custom:{since}"
+    assert redis("GET", CUSTOM) == "own"
+    assert (record["version"], record["custom_sha1"], record["sha1"],
+            record["custom_subject"]) == ("2", SHA_C, SHA_A, "/CN=own")
+    event = events(redis)[-1]
+    assert (event["type"], event["version"], event["gen"], event["since"]) == (
+        "custom", "2", "2", since)
+    assert abs(float(redis("ZSCORE", DUE, NAME)) - time.time() * 1000) < 5000
+
+
+def test_the_same_custom_certificate_again_changes_no_generation(redis):
+    add(redis)
+    assert custom_set(redis) == [1, 1]
+    assert custom_set(redis) == [1, 1]
+    assert index_of(redis).startswith("1:")
+
+
+def test_a_custom_certificate_needs_its_domain(redis):
+    refused("GONE", custom_set, redis)
+    refused("GONE", custom_clear, redis)
+    refused("GONE", letsencrypt, redis, "0")
+    assert redis("KEYS", "*") == []
+
+
+def test_the_managed_one_is_only_kept_while_a_custom_one_serves(redis):
+    add(redis)
+    custom_set(redis)
+    before = index_of(redis)
+    assert managed(redis) == [1, 1]
+    assert index_of(redis) == before
+    assert redis("GET", CERT) == "bundle"
+    assert redis.hash(DOMAIN)["sha1"] == SHA_A
+    assert "gen" not in events(redis)[-1]
+
+
+def test_the_managed_one_follows_at_once_when_there_is_one(redis):
+    add(redis)
+    managed(redis)
+    custom_set(redis)
+    assert custom_clear(redis) == 1
+    record = redis.hash(DOMAIN)
+    assert index_of(redis) == f"3:{FAR}:{SHA_A}:managed:{record['changed_at']}"
+    assert redis("EXISTS", CUSTOM) == 0
+    assert not [f for f in record if f.startswith("custom_")]
+    assert custom_clear(redis) == 0
+    assert managed(redis, SHA_B, FAR + 1) == [4, 4]
+    assert index_of(redis).split(":")[3:] == ["managed", record["changed_at"]]
+    assert events(redis)[-1]["since"] == record["changed_at"]
+
+
+def test_a_custom_one_stays_until_the_managed_one_is_there(redis):
+    add(redis)
+    custom_set(redis)
+    assert custom_clear(redis) == 2
+    assert index_of(redis).startswith(f"1:{FAR - 5000}:{SHA_C}:custom")
+    assert "custom_left_at" in redis.hash(DOMAIN)
+    assert custom_clear(redis, 5) == 0, "there is nothing to follow it"
+    managed(redis)
+    assert index_of(redis).startswith("1:")
+    refused("FENCED", custom_clear, redis, 0)
+    assert custom_clear(redis, 5) == 1
+    assert index_of(redis).startswith(f"2:{FAR}:{SHA_A}:managed")
+
+
+def test_an_upload_takes_back_its_removal(redis):
+    add(redis)
+    custom_set(redis)
+    custom_clear(redis)
+    custom_set(redis)
+    assert "custom_left_at" not in redis.hash(DOMAIN)
+
+
+def test_a_managed_one_that_has_expired_does_not_follow(redis):
+    add(redis)
+    managed(redis, not_after=1000)
+    custom_set(redis)
+    assert custom_clear(redis) == 2
+
+
+def test_without_letsencrypt_nothing_follows(redis):
+    add(redis, letsencrypt="0")
+    custom_set(redis)
+    assert custom_clear(redis) == 1
+    assert index_of(redis) is None
+    assert redis("ZRANGE", REMOVED, 0, -1) == [NAME]
+    event = events(redis)[-1]
+    assert (event["type"], event["gen"]) == ("withdrawn", "2")
+
+
+def test_switched_off_it_is_kept_but_not_served_and_comes_back(redis):
+    add(redis)
+    managed(redis)
+    assert letsencrypt(redis, "0") == 1
+    assert letsencrypt(redis, "0") == 0
+    assert index_of(redis) is None
+    assert redis("ZRANGE", REMOVED, 0, -1) == [NAME]
+    assert redis("GET", CERT) == "bundle"
+    assert letsencrypt(redis, "1") == 1
+    assert index_of(redis).startswith(f"2:{FAR}:{SHA_A}:managed")
+    assert redis("ZRANGE", REMOVED, 0, -1) == []
+
+
+def test_an_order_that_ends_after_the_switch_is_not_served(redis):
+    add(redis)
+    letsencrypt(redis, "0")
+    assert managed(redis) == [0, 0]
+    assert index_of(redis) is None
+
+
+def test_switched_on_without_a_good_certificate_it_begins_anew(redis):
+    add(redis)
+    managed(redis, not_after=1000)
+    letsencrypt(redis, "0")
+    letsencrypt(redis, "1")
+    assert index_of(redis) is None
+    assert "sha1" not in redis.hash(DOMAIN)
+    assert managed(redis, SHA_B) == [2, 3]
+
+
+def test_switching_leaves_a_custom_certificate_alone(redis):
+    add(redis)
+    custom_set(redis)
+    before = index_of(redis)
+    letsencrypt(redis, "0")
+    assert index_of(redis) == before
+    letsencrypt(redis, "1")
+    assert index_of(redis) == before
+
+
+def test_switched_off_a_custom_one_that_was_leaving_goes(redis):
+    add(redis)
+    custom_set(redis)
+    custom_clear(redis)
+    letsencrypt(redis, "0")
+    assert index_of(redis) is None
+    assert redis("EXISTS", CUSTOM) == 0
+
+
+def test_what_was_decided_before_the_owners_change_is_refused(redis):
+    add(redis)
+    update(redis, 5, fields=["status", "creating"], delete=["changed_at"])
+    letsencrypt(redis, "0")
+    changed = redis.hash(DOMAIN)["changed_at"]
+    before = dump(redis)
+    refused("CHANGED", update, redis, 5, fields=["status", "in_use"],
+            delete=["changed_at"])
+    refused("CHANGED", update, redis, 5,
+            fields=["status", "in_use", "changed_at", "12"])
+    assert dump(redis) == before
+    update(redis, 5, fields=["status", "disabled", "changed_at", changed])
+    letsencrypt(redis, "1")
+    assert int(redis.hash(DOMAIN)["changed_at"]) > int(changed)
+
+
+def test_a_commit_never_turns_the_owners_change_back(redis):
+    add(redis)
+    custom_set(redis)
+    changed = redis.hash(DOMAIN)["changed_at"]
+    commit(redis, 1, SHA_A, FAR, fields=["changed_at", "1", "version", "9"])
+    record = redis.hash(DOMAIN)
+    assert (record["changed_at"], record["version"]) == (changed, "1")
+
+
+def test_a_removed_domain_takes_its_custom_certificate_along(redis):
+    add(redis)
+    custom_set(redis)
+    assert redis.fcall("certfleet_remove", REMOVE_KEYS, NAME) == 1
+    assert redis("EXISTS", CUSTOM) == 0
 
 
 def test_the_library_tells_its_version(redis):

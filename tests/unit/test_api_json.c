@@ -105,6 +105,7 @@ each_status_has_a_word_of_scalingos(void **state)
 
 		d.attempts = cases[i].attempts;
 		d.version = cases[i].version;
+		memset(d.sha1, 'A', cases[i].version > 0 ? 40 : 0);
 		o = json_domain(&d);
 		assert_string_equal(
 		    text(o, "letsencrypt_status"), cases[i].word);
@@ -404,13 +405,81 @@ what_is_not_supported_yet_says_so(void **state)
 	struct domain_change c;
 
 	(void)state;
-	change("{\"canonical\":true,\"letsencrypt_enabled\":false,"
-	       "\"tlscert\":\"PEM\"}",
-	    false, &c,
-	    "{\"canonical\":[\"a canonical domain is not supported yet\"],"
-	    "\"letsencrypt_enabled\":[\"switching Let's Encrypt off is not "
-	    "supported yet\"],\"tlscert\":[\"a custom certificate is not "
-	    "supported yet\"]}");
+	change("{\"canonical\":true}", false, &c,
+	    "{\"canonical\":[\"a canonical domain is not supported yet\"]}");
+}
+
+/* Read a body; the strings of c live in it. */
+static json_t *
+asked(const char *text, struct domain_change *c, int expected)
+{
+	struct err e = { 0 };
+	json_t *o = json_body(text, strlen(text), &e), *errors = json_object();
+
+	assert_non_null(o);
+	assert_int_equal(json_domain_change(o, false, c, errors), expected);
+	json_decref(errors);
+	return o;
+}
+
+static void
+a_certificate_comes_with_its_key_and_goes_by_blanks(void **state)
+{
+	struct domain_change c;
+	json_t *o;
+
+	(void)state;
+	o = asked("{\"tlscert\":\"C\",\"tlskey\":\"K\"}", &c, 0);
+	assert_string_equal(c.tlscert, "C");
+	assert_string_equal(c.tlskey, "K");
+	assert_int_equal(c.letsencrypt_enabled, -1);
+	json_forget(o);
+	o = asked("{\"tlscert\":\"\",\"tlskey\":\"\"}", &c, 0);
+	assert_string_equal(c.tlscert, "");
+	json_forget(o);
+	o = asked("{\"tlskey\":\"\",\"letsencrypt_enabled\":false}", &c, 0);
+	assert_string_equal(c.tlscert, "");
+	assert_int_equal(c.letsencrypt_enabled, 0);
+	json_forget(o);
+	o = asked("{\"tlscert\":null}", &c, 0);
+	assert_null(c.tlscert);
+	json_forget(o);
+	json_forget(asked("{\"tlscert\":\"C\"}", &c, -1));
+	json_forget(asked("{\"tlscert\":\"C\",\"tlskey\":\"\"}", &c, -1));
+	json_forget(asked("{\"domain\":{\"tlskey\":\"K\"}}", &c, -1));
+}
+
+static void
+a_custom_certificate_is_told_but_for_its_key(void **state)
+{
+	struct domain d;
+	json_t *o;
+
+	(void)state;
+	domain_init(&d);
+	memset(d.custom_sha1, 'A', 40);
+	memcpy(d.custom_subject, "/CN=own", 8);
+	memcpy(d.custom_key, "EC private key - 256 bits", 26);
+	d.custom_not_after = 1000;
+	d.version = 1;
+	d.status = DOMAIN_NOT_USED;
+	o = json_domain(&d);
+	assert_true(json_is_true(json_object_get(o, "ssl")));
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "ssl_status")), "pending");
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "tlscert")), "/CN=own");
+	assert_string_equal(json_string_value(json_object_get(o, "tlskey")),
+	    "EC private key - 256 bits");
+	assert_string_equal(json_string_value(json_object_get(o, "validity")),
+	    "1970-01-01T00:00:01.000Z");
+	assert_true(json_is_false(json_object_get(o, "letsencrypt")));
+	json_decref(o);
+	d.proven = 1;
+	o = json_domain(&d);
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "ssl_status")), "success");
+	json_decref(o);
 }
 
 static void
@@ -460,6 +529,9 @@ main(void)
 		cmocka_unit_test(a_domain_is_asked_for_in_either_shape),
 		cmocka_unit_test(types_are_checked_and_never_coerced),
 		cmocka_unit_test(what_is_not_supported_yet_says_so),
+		cmocka_unit_test(
+		    a_certificate_comes_with_its_key_and_goes_by_blanks),
+		cmocka_unit_test(a_custom_certificate_is_told_but_for_its_key),
 		cmocka_unit_test(a_hostile_name_comes_back_as_a_sentence),
 	};
 

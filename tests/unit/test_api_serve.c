@@ -22,7 +22,9 @@
 #include "common/redis_keys.h"
 #include "common/str.h"
 #include "sync/api/api.h"
+#include "sync/cert.h"
 #include "sync/cli/reply.h"
+#include "tests/unit/made.h"
 
 #define ANSWER_MAX (8 * 1024 * 1024)
 
@@ -64,6 +66,7 @@ struct rds_stream {
 };
 
 union fns {
+	store_fn *done;
 	store_yes_fn *yes;
 	store_domain_fn *domain;
 	store_list_fn *list;
@@ -173,6 +176,56 @@ store_remove(struct store *s, const char *name, const char *app,
 		assert_string_equal(d->app, app);
 		*d = w.domain[--w.ndomains];
 	}
+}
+
+static void
+say_done(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.done(l->arg, failure());
+}
+
+int
+store_custom_set(struct store *s, const struct domain *d,
+    const struct cert *cert, const char *key_pem, store_fn *fn, void *arg,
+    struct err *e)
+{
+	struct domain *found = lookup(d->name);
+
+	(void)s, (void)e;
+	assert_non_null(found);
+	assert_non_null(cert->chain);
+	assert_non_null(strstr(key_pem, "PRIVATE KEY"));
+	memcpy(found->custom_sha1, d->custom_sha1, sizeof(d->custom_sha1));
+	memcpy(found->custom_key, d->custom_key, sizeof(d->custom_key));
+	later(say_done, (union fns){ .done = fn }, arg);
+	return 0;
+}
+
+void
+store_custom_clear(struct store *s, const char *name, int64_t epoch,
+    store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	assert_true(epoch == 0);
+	l->n = lookup(name) != NULL;
+	if (l->n)
+		lookup(name)->custom_sha1[0] = '\0';
+}
+
+void
+store_letsencrypt(
+    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	l->n = lookup(name) != NULL;
+	if (l->n)
+		lookup(name)->letsencrypt = on;
 }
 
 static void
@@ -481,6 +534,7 @@ start(void **state)
 	w.conf.api.socket = w.socket;
 	w.conf.api.socket_group = group;
 	w.conf.api.max_connections = 20;
+	w.conf.haproxy.bufsize = 16384;
 	w.state =
 	    (struct api_state){ .redis_up = true, .leader = true, .epoch = 7 };
 	w.api = api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e);
@@ -557,6 +611,55 @@ a_name_belongs_to_one_app(void **state)
 	assert_int_equal(w.ndomains, 1);
 }
 
+static bool
+flag(json_t *reply, const char *name)
+{
+	return json_is_true(
+	    json_object_get(json_object_get(reply, "domain"), name));
+}
+
+static void
+an_owner_switches_and_uploads(void **state)
+{
+	struct made x = made_cert(
+	    (struct make){ .cn = "own", .san = "DNS:www.shop.example" });
+	const struct made *const list[] = { &x, NULL };
+	char *cert = made_pem(list), *key = made_key(x.key, NULL);
+	json_t *body = json_pack("{s:s, s:s}", "tlscert", cert, "tlskey", key);
+	char *text = json_dumps(body, 0);
+	json_t *o;
+
+	(void)state;
+	o = ask("POST", SHOP,
+	    "{\"name\":\"off.shop.example\",\"letsencrypt_enabled\":false}",
+	    201);
+	assert_false(flag(o, "letsencrypt_enabled"));
+	json_decref(o);
+	add_www();
+	o = ask("PATCH", SHOP "/www.shop.example",
+	    "{\"letsencrypt_enabled\":false}", 200);
+	assert_false(flag(o, "letsencrypt_enabled"));
+	json_decref(o);
+	o = ask("PATCH", SHOP "/www.shop.example", text, 200);
+	assert_true(flag(o, "ssl"));
+	json_decref(o);
+	o = ask("GET", SHOP "/www.shop.example", "", 200);
+	assert_string_equal(json_string_value(json_object_get(
+				json_object_get(o, "domain"), "tlskey")),
+	    "EC private key - 256 bits");
+	json_decref(o);
+	o = ask("PATCH", SHOP "/www.shop.example",
+	    "{\"tlscert\":\"\",\"letsencrypt_enabled\":true}", 200);
+	assert_false(flag(o, "ssl"));
+	assert_true(flag(o, "letsencrypt_enabled"));
+	json_decref(o);
+	free(text);
+	free(cert);
+	free(key);
+	json_decref(body);
+	made_clear(&x);
+}
+
 static void
 what_a_body_may_not_say_is_422(void **state)
 {
@@ -571,7 +674,9 @@ what_a_body_may_not_say_is_422(void **state)
 	expect("PATCH", SHOP "/www.shop.example",
 	    "{\"domain\":{\"name\":\"b.shop.example\"}}", 422, NULL);
 	expect("PATCH", SHOP "/www.shop.example",
-	    "{\"domain\":{\"letsencrypt_enabled\":false}}", 422, NULL);
+	    "{\"domain\":{\"tlscert\":\"C\"}}", 422,
+	    "{\"errors\":{\"tlskey\":[\"can't be blank: a certificate needs "
+	    "its private key\"]}}");
 	expect("POST", "/v1/apps/a%20b/domains", WWW, 422, NULL);
 	expect("GET", "/v1/apps/a%20b/domains", "", 404, NULL);
 }
@@ -1081,6 +1186,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_domain_is_added_shown_and_removed),
 		TEST(a_name_belongs_to_one_app),
+		TEST(an_owner_switches_and_uploads),
 		TEST(what_a_body_may_not_say_is_422),
 		TEST(requests_that_are_none_are_answered_in_json),
 		TEST(the_store_s_error_has_its_status),

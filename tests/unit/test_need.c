@@ -8,7 +8,8 @@
 
 #include "sync/need.h"
 
-#define NOW 1000000
+#define NOW INT64_C(1700000000000)
+#define DAYS(n) ((n)*INT64_C(86400000))
 
 static struct domain
 domain(const char *name)
@@ -26,7 +27,7 @@ a_new_domain_needs_a_certificate(void **state)
 	struct domain d = domain("www.example.com");
 
 	(void)state;
-	assert_int_equal(need_of(&d, NOW), NEED_CERTIFICATE);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
 }
 
 static void
@@ -38,7 +39,7 @@ a_fresh_certificate_needs_proof_before_anything_else(void **state)
 	d.version = 2;
 	d.proven = 1;
 	d.renew_at = NOW - 1;
-	assert_int_equal(need_of(&d, NOW), NEED_PROOF);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_PROOF);
 }
 
 static void
@@ -49,8 +50,8 @@ a_proven_certificate_needs_nothing_until_its_renewal(void **state)
 	(void)state;
 	d.version = d.proven = 1;
 	d.renew_at = NOW + 1;
-	assert_int_equal(need_of(&d, NOW), NEED_NOTHING);
-	assert_int_equal(need_of(&d, NOW + 1), NEED_CERTIFICATE);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+	assert_int_equal(need_of(&d, NOW + 1, DAYS(10)), NEED_CERTIFICATE);
 }
 
 static void
@@ -60,7 +61,7 @@ a_domain_that_is_switched_off_never_reaches_the_ca(void **state)
 
 	(void)state;
 	d.letsencrypt = false;
-	assert_int_equal(need_of(&d, NOW), NEED_SWITCH_OFF);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_SWITCH_OFF);
 }
 
 static void
@@ -69,7 +70,96 @@ a_wildcard_cannot_be_had_by_http01(void **state)
 	struct domain d = domain("*.example.com");
 
 	(void)state;
-	assert_int_equal(need_of(&d, NOW), NEED_DNS01);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_DNS01);
+}
+
+/* Its owner's certificate is served and proven, and ends in so many days. */
+static struct domain
+custom(int days)
+{
+	struct domain d = domain("www.example.com");
+
+	d.version = d.proven = 3;
+	memset(d.custom_sha1, 'A', 40);
+	d.custom_not_after = NOW + DAYS(days);
+	return d;
+}
+
+/* With a managed one behind it that is renewed in so many days. */
+static struct domain
+spare(int days, int renew_days)
+{
+	struct domain d = custom(days);
+
+	memset(d.sha1, 'B', 40);
+	d.renew_at = NOW + DAYS(renew_days);
+	d.not_after = d.renew_at + DAYS(30);
+	return d;
+}
+
+static void
+a_custom_certificate_is_proven_then_needs_nothing(void **state)
+{
+	struct domain d = custom(50);
+
+	(void)state;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+	assert_true(need_next_at(&d, NOW, DAYS(10)) == NOW + DAYS(40));
+	d.proven = 2;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_PROOF);
+	d = custom(50);
+	memcpy(d.name, "*.example.com", sizeof("*.example.com"));
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+}
+
+static void
+a_managed_one_is_made_in_time_before_a_custom_one_ends(void **state)
+{
+	struct domain d = custom(10);
+
+	(void)state;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+	assert_true(need_next_at(&d, NOW, DAYS(10)) == NOW);
+	/* It is there: it waits, and is itself renewed. */
+	d = spare(9, 20);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+	assert_true(need_next_at(&d, NOW, DAYS(10)) == NOW + DAYS(8));
+	d = spare(9, 3);
+	assert_true(need_next_at(&d, NOW, DAYS(10)) == NOW + DAYS(3));
+	d = spare(9, -1);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+}
+
+static void
+it_takes_over_a_day_before_or_when_it_may(void **state)
+{
+	struct domain d = spare(1, 20);
+
+	(void)state;
+	assert_int_equal(need_of(&d, NOW - 1, DAYS(10)), NEED_NOTHING);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_TAKE_OVER);
+	d = spare(50, 20);
+	d.custom_left_at = NOW - 1;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_TAKE_OVER);
+	/* But not with one that is no better. */
+	d.not_after = NOW;
+	d.renew_at = NOW - 1;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+	d = custom(50);
+	d.custom_left_at = NOW - 1;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+}
+
+static void
+without_letsencrypt_a_custom_one_serves_to_its_end(void **state)
+{
+	struct domain d = spare(1, 20);
+
+	(void)state;
+	d.letsencrypt = false;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+	assert_true(need_next_at(&d, NOW, DAYS(10)) == NOW + DAYS(1));
+	assert_int_equal(need_of(&d, NOW + DAYS(1), DAYS(10)), NEED_OWNER);
 }
 
 /* A domain whose certificate came with generation 7. */
@@ -171,6 +261,13 @@ main(void)
 		cmocka_unit_test(
 		    a_domain_that_is_switched_off_never_reaches_the_ca),
 		cmocka_unit_test(a_wildcard_cannot_be_had_by_http01),
+		cmocka_unit_test(
+		    a_custom_certificate_is_proven_then_needs_nothing),
+		cmocka_unit_test(
+		    a_managed_one_is_made_in_time_before_a_custom_one_ends),
+		cmocka_unit_test(it_takes_over_a_day_before_or_when_it_may),
+		cmocka_unit_test(
+		    without_letsencrypt_a_custom_one_serves_to_its_end),
 		cmocka_unit_test(
 		    every_live_node_must_have_applied_the_generation),
 		cmocka_unit_test(a_node_that_is_gone_is_not_waited_for),

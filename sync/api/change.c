@@ -1,0 +1,156 @@
+/*
+ * What is asked of one domain, carried out: its owner's certificate and Let's
+ * Encrypt, one call of the store after the other, then the answer.
+ *
+ * Let's Encrypt is switched on before a custom certificate goes and off after
+ * one came, so that there is no moment between them without a certificate.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/loop.h"
+#include "common/str.h"
+#include "sync/api/request.h"
+
+enum step {
+	STEP_ON = 0,
+	STEP_CUSTOM,
+	STEP_OFF,
+	STEP_SHOW,
+};
+
+static void step(struct request *);
+
+static void
+complain(void *arg, const char *field, const char *sentence)
+{
+	json_complain(arg, field, "%s", sentence);
+}
+
+/* An upload into the fields of the record that tell of it. */
+static void
+describe(struct domain *d, const struct custom *c)
+{
+	memcpy(d->custom_sha1, c->cert.sha1, sizeof(d->custom_sha1));
+	memcpy(d->custom_serial, c->cert.serial, sizeof(d->custom_serial));
+	memcpy(d->custom_issuer, c->cert.issuer, sizeof(d->custom_issuer));
+	memcpy(d->custom_subject, c->subject, sizeof(d->custom_subject));
+	memcpy(d->custom_key, c->key, sizeof(d->custom_key));
+	memcpy(d->custom_note, c->note, sizeof(d->custom_note));
+	d->custom_not_before = c->cert.not_before;
+	d->custom_not_after = c->cert.not_after;
+}
+
+static bool
+uploads(const struct domain_change *c)
+{
+	return c->tlscert != NULL && c->tlscert[0] != '\0';
+}
+
+static bool
+takes_away(const struct domain_change *c)
+{
+	return c->tlscert != NULL && c->tlscert[0] == '\0';
+}
+
+void
+change_check(struct request *q, const char *name, json_t *errors)
+{
+	struct custom_rules rules = { .name = name,
+		.bufsize = q->api->conf->haproxy.bufsize,
+		.now_ms = loop_wall_ms() };
+
+	if (uploads(&q->change) &&
+	    custom_read(&q->custom, q->change.tlscert, q->change.tlskey, &rules,
+		complain, errors) == 0)
+		describe(&q->domain, &q->custom);
+}
+
+static void
+store_failed(struct request *q, const struct err *e)
+{
+	if (strcmp(e->type, "GONE") == 0)
+		request_not_found(q, "domain", NULL);
+	else
+		request_store_error(q, e);
+}
+
+static void
+done(void *arg, const struct err *e)
+{
+	if (e != NULL)
+		store_failed(arg, e);
+	else
+		step(arg);
+}
+
+static void
+done_yes(void *arg, bool yes, const struct err *e)
+{
+	(void)yes;
+	done(arg, e);
+}
+
+static void
+show(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL)
+		request_store_error(q, e);
+	else if (d == NULL)
+		request_not_found(q, "domain", NULL);
+	else
+		request_reply(
+		    q, q->status, json_pack("{s:o}", "domain", json_domain(d)));
+}
+
+static void
+custom(struct request *q)
+{
+	struct err e = { 0 };
+
+	if (takes_away(&q->change))
+		store_custom_clear(
+		    q->api->store, q->domain.name, 0, done_yes, q);
+	else if (!uploads(&q->change))
+		step(q);
+	else if (store_custom_set(q->api->store, &q->domain, &q->custom.cert,
+		     q->custom.key_pem, done, q, &e) == -1)
+		request_store_error(q, &e);
+}
+
+static void
+step(struct request *q)
+{
+	struct store *store = q->api->store;
+	const char *name = q->domain.name;
+
+	switch ((enum step)q->step++) {
+	case STEP_ON:
+		if (q->change.letsencrypt_enabled == 1)
+			store_letsencrypt(store, name, true, done_yes, q);
+		else
+			step(q);
+		break;
+	case STEP_CUSTOM:
+		custom(q);
+		break;
+	case STEP_OFF:
+		if (q->change.letsencrypt_enabled == 0)
+			store_letsencrypt(store, name, false, done_yes, q);
+		else
+			step(q);
+		break;
+	case STEP_SHOW:
+		store_get(store, name, show, q);
+		break;
+	}
+}
+
+void
+change_begin(struct request *q, int status)
+{
+	q->status = status;
+	step(q);
+}

@@ -1,0 +1,100 @@
+/* What owners change: their own certificate, and Let's Encrypt off and on. */
+#include <string.h>
+
+#include "sync/bundle.h"
+#include "sync/store_call.h"
+
+/* All keys, in the order of the library's functions for owners. */
+static void
+owner_function(
+    struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
+{
+	call_function(cmd, function, 9);
+	rds_arg(cmd, k->domain);
+	rds_arg(cmd, k->custom);
+	rds_arg(cmd, k->cert);
+	rds_arg(cmd, k->due);
+	rds_arg(cmd, k->index);
+	rds_arg(cmd, k->gen);
+	rds_arg(cmd, k->events);
+	rds_arg(cmd, k->removed);
+	rds_arg(cmd, k->timeline);
+}
+
+static void
+put(struct rds_cmd *cmd, const char *field, const char *value)
+{
+	rds_arg(cmd, field);
+	rds_arg(cmd, value);
+}
+
+int
+store_custom_set(struct store *s, const struct domain *d,
+    const struct cert *cert, const char *key_pem, store_fn *fn, void *arg,
+    struct err *e)
+{
+	struct domain_keys k;
+	struct rds_cmd cmd;
+	struct buf bundle;
+	struct call *c;
+
+	buf_init(&bundle, BUNDLE_MAX);
+	if (bundle_pack(s->ring, d->name, cert, key_pem, &bundle, e) == -1) {
+		buf_clear(&bundle);
+		return -1;
+	}
+	domain_keys(s, d->name, &k);
+	c = call_new(s, arg);
+	c->tell.done = fn;
+	owner_function(&cmd, "certfleet_custom_set", &k);
+	rds_arg(&cmd, d->name);
+	rds_arg(&cmd, d->custom_sha1);
+	rds_arg_int(&cmd, d->custom_not_after);
+	rds_arg_mem(&cmd, bundle.p, bundle.len);
+	rds_arg_int(&cmd, 6); /* fields follow */
+	put(&cmd, "custom_serial", d->custom_serial);
+	put(&cmd, "custom_issuer", d->custom_issuer);
+	put(&cmd, "custom_subject", d->custom_subject);
+	put(&cmd, "custom_key", d->custom_key);
+	put(&cmd, "custom_note", d->custom_note);
+	rds_arg(&cmd, "custom_not_before");
+	rds_arg_int(&cmd, d->custom_not_before);
+	call_send(c, &cmd, call_done);
+	buf_clear(&bundle);
+	return 0;
+}
+
+void
+store_custom_clear(struct store *s, const char *name, int64_t epoch,
+    store_yes_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.yes = fn;
+	owner_function(&cmd, "certfleet_custom_clear", &k);
+	rds_arg(&cmd, name);
+	if (epoch > 0)
+		rds_arg_int(&cmd, epoch);
+	else
+		rds_arg(&cmd, "");
+	call_send(c, &cmd, call_yes);
+}
+
+void
+store_letsencrypt(
+    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.yes = fn;
+	owner_function(&cmd, "certfleet_letsencrypt", &k);
+	rds_arg(&cmd, name);
+	rds_arg(&cmd, on ? "1" : "0");
+	call_send(c, &cmd, call_yes);
+}
