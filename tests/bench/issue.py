@@ -1,0 +1,270 @@
+"""Certificates from a CA: by the whole product, and by what is near.
+
+certfleet  names added to a node with everything: its own Redis, HAProxy, agent
+           and sync; until the last is in use, proven by handshake
+client     the least that a client can do (acme_client.c): the CA's own ceiling
+lego       a process for each certificate, eight at the same time
+
+The CA is Pebble without its artificial sleep before a validation, rejecting
+five of a hundred nonces as it comes.  HAProxy of Debian 12 has no ACME client
+of its own to stand beside.  A last run looks at sync's memory with 1,000 orders
+in flight.  Ends with 0 also when a target is missed: it says so.
+"""
+
+import http.client
+import http.server
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+
+from harness import BUILD, environment, kill_all, program, run  # noqa: E402
+from harness import temp_dir, wait_for  # noqa: E402
+from node import PREFIX, Node  # noqa: E402
+from peers import World  # noqa: E402
+
+COUNT = int(os.environ.get("BENCH_ISSUE_COUNT", "400"))
+ROUNDS = int(os.environ.get("BENCH_ISSUE_ROUNDS", "3"))
+LEGO = int(os.environ.get("BENCH_ISSUE_LEGO", "8"))
+FLIGHT = int(os.environ.get("BENCH_ISSUE_FLIGHT", "1000"))
+NONCE_REJECT = int(os.environ.get("BENCH_NONCE_REJECT", "5"))
+AT_ONCE = 32
+
+CEILING_MIN = 0.8  # certfleet to client
+LEGO_MIN = 50  # certfleet to lego
+CPU_MS_MAX = 2.5
+REQUESTS_MAX = 8
+RSS_MIB_MAX = 30
+
+TICK = os.sysconf("SC_CLK_TCK")
+missed = []
+
+
+def verdict(what, value, good, target):
+    """One line; what missed its target is remembered."""
+    print(f"  {what:44} {value:>9}  {'PASS' if good else 'FAIL'} ({target})",
+          flush=True)
+    if not good:
+        missed.append(what)
+
+
+def cpu_s(pid):
+    """Processor seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def memory_mib(pid, what):
+    """VmRSS or VmHWM of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+class Client:
+    """One kept connection to the admin API."""
+
+    def __init__(self, node):
+        self.link = http.client.HTTPConnection("localhost", timeout=60)
+        self.link.sock = socket.socket(socket.AF_UNIX)
+        self.link.sock.connect(str(node.api_socket))
+
+    def add(self, name):
+        body = json.dumps({"domain": {"name": name}}).encode()
+        self.link.request("POST", "/v1/apps/bench/domains", body,
+                          {"Content-Type": "application/json"})
+        reply = self.link.getresponse()
+        text = reply.read()
+        if reply.status != 201:
+            raise RuntimeError(f"{name}: {reply.status} {text}")
+
+
+def world(directory, count, prefix):
+    made = World(directory, nonce_reject=NONCE_REJECT)
+    for i in range(count):
+        made.dns.add_a(f"{prefix}{i}.test", "127.0.0.1")
+    return made
+
+
+
+def product(directory, count, acme=None):
+    """Certificates by everything we have; figures of the run."""
+    w = world(directory, count, "n")
+    node = Node(w, settings={
+        "": {"log_level": os.environ.get("BENCH_LOG", "info")},
+        "acme": {"max_in_flight": AT_ONCE, "retry_first_s": 300,
+                 "retry_max_s": 86400, **(acme or {})},
+        "dns": {"check_interval_ms": 60000, "timeout_ms": 5000},
+        "haproxy": {"poll_ms": 1000, "push_per_s": 0},
+        "fleet": {"lease_ms": 10000, "renew_ms": 3000, "heartbeat_ms": 5000,
+                  "node_ttl_ms": 15000, "reconcile_ms": 30000},
+    }).start()
+    with node.redis_client() as redis:
+        wait_for("the account", lambda: redis("EXISTS",
+                 f"{PREFIX}challenge:thumbprint") or None)
+        time.sleep(0.5)
+        server = int(redis("INFO", "server").split("process_id:")[1].split()[0])
+        pids = {"sync": node.sync.pid, "agent": node.agent.pid,
+                "redis": server, "haproxy": node.haproxy.pid,
+                "pebble": w.pebble.pid, "dns": w.dns.pid}
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        asked = w.pebble.requests()
+        calls = int(redis("INFO", "stats").split("commands_processed:")[1].split()[0])
+        began = time.monotonic()
+        client = Client(node)
+        for i in range(count):
+            client.add(f"n{i}.test")
+
+        def in_use():
+            return sum(redis("HGET", f"{PREFIX}{{p0}}:domain:n{i}.test",
+                             "status") == "in_use" for i in waiting)
+
+        waiting = [count - 1, count // 2, 0]
+        wait_for("the last to be in use", lambda: in_use() == len(waiting),
+                 120, 0.02, node.tails)
+        waiting = range(count)
+        wait_for("all to be in use", lambda: in_use() == count, 60, 0.05,
+                 node.tails)
+        seconds = time.monotonic() - began
+        calls = int(redis("INFO", "stats").split(
+            "commands_processed:")[1].split()[0]) - calls
+        figures = {
+            "seconds": seconds,
+            "rate": count / seconds,
+            "requests": (w.pebble.requests() - asked) / count,
+            "redis_commands": calls / count,
+            "rss": memory_mib(node.sync.pid, "VmRSS"),
+            "peak": memory_mib(node.sync.pid, "VmHWM"),
+            "cpu_ms": {name: (cpu_s(pid) - before[name]) * 1000 / count
+                       for name, pid in pids.items()},
+        }
+    node.stop()
+    w.stop()
+    return figures
+
+
+def ceiling(directory, count):
+    w = world(directory, count, "c")
+    node = Node(w)
+    node.write_conf()
+    began = cpu_s(w.pebble.pid)
+    out = run(BUILD / "tests/bench/acme_client", node.conf, w.http_port, count,
+              AT_ONCE, "c", seconds=120).stdout
+    said = {k: float(v) for k, v in (s.split() for s in out.splitlines()
+                                     if s[:3] in ("sec", "cpu"))}
+    figures = {
+        "rate": count / said["seconds"],
+        "requests": w.pebble.requests() / count,
+        "cpu_ms": {"client": said["cpu_s"] * 1000 / count,
+                   "pebble": (cpu_s(w.pebble.pid) - began) * 1000 / count},
+    }
+    w.stop()
+    return figures
+
+
+def lego(directory, count):
+    """Certificates per second, each by a lego of its own."""
+    w = world(directory, count, "l")
+    root = directory / "webroot"
+    root.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(root))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", w.http_port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def one(i):
+        subprocess.run(
+            [program("lego"), "--server", w.pebble.directory, "--accept-tos",
+             "--email", "ops@fleet.test", "--domains", f"l{i}.test", "--http",
+             "--http.webroot", root, "--path", directory / f"lego{i}", "run"],
+            env=environment({"LEGO_CA_CERTIFICATES": str(w.tls.ca)}),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True,
+            timeout=120)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(count)))
+    seconds = time.monotonic() - began
+    server.shutdown()
+    server.server_close()
+    figures = {"rate": count / seconds,
+               "requests": w.pebble.requests() / count}
+    w.stop()
+    return figures
+
+
+def show(name, f):
+    more = "  ".join(f"{k} {v:.2f}" for k, v in f.get("cpu_ms", {}).items())
+    print(f"  {name:10} {f['rate']:7.1f} certificates/s  "
+          f"{f['requests']:5.2f} requests each"
+          + (f"  processor ms each: {more}" if more else ""), flush=True)
+
+
+def rounds(directory):
+    ratios, ours = [], []
+    for i in range(ROUNDS):
+        least = ceiling(directory / f"c{i}", COUNT)
+        show("client", least)
+        whole = product(directory / f"p{i}", COUNT)
+        show("certfleet", whole)
+        print(f"  {'':10} {whole['redis_commands']:.1f} Redis commands each, "
+              f"sync {whole['peak']:.1f} MiB at most", flush=True)
+        ratios.append(whole["rate"] / least["rate"])
+        ours.append(whole)
+    return ratios, ours
+
+
+def middle(ours, what):
+    return statistics.median(what(f) for f in ours)
+
+
+def main():
+    directory = temp_dir()
+    print(f"issue: {COUNT} certificates, {ROUNDS} round(s), {AT_ONCE} orders at "
+          f"once, nonces rejected {NONCE_REJECT} %")
+    try:
+        ratios, ours = rounds(directory)
+        rate = middle(ours, lambda f: f["rate"])
+        cpu = middle(ours, lambda f: f["cpu_ms"]["sync"])
+        requests = middle(ours, lambda f: f["requests"])
+        ratio = statistics.median(ratios)
+        verdict("certfleet to the ceiling", f"{ratio:.2f}",
+                ratio >= CEILING_MIN, f"at least {CEILING_MIN}")
+        verdict("processor ms of sync per certificate", f"{cpu:.2f}",
+                cpu < CPU_MS_MAX, f"below {CPU_MS_MAX}")
+        verdict("ACME requests per certificate", f"{requests:.2f}",
+                requests <= REQUESTS_MAX, f"at most {REQUESTS_MAX}")
+        if LEGO:
+            peer = lego(directory / "lego", LEGO)
+            show("lego", peer)
+            verdict("certfleet to lego", f"{rate / peer['rate']:.0f}",
+                    rate / peer["rate"] >= LEGO_MIN, f"at least {LEGO_MIN}")
+        if FLIGHT:
+            many = product(directory / "many", FLIGHT + FLIGHT // 5, {
+                "max_in_flight": FLIGHT, "order_timeout_s": 600})
+            show("in flight", many)
+            verdict(f"MiB of sync, {FLIGHT} orders in flight",
+                    f"{many['peak']:.1f}", many["peak"] < RSS_MIB_MAX,
+                    f"below {RSS_MIB_MAX}")
+    finally:
+        kill_all()
+    print("missed: " + ", ".join(missed) if missed else "all targets met")
+
+
+if __name__ == "__main__":
+    main()
