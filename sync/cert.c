@@ -1,11 +1,13 @@
 #include "sync/cert.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include <openssl/bio.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -20,6 +22,7 @@
 #define PEM_MAX (256 * 1024)
 #define GRACE_MS (3600 * 1000) /* our clock may be this late */
 #define CSR_DER_MAX (16 * 1024)
+#define ISSUERS 8 /* that are kept parsed */
 #define PLACEHOLDER_NAME "certfleet default certificate"
 #define PLACEHOLDER_DAYS 3650
 
@@ -77,15 +80,53 @@ no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+/*
+ * OpenSSL 3.0 takes half a millisecond to find its decoders, so they are found
+ * once.  A decoder writes where it was told when it was made.
+ */
+static OSSL_DECODER_CTX *
+key_decoder(EVP_PKEY ***out)
+{
+	static OSSL_DECODER_CTX *decoder;
+	static EVP_PKEY *decoded;
+
+	if (decoder == NULL) {
+		decoder = OSSL_DECODER_CTX_new_for_pkey(
+		    &decoded, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, NULL, NULL);
+		if (decoder == NULL || OSSL_DECODER_CTX_set_pem_password_cb(
+					   decoder, no_passphrase, NULL) != 1)
+			abort();
+	}
+	*out = &decoded;
+	return decoder;
+}
+
+/* What stands before the key, such as EC parameters, is passed over. */
+static EVP_PKEY *
+key_decode(BIO *bio)
+{
+	EVP_PKEY **decoded, *pkey;
+	OSSL_DECODER_CTX *decoder = key_decoder(&decoded);
+	long at = 0, was;
+
+	do {
+		was = at;
+		if (OSSL_DECODER_from_bio(decoder, bio) == 1 &&
+		    *decoded != NULL)
+			break;
+		at = BIO_tell(bio);
+	} while (BIO_eof(bio) == 0 && at > was);
+	pkey = *decoded;
+	*decoded = NULL;
+	return pkey;
+}
+
 static EVP_PKEY *
 key_read(const char *pem, struct err *e)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *pkey;
+	EVP_PKEY *pkey = bio != NULL ? key_decode(bio) : NULL;
 
-	pkey = bio != NULL
-	           ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)
-	           : NULL;
 	BIO_free(bio);
 	ERR_clear_error();
 	if (pkey == NULL)
@@ -176,8 +217,62 @@ cert_csr(const char *key_pem, const char *const *names, size_t nnames,
 void
 cert_clear(struct cert *c)
 {
+	sk_X509_pop_free(c->parsed, X509_free);
 	free(c->chain);
 	*c = (struct cert){ 0 };
+}
+
+/*
+ * To parse a certificate is to find decoders again (see key_decoder()), so the
+ * few that issue all others are parsed once: the newest ISSUERS, by their DER.
+ */
+static X509 *
+issuer_get(const uint8_t *der, long len)
+{
+	static struct {
+		X509 *x;
+		uint8_t *der;
+		long len;
+	} known[ISSUERS];
+	static size_t oldest;
+	const uint8_t *p = der;
+	X509 *x;
+
+	for (size_t i = 0; i < ISSUERS; i++)
+		if (known[i].len == len &&
+		    memcmp(known[i].der, der, (size_t)len) == 0) {
+			X509_up_ref(known[i].x);
+			return known[i].x;
+		}
+	x = d2i_X509(NULL, &p, len);
+	if (x == NULL)
+		return NULL;
+	X509_free(known[oldest].x);
+	free(known[oldest].der);
+	known[oldest].x = x;
+	known[oldest].der = (uint8_t *)xmemdup0(der, (size_t)len);
+	known[oldest].len = len;
+	oldest = (oldest + 1) % ISSUERS;
+	X509_up_ref(x);
+	return x;
+}
+
+/* The next certificate of a PEM; NULL: there is none, or it is damaged. */
+static X509 *
+chain_next(BIO *bio, bool leaf)
+{
+	unsigned char *der = NULL;
+	X509 *x = NULL;
+	long len;
+
+	if (leaf)
+		return PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+	if (PEM_bytes_read_bio(&der, &len, NULL, PEM_STRING_X509, bio,
+		no_passphrase, NULL) != 1)
+		return NULL;
+	x = issuer_get(der, len);
+	OPENSSL_free(der);
+	return x;
 }
 
 /*
@@ -194,7 +289,7 @@ static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
 
 	ERR_clear_error();
 	while (bio != NULL && sk_X509_num(chain) <= CERT_CHAIN_MAX) {
-		x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+		x = chain_next(bio, sk_X509_num(chain) == 0);
 		if (x == NULL || sk_X509_push(chain, x) == 0) {
 			why = ERR_peek_last_error();
 			break;
@@ -301,10 +396,11 @@ cert_parse(struct cert *c, const char *pem, size_t len, struct err *e)
 	if (rc == 0) {
 		c->length = (size_t)sk_X509_num(chain);
 		c->chain = chain_write(chain);
+		c->parsed = chain;
 	} else {
+		sk_X509_pop_free(chain, X509_free);
 		cert_clear(c);
 	}
-	sk_X509_pop_free(chain, X509_free);
 	return rc;
 }
 
@@ -405,16 +501,12 @@ int
 cert_check(const struct cert *c, const char *key_pem, const char *name,
     int64_t now_ms, struct err *e)
 {
-	STACK_OF(X509) * chain;
+	STACK_OF(X509) *chain = c->parsed;
 	int rc = -1;
 
-	chain = chain_read(c->chain, strlen(c->chain), e);
-	if (chain == NULL)
-		return -1;
 	if (check_leaf(sk_X509_value(chain, 0), key_pem, name, e) == 0 &&
 	    check_chain(chain, e) == 0 && check_dates(c, now_ms, e) == 0)
 		rc = 0;
-	sk_X509_pop_free(chain, X509_free);
 	ERR_clear_error();
 	return rc;
 }

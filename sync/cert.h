@@ -34,6 +34,7 @@ struct cert {
 	char issuer[128];
 	int64_t not_before, not_after; /* wall ms */
 	size_t length;                 /* certificates in the chain */
+	void *parsed;                  /* cert.c's own */
 };
 void cert_clear(struct cert *);
 
