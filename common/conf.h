@@ -66,7 +66,7 @@ struct conf {
 		struct conf_list allow_hosts; /* besides the directory's own */
 		int request_timeout_ms;       /* 10000 */
 		int order_timeout_s;     /* 600: an order that takes longer */
-		int max_in_flight;       /* orders, 32 */
+		int max_in_flight;       /* orders, 100 */
 		int max_requests;        /* HTTPS requests in flight, 32 */
 		int retry_first_s;       /* 300 */
 		int retry_max_s;         /* 86400 */

@@ -102,7 +102,7 @@ const struct conf_setting conf_settings[] = {
 	    "for one HTTPS request"),
 	SET(acme, order_timeout_s, INT(1, 86400, "s"), "600",
 	    "an order that takes longer is given up"),
-	SET(acme, max_in_flight, INT(1, 1000, ""), "32",
+	SET(acme, max_in_flight, INT(1, 1000, ""), "100",
 	    "orders at the same time"),
 	SET(acme, max_requests, INT(1, 256, ""), "32",
 	    "HTTPS requests at the same time"),

@@ -22,7 +22,7 @@
 #define PEM_MAX (256 * 1024)
 #define GRACE_MS (3600 * 1000) /* our clock may be this late */
 #define CSR_DER_MAX (16 * 1024)
-#define ISSUERS 8 /* that are kept parsed */
+#define KEPT 32 /* certificates that stay parsed */
 #define PLACEHOLDER_NAME "certfleet default certificate"
 #define PLACEHOLDER_DAYS 3650
 
@@ -223,54 +223,59 @@ cert_clear(struct cert *c)
 }
 
 /*
- * To parse a certificate is to find decoders again (see key_decoder()), so the
- * few that issue all others are parsed once: the newest ISSUERS, by their DER.
+ * To parse a certificate is to find decoders again (see key_decoder()).  The
+ * few that issue all others come again and again, and a new one twice in a row:
+ * for the leader, then for its own node.  So the newest are kept, by their DER.
  */
 static X509 *
-issuer_get(const uint8_t *der, long len)
+parsed_get(const uint8_t *der, long len)
 {
 	static struct {
 		X509 *x;
 		uint8_t *der;
 		long len;
-	} known[ISSUERS];
-	static size_t oldest;
+		uint64_t used;
+	} kept[KEPT], *it, *oldest;
+	static uint64_t now;
 	const uint8_t *p = der;
 	X509 *x;
 
-	for (size_t i = 0; i < ISSUERS; i++)
-		if (known[i].len == len &&
-		    memcmp(known[i].der, der, (size_t)len) == 0) {
-			X509_up_ref(known[i].x);
-			return known[i].x;
+	oldest = kept;
+	now++;
+	for (it = kept; it < kept + KEPT; it++) {
+		if (it->len == len && memcmp(it->der, der, (size_t)len) == 0) {
+			it->used = now;
+			X509_up_ref(it->x);
+			return it->x;
 		}
+		if (it->used < oldest->used)
+			oldest = it;
+	}
 	x = d2i_X509(NULL, &p, len);
 	if (x == NULL)
 		return NULL;
-	X509_free(known[oldest].x);
-	free(known[oldest].der);
-	known[oldest].x = x;
-	known[oldest].der = (uint8_t *)xmemdup0(der, (size_t)len);
-	known[oldest].len = len;
-	oldest = (oldest + 1) % ISSUERS;
+	X509_free(oldest->x);
+	free(oldest->der);
+	oldest->x = x;
+	oldest->der = (uint8_t *)xmemdup0(der, (size_t)len);
+	oldest->len = len;
+	oldest->used = now;
 	X509_up_ref(x);
 	return x;
 }
 
 /* The next certificate of a PEM; NULL: there is none, or it is damaged. */
 static X509 *
-chain_next(BIO *bio, bool leaf)
+chain_next(BIO *bio)
 {
 	unsigned char *der = NULL;
-	X509 *x = NULL;
+	X509 *x;
 	long len;
 
-	if (leaf)
-		return PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
 	if (PEM_bytes_read_bio(&der, &len, NULL, PEM_STRING_X509, bio,
 		no_passphrase, NULL) != 1)
 		return NULL;
-	x = issuer_get(der, len);
+	x = parsed_get(der, len);
 	OPENSSL_free(der);
 	return x;
 }
@@ -289,7 +294,7 @@ static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
 
 	ERR_clear_error();
 	while (bio != NULL && sk_X509_num(chain) <= CERT_CHAIN_MAX) {
-		x = chain_next(bio, sk_X509_num(chain) == 0);
+		x = chain_next(bio);
 		if (x == NULL || sk_X509_push(chain, x) == 0) {
 			why = ERR_peek_last_error();
 			break;

@@ -32,7 +32,7 @@ static int got_download(struct order *, const struct reply *, struct err *);
  * one way to take the reply:
  *
  *	NEW -> AUTHZ[i] -> PRESENT[i] -> ANSWER[i] -> CHECK[i]
- *	    -> POLL -> FINALIZE -> POLL -> DOWNLOAD -> DONE
+ *	    -> FINALIZE -> POLL -> DOWNLOAD -> DONE
  *
  * Every reply that carries the order object goes through follow(), so that
  * the CA's status alone decides where we are.  A saved order resumes in POLL
@@ -138,13 +138,20 @@ enter(struct order *o, enum order_state s, unsigned int polls)
 	o->polls = polls;
 }
 
-/* Next authorization, or, after the last one, what the order makes of it. */
+/*
+ * Next authorization.  With the last one valid the order is ready (section
+ * 7.1.6) and needs no look; to a CA that thinks otherwise, and answers
+ * orderNotReady, the order comes back as a resumed one.
+ */
 static void
 next_authz(struct order *o)
 {
 	o->current++;
 	o->wait_ms = 0;
-	enter(o, o->current < o->nauthz ? ORDER_AUTHZ : ORDER_POLL, 0);
+	if (o->current < o->nauthz)
+		enter(o, ORDER_AUTHZ, 0);
+	else
+		enter(o, o->resumed ? ORDER_POLL : ORDER_FINALIZE, 0);
 }
 
 /* The list of section 7.1.3, when it is not known yet. */

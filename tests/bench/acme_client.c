@@ -26,6 +26,8 @@
 #include "sync/http.h"
 #include "sync/order.h"
 
+#define POLL_MS 200
+
 struct run {
 	struct order o;
 	char name[64];
@@ -112,7 +114,10 @@ advance(void *arg)
 		finish(r);
 		break;
 	case ASK_POST:
-		loop_after(all.base, &r->timer, r->ask.delay_ms, post, r);
+		/* Impatient: it has nothing else to do. */
+		loop_after(all.base, &r->timer,
+		    r->ask.delay_ms < POLL_MS ? r->ask.delay_ms : POLL_MS, post,
+		    r);
 		break;
 	case ASK_CSR:
 		r->key = cert_key_new();

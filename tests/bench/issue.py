@@ -39,7 +39,7 @@ ROUNDS = int(os.environ.get("BENCH_ISSUE_ROUNDS", "3"))
 LEGO = int(os.environ.get("BENCH_ISSUE_LEGO", "8"))
 FLIGHT = int(os.environ.get("BENCH_ISSUE_FLIGHT", "1000"))
 NONCE_REJECT = int(os.environ.get("BENCH_NONCE_REJECT", "5"))
-AT_ONCE = 32
+AT_ONCE = 100  # the default of max_in_flight
 
 CEILING_MIN = 0.8  # certfleet to client
 LEGO_MIN = 50  # certfleet to lego
@@ -92,7 +92,8 @@ class Client:
 
 
 def world(directory, count, prefix):
-    made = World(directory, nonce_reject=NONCE_REJECT)
+    # Looking for authorizations to use again can deadlock Pebble 2.4.
+    made = World(directory, nonce_reject=NONCE_REJECT, authz_reuse=0)
     for i in range(count):
         made.dns.add_a(f"{prefix}{i}.test", "127.0.0.1")
     return made

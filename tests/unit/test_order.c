@@ -134,7 +134,6 @@ the_usual_dialogue(void **state)
 		{ "/h", NULL, "{}" },
 		{ "/a", NULL, AUTHZ("pending", "processing") },
 		{ "/a", NULL, AUTHZ("valid", "valid") },
-		{ "/o", NULL, READY },
 		{ KEY, NULL, NULL },
 		{ "/f", NULL, PROCESSING },
 		{ "/o", NULL, PROCESSING },
@@ -162,7 +161,6 @@ two_names_are_two_authorizations(void **state)
 		{ PUBLISH, NULL, NULL },
 		{ "/h", NULL, "{}" },
 		{ "/2", NULL, AUTHZ_OF("b.test", "valid", "valid") },
-		{ "/o", NULL, READY },
 		END,
 	};
 	struct order o = { .names = { "a.test", "b.test" }, .nnames = 2 };
@@ -211,10 +209,26 @@ a_valid_authorization_is_skipped(void **state)
 	static const struct line lines[] = {
 		{ "newOrder", "/o", PENDING },
 		{ "/a", NULL, AUTHZ("valid", "valid") },
-		{ "/o", NULL, READY },
 		END,
 	};
 	struct order o = new_order();
+
+	(void)state;
+	ends_in(&o, lines, ORDER_FINALIZE);
+}
+
+/* orderNotReady: the driver resumes the order, and then it is waited for. */
+static void
+a_ca_that_needs_time_after_the_authorization_gets_it(void **state)
+{
+	static const struct line lines[] = {
+		{ "/o", NULL, PENDING },
+		{ "/a", NULL, AUTHZ("valid", "valid") },
+		{ "/o", NULL, PENDING },
+		{ "/o", NULL, READY },
+		END,
+	};
+	struct order o = saved_order(ORDER_FINALIZE);
 
 	(void)state;
 	ends_in(&o, lines, ORDER_FINALIZE);
@@ -346,7 +360,8 @@ an_order_that_expired_while_away_is_made_again(void **state)
 		{ "/o", NULL, ORDER("invalid", "") },
 		{ "newOrder", "/o2", PENDING },
 		{ "/a", NULL, AUTHZ("valid", "valid") },
-		{ "/o2", NULL, ORDER("invalid", "") },
+		{ KEY, NULL, NULL },
+		{ "/f", NULL, ORDER("invalid", "") },
 		END,
 	};
 	struct order o = saved_order(ORDER_AUTHZ);
@@ -370,6 +385,8 @@ polling_slows_down_and_retry_after_decides(void **state)
 	o.nauthz = 1;
 	o.authz[0].url = xstrdup("/a");
 	o.url = xstrdup("/o");
+	o.finalize = xstrdup("/f");
+	o.csr = xstrdup("csr");
 	r.body = json_pack("{s:s}", "status", "pending");
 	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
 		assert_int_equal(order_got(&o, &r, &e), 0);
@@ -386,8 +403,9 @@ polling_slows_down_and_retry_after_decides(void **state)
 	json_object_set_new(r.body, "status", json_string("valid"));
 	assert_int_equal(order_got(&o, &r, &e), 0);
 	assert_int_equal(order_ask(&o, &ask, &e), 0);
-	assert_string_equal(ask.url, "/o");
+	assert_string_equal(ask.url, "/f");
 	assert_int_equal(ask.delay_ms, 0);
+	json_decref(ask.payload);
 	json_decref(r.body);
 	order_clear(&o);
 }
@@ -595,6 +613,8 @@ main(void)
 		cmocka_unit_test(what_is_published_is_the_current_token),
 		cmocka_unit_test(a_recycled_order_needs_no_challenge),
 		cmocka_unit_test(a_valid_authorization_is_skipped),
+		cmocka_unit_test(
+		    a_ca_that_needs_time_after_the_authorization_gets_it),
 		cmocka_unit_test(a_ready_order_goes_straight_to_finalize),
 		cmocka_unit_test(a_saved_order_learns_its_authorizations_again),
 		cmocka_unit_test(
