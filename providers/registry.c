@@ -8,6 +8,7 @@
 
 static const struct provider *const providers[] = {
 	&provider_cloudflare,
+	&provider_route53,
 };
 
 #define PROVIDERS (sizeof(providers) / sizeof(providers[0]))
