@@ -29,6 +29,7 @@ struct conf {
 	char *run_dir;   /* /run/certfleet */
 	char *kek_file;  /* key ring; default: state_dir/kek */
 	enum log_level log_level;
+	char *platform_domain; /* names below are the platform's own; "" */
 
 	struct {
 		char *url; /* "" (default): certfleet-sync runs its own */
@@ -92,6 +93,7 @@ struct conf {
 		    sockets;    /* runtime API, "/run/haproxy/admin.sock" */
 		char *cert_dir; /* run_dir/certs */
 		char *crt_list; /* cert_dir/crt-list.txt, as HAProxy names it */
+		char *default_cert; /* operator's PEM; "": a placeholder */
 		char *http_address; /* 127.0.0.1:80: challenge barrier */
 		char *
 		    https_address; /* 127.0.0.1:443: served-certificate proof */

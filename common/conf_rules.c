@@ -10,6 +10,7 @@
 
 #include "common/b64.h"
 #include "common/conf_table.h"
+#include "common/domain.h"
 #include "common/mem.h"
 #include "common/str.h"
 
@@ -309,12 +310,32 @@ check_fleet(const struct check *k)
 		    c->fleet.node_ttl_ms, c->fleet.heartbeat_ms);
 }
 
+static void
+check_platform(const struct check *k)
+{
+	const struct conf *c = k->c;
+	char name[DOMAIN_NAME_MAX];
+	struct err e;
+
+	if (c->platform_domain[0] == '\0')
+		return;
+	if (domain_normalise(c->platform_domain, name, &e) == -1)
+		wrong(k, &c->platform_domain, "platform_domain: %s", e.text);
+	else if (strcmp(name, c->platform_domain) != 0)
+		wrong(k, &c->platform_domain,
+		    "platform_domain must be written \"%s\"", name);
+	if (c->haproxy.default_cert[0] == '\0')
+		wrong(k, &c->platform_domain,
+		    "platform_domain needs haproxy.default_cert");
+}
+
 void
 conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
 {
 	const struct check k = { c, fault, arg };
 
 	check_node(&k);
+	check_platform(&k);
 	check_redis(&k);
 	check_agent(&k);
 	check_acme(&k);

@@ -32,6 +32,9 @@ const struct conf_setting conf_settings[] = {
 	    "state_dir"),
 	TOP(log_level, LEVEL, "info",
 	    "error, warn, info or debug"),
+	TOP(platform_domain, STRING(0, 253), "",
+	    "names below it are served by haproxy.default_cert, "
+	    "without an order"),
 	SET(redis, url, STRING(0, TEXT_MAX), "",
 	    "redis://host:port, rediss://host:port (TLS) or "
 	    "unix:/path; default: certfleet-sync runs its own"),
@@ -142,6 +145,9 @@ const struct conf_setting conf_settings[] = {
 	SET(haproxy, crt_list, PATH(0, PATH_MAX_LEN), NULL,
 	    "crt-list, as HAProxy names it; default: crt-list.txt "
 	    "in cert_dir"),
+	SET(haproxy, default_cert, PATH(0, PATH_MAX_LEN), "",
+	    "PEM with chain and key: HAProxy's default certificate; "
+	    "default: a placeholder"),
 	SET(haproxy, http_address, STRING(0, TEXT_MAX), "127.0.0.1:80",
 	    "where this node answers challenges; \"\": no barrier"),
 	SET(haproxy, https_address, STRING(0, TEXT_MAX), "127.0.0.1:443",

@@ -16,6 +16,7 @@
 #include "sync/driver.h"
 #include "sync/lane.h"
 #include "sync/need.h"
+#include "sync/platform.h"
 #include "sync/renew.h"
 #include "sync/skew.h"
 #include "sync/store.h"
@@ -24,7 +25,8 @@
 #define IN_HAND_MAX 2048
 #define LANE_MAX 512   /* that wait for an order, in each lane */
 #define PROOF_MS 10000 /* ask the nodes again, if none reports */
-#define BUSY_MS 5000   /* the lane is full: come again */
+#define PLATFORM_MS (24 * 3600 * 1000) /* is it still covered? */
+#define BUSY_MS 5000                   /* the lane is full: come again */
 #define URGENT_PART 10 /* renewals in the last tenth are not paced */
 #define PACE_BURST 8   /* renewals that may begin at the same moment */
 
@@ -42,6 +44,7 @@ struct intake {
 	struct event_base *base;
 	const struct conf *conf;
 	const struct skew *skew;
+	const struct platform *platform;
 	struct store *store;
 	struct checks *checks;
 	struct driver *driver;
@@ -84,6 +87,12 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->ca = ca;
 	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
 	return in;
+}
+
+void
+intake_platform(struct intake *in, const struct platform *platform)
+{
+	in->platform = platform;
 }
 
 static void
@@ -293,6 +302,31 @@ taken_over(void *arg, bool yes, const struct err *e)
 		take(in, name);
 }
 
+/* Without a certificate of its own, is it served by the platform's? */
+static bool
+by_platform(const struct intake *in, const struct domain *d, int64_t now)
+{
+	return d->custom_sha1[0] == '\0' &&
+	       (d->sha1[0] == '\0' || !d->letsencrypt) &&
+	       platform_covers(in->platform, d->name, now);
+}
+
+static void
+put_down_platform(struct work *w)
+{
+	int64_t end = platform_not_after(w->in->platform);
+	int64_t next =
+	    loop_wall_ms() + PLATFORM_MS / 2 + loop_random(PLATFORM_MS / 2);
+	char reason[sizeof(w->d.reason)], at[STR_TIME_MAX];
+	bool news;
+
+	snprintf(reason, sizeof(reason),
+	    "served by the platform certificate until %s", str_time(at, end));
+	news = say(&w->d, DOMAIN_IN_USE, reason);
+	forget_waiting(w->in, w->name);
+	put_down(w, next < end ? next : end, news ? "status" : NULL);
+}
+
 static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
@@ -311,6 +345,10 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	w->d.extra = NULL;
 	w->d.nextra = 0;
 	w->d.epoch = w->in->epoch;
+	if (by_platform(w->in, d, now)) {
+		put_down_platform(w);
+		return;
+	}
 	need = need_of(d, now, custom_before_ms(w->in));
 	if (need != NEED_PROOF)
 		forget_waiting(w->in, w->name);

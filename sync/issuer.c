@@ -77,6 +77,12 @@ issuer_new(struct event_base *base, const struct conf *conf,
 }
 
 void
+issuer_platform(struct issuer *is, const struct platform *platform)
+{
+	intake_platform(is->intake, platform);
+}
+
+void
 issuer_free(struct issuer *is)
 {
 	if (is == NULL)
