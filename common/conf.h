@@ -77,6 +77,16 @@ struct conf {
 	} acme;
 
 	struct {
+		/* 0: no limit; each within its window */
+		int certificates_per_domain, domain_window_h; /* 50, 168 */
+		int certificates_per_set, set_window_h;       /* 5, 168 */
+		int orders_per_account, orders_window_h;      /* 300, 3 */
+		int failures_per_name, failures_window_h;     /* 5, 1 */
+		int headroom_percent;                         /* 0 */
+		struct conf_list domain_overrides; /* "example.com=300" */
+	} limits;
+
+	struct {
 		struct conf_list
 		    resolvers;            /* "192.0.2.53[:53]"; empty: system */
 		struct conf_list targets; /* addresses and names of the fleet */

@@ -248,6 +248,25 @@ check_acme(const struct check *k)
 		    c->acme.retry_first_s, c->acme.retry_max_s);
 }
 
+/* "example.com=300" */
+static bool
+is_override(const char *s)
+{
+	const char *equal = strchr(s, '=');
+	int64_t limit;
+
+	return equal != NULL && equal != s && is_host(s, (size_t)(equal - s)) &&
+	       memchr(s, '.', (size_t)(equal - s)) != NULL &&
+	       str_int(equal + 1, 0, 1000000, &limit) == 0;
+}
+
+static void
+check_limits(const struct check *k)
+{
+	each(k, &k->c->limits.domain_overrides, "domain_overrides", is_override,
+	    "a registered domain and its limit, as in example.com=300");
+}
+
 static void
 check_dns(const struct check *k)
 {
@@ -339,6 +358,7 @@ conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
 	check_redis(&k);
 	check_agent(&k);
 	check_acme(&k);
+	check_limits(&k);
 	check_dns(&k);
 	check_haproxy(&k);
 	check_api(&k);

@@ -14,6 +14,7 @@
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/fault.h"
+#include "sync/limits.h"
 #include "sync/order.h"
 #include "sync/renew.h"
 #include "sync/store.h"
@@ -30,6 +31,8 @@ struct run {
 	void *arg;
 	struct domain d;
 	struct order order;
+	struct ticket ticket;
+	bool spent;    /* for this newOrder */
 	char *key_pem; /* the certificate's; "" until needed */
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
@@ -48,6 +51,7 @@ struct driver {
 	struct store *store;
 	struct ca *ca;
 	struct challenges *challenges;
+	struct limits *limits;
 	LIST_HEAD(, run) runs;
 };
 
@@ -58,7 +62,7 @@ static void fail(struct run *, const struct err *);
 struct driver *
 driver_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, struct store *store, struct ca *ca,
-    struct challenges *challenges)
+    struct challenges *challenges, struct limits *limits)
 {
 	struct driver *dr = xcalloc(1, sizeof(*dr));
 
@@ -68,6 +72,7 @@ driver_new(struct event_base *base, const struct conf *conf,
 	dr->store = store;
 	dr->ca = ca;
 	dr->challenges = challenges;
+	dr->limits = limits;
 	LIST_INIT(&dr->runs);
 	return dr;
 }
@@ -86,6 +91,7 @@ run_free(struct run *r)
 	LIST_REMOVE(r, link);
 	unpublish(r);
 	store_forget(r->driver->store, r);
+	limits_cancel(r->driver->limits, r);
 	ca_cancel(r->driver->ca, r->posting);
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
@@ -164,6 +170,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		return;
 	}
 	r->key_pem = xstrdup(saved->key_pem);
+	limits_ticket(&r->ticket, &r->d, r->driver->conf->acme.directory,
+	    saved->started_at);
 	if (saved->step[0] == '\0') {
 		fault_point("F1");
 		journal(r, "", "new", NULL, NULL);
@@ -244,6 +252,8 @@ take(struct run *r, const struct reply *reply)
 	struct err e = { 0 };
 
 	if (order_got(&r->order, reply, &e) == -1) {
+		if (e.kind == ERR_REFUSED)
+			limits_failed(r->driver->limits, &r->ticket);
 		fail(r, &e);
 		return;
 	}
@@ -288,6 +298,18 @@ try_again(struct run *r, const struct err *e)
 	return true;
 }
 
+/* A rate limit is everybody's; no order means that nothing was spent. */
+static void
+refused(struct run *r, const struct err *e)
+{
+	struct err why = *e;
+
+	limits_refused(r->driver->limits, &r->ticket,
+	    r->order.state == ORDER_NEW, ca_detail(r->driver->ca), r->d.action,
+	    sizeof(r->d.action), &why);
+	fail(r, &why);
+}
+
 static void
 got_post(void *arg, const struct reply *reply, const struct err *e)
 {
@@ -298,7 +320,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 		after_post(r);
 		take(r, reply);
 	} else if (!try_again(r, e)) {
-		fail(r, e);
+		refused(r, e);
 	}
 }
 
@@ -311,6 +333,20 @@ post(void *arg)
 	r->ask.payload = NULL;
 	before_post(r);
 	r->posting = ca_post(r->driver->ca, r->ask.url, payload, got_post, r);
+}
+
+/* What the CA counts is spent before it is asked. */
+static void
+spent(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	r->spent = true;
+	advance(r);
 }
 
 static void
@@ -407,8 +443,11 @@ advance(struct run *r)
 	}
 	switch (r->ask.what) {
 	case ASK_POST:
-		loop_after(
-		    r->driver->base, &r->timer, r->ask.delay_ms, post, r);
+		if (r->order.state == ORDER_NEW && !r->spent)
+			limits_spend(r->driver->limits, &r->ticket, spent, r);
+		else
+			loop_after(r->driver->base, &r->timer, r->ask.delay_ms,
+			    post, r);
 		break;
 	case ASK_PUBLISH:
 		publish(r);
@@ -479,6 +518,7 @@ finish(struct run *r)
 		err_prefix(&e, "the CA's certificate");
 		fail(r, &e);
 	} else {
+		limits_issued(dr->limits, &r->ticket);
 		describe(&r->d, &cert, dr->conf->acme.renew_percent);
 		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
 		    bundle.len, committed, r);
@@ -507,9 +547,12 @@ fail(struct run *r, const struct err *e)
 	bool ours =
 	    strcmp(e->type, "FENCED") != 0 && strcmp(e->type, "GONE") != 0;
 	bool late = loop_now_ms() > r->deadline;
+	/* An order that was made outlives a "slow down". */
+	bool later = e->kind == ERR_AGAIN ||
+	             (e->kind == ERR_LIMITED && r->order.url != NULL);
 
 	unpublish(r);
-	if (!ours || (e->kind == ERR_AGAIN && !late)) {
+	if (!ours || (later && !late)) {
 		tell(r, e);
 		return;
 	}

@@ -15,6 +15,7 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/lane.h"
+#include "sync/limit.h"
 #include "sync/need.h"
 #include "sync/platform.h"
 #include "sync/renew.h"
@@ -270,8 +271,11 @@ static enum domain_status
 unless_in_use(const struct domain *d, enum domain_status status)
 {
 	int64_t now = loop_wall_ms();
+	bool serves = d->version > 0 && d->proven == d->version;
 
-	if (d->status == DOMAIN_IN_USE && d->not_after > now)
+	if (d->not_after > now &&
+	    (d->status == DOMAIN_IN_USE ||
+		(d->status == DOMAIN_ACTION_REQUIRED && serves)))
 		return DOMAIN_IN_USE;
 	if (d->status == DOMAIN_NOT_USED && need_custom_serves(d, now))
 		return DOMAIN_NOT_USED;
@@ -422,7 +426,11 @@ failed(struct work *w, const struct err *e)
 		log_warn("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
 		    d->name, (long long)d->attempts, (long long)pause / 1000,
 		    e->text);
-	say(d, unless_in_use(d, DOMAIN_CREATING), reason);
+	say(d,
+	    strcmp(e->type, LIMIT_PAUSED) == 0
+		? DOMAIN_ACTION_REQUIRED
+		: unless_in_use(d, DOMAIN_CREATING),
+	    reason);
 	put_down(w, now + pause, "failed");
 }
 
@@ -440,6 +448,27 @@ wait_for_proof(struct intake *in, const char *name, int64_t gen)
 	x->gen = gen;
 }
 
+/* Nothing has failed: there is a place for it at the CA later. */
+static void
+wait_for_limit(struct work *w, const struct err *e)
+{
+	struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), free_at = now + e->retry_ms;
+	char reason[sizeof(d->reason)];
+	bool news;
+
+	lanes_leave(&w->in->lanes, &w->lane);
+	next_orders(w->in);
+	snprintf(reason, sizeof(reason), "%s%.230s",
+	    d->status == DOMAIN_IN_USE ? "renewal waits: " : "", e->text);
+	d->rate_limited_until = free_at;
+	news = say(d, unless_in_use(d, DOMAIN_CREATING), reason);
+	log_info("domain=%s rate_limited_until=%lld reason=\"%s\"", d->name,
+	    (long long)free_at, reason);
+	put_down(w, now + limit_pause(free_at, now, loop_random(UINT32_MAX)),
+	    news ? "status" : NULL);
+}
+
 static void
 ordered(void *arg, const struct domain *d, const struct err *e)
 {
@@ -447,6 +476,12 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	struct intake *in = w->in;
 	char name[DOMAIN_NAME_MAX];
 
+	if (e != NULL && limit_waits(e)) {
+		wait_for_limit(w, e);
+		return;
+	}
+	if (e != NULL && strcmp(e->type, LIMIT_PAUSED) == 0)
+		memcpy(w->d.action, d->action, sizeof(w->d.action));
 	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
 	    strcmp(e->type, "GONE") != 0) {
 		failed(w, e);
@@ -486,6 +521,7 @@ begin_order(struct work *w)
 	bool renewal = w->d.status == DOMAIN_IN_USE, news;
 
 	w->d.action[0] = '\0';
+	w->d.rate_limited_until = 0;
 	news = say(&w->d, unless_in_use(&w->d, DOMAIN_CREATING),
 	    renewal ? "being renewed" : "ordering the certificate");
 	w->d.next_at = 0;

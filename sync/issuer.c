@@ -13,6 +13,7 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/intake.h"
+#include "sync/limits.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
@@ -24,6 +25,7 @@ struct issuer {
 	struct ca *ca;
 	struct challenges *challenges;
 	struct checks *checks;
+	struct limits *limits;
 	struct driver *driver;
 	struct intake *intake;
 	struct event *again;
@@ -69,8 +71,9 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	ca_tell_skew(is->ca, skew);
 	is->challenges = challenges_new(base, conf, store);
 	is->checks = checks_new(base, conf, resolve, http, store);
-	is->driver =
-	    driver_new(base, conf, ring, store, is->ca, is->challenges);
+	is->limits = limits_new(base, conf, store);
+	is->driver = driver_new(
+	    base, conf, ring, store, is->ca, is->challenges, is->limits);
 	is->intake =
 	    intake_new(base, conf, skew, store, is->checks, is->driver, is->ca);
 	return is;
@@ -90,11 +93,22 @@ issuer_free(struct issuer *is)
 	issuer_stop(is);
 	intake_free(is->intake);
 	driver_free(is->driver);
+	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
 	ca_free(is->ca);
 	loop_timer_free(&is->again);
 	free(is);
+}
+
+/* What was spent is known: orders may be made. */
+static void
+limits_known(void *arg, const struct err *e)
+{
+	struct issuer *is = arg;
+
+	(void)e;
+	intake_start(is->intake, is->epoch);
 }
 
 static void
@@ -107,7 +121,7 @@ use_account(struct issuer *is, const char *url)
 		return;
 	}
 	store_thumbprint(is->store, ca_thumbprint(is->ca));
-	intake_start(is->intake, is->epoch);
+	limits_start(is->limits, limits_known, is);
 }
 
 static void
@@ -182,6 +196,7 @@ issuer_stop(struct issuer *is)
 	loop_cancel(is->again);
 	store_forget(is->store, is);
 	intake_stop(is->intake);
+	limits_stop(is->limits);
 	mem_wipe_free(is->account_key);
 	is->account_key = NULL;
 }
