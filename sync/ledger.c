@@ -6,10 +6,9 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include <uthash.h>
-
 #include "common/mem.h"
 #include "common/str.h"
+#include "common/table.h"
 
 struct spend {
 	UT_hash_handle hh;
