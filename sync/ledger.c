@@ -187,8 +187,11 @@ ledger_take(struct ledger *l, const char *line, size_t len)
 	int64_t at;
 	int kind;
 
-	if (len >= sizeof(copy) || memchr(line, '\0', len) != NULL)
+	if (len >= sizeof(copy))
 		return false;
+	for (size_t i = 0; i < len; i++)
+		if (line[i] < ' ' || line[i] >= 0x7f)
+			return false;
 	memcpy(copy, line, len);
 	copy[len] = '\0';
 	what = word(&p);
@@ -196,8 +199,9 @@ ledger_take(struct ledger *l, const char *line, size_t len)
 	bucket = word(&p);
 	key = word(&p);
 	id = word(&p);
-	if (key == NULL || p != NULL || strlen(what) != 1 ||
-	    str_int(at_text, 0, INT64_MAX, &at) == -1 ||
+	if (what == NULL || at_text == NULL || bucket == NULL || key == NULL ||
+	    p != NULL || strlen(what) != 1 ||
+	    str_int(at_text, *what == '!', INT64_MAX, &at) == -1 ||
 	    (kind = limit_parse(bucket)) == -1 ||
 	    strlen(key) >= LIMIT_KEY_MAX || (id == NULL) != (*what == '!'))
 		return false;

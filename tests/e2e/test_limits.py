@@ -341,3 +341,70 @@ def test_orders_of_the_account_are_counted(ground):
     # What the other buckets gave for it went back.
     assert not limits_of(node).get("domain:acc2.test")
     assert node.pebble.orders() == 2
+
+
+# --- for people: limits and plan ----------------------------------------------
+
+def test_limits_tells_what_is_left(ground):
+    node = three_a_week(ground)
+    added(node, "n0.shop.test", "n1.shop.test")
+    for name in "n0.shop.test", "n1.shop.test":
+        node.await_status(name, "in_use")
+    _, answer = node.api("GET", "/api/v1/limits")
+    account, = answer["limits"]
+    assert (account["limit"], account["used"], account["max"],
+            account["left"]) == ("orders", 2, 300, 298)
+    found = node.cli("--json", "limits", "N0.shop.test").json
+    assert found["registered_domain"] == "shop.test"
+    orders, domain, names, failures = found["limits"]
+    assert (domain["limit"], domain["of"], domain["used"], domain["left"],
+            domain["next_free_at"]) == ("domain", "shop.test", 2, 1, None)
+    assert (names["of"], names["used"], failures["used"]) == \
+        ("n0.shop.test", 1, 0)
+    out = node.cli("limits", "n0.shop.test").out
+    assert "2 of 3" in out and "shop.test" in out and "7 days" in out, out
+    assert node.api("GET", "/api/v1/limits?domain=not%20a%20name")[0] == 400
+    assert node.cli("limits", "-x-.", code=None).code != 0
+
+
+def test_plan_says_when_each_name_would_come(ground, tmp_path):
+    node = three_a_week(ground)
+    added(node, "n0.shop.test", "n1.shop.test")
+    for name in "n0.shop.test", "n1.shop.test":
+        node.await_status(name, "in_use")
+    names = [f"new{i}.shop.test" for i in range(5)]
+    path = tmp_path / "names"
+    path.write_text("# to come\n" + "\n".join(names) +
+                    "\n\nother.test # one more\nnew0.shop.test\nnot a name\n")
+    plan = node.cli("--json", "plan", str(path)).json["plan"]
+    assert [p["name"] for p in plan[:6]] == names + ["other.test"]
+    assert [p["now"] for p in plan[:6]] == [True] + [False] * 4 + [True]
+    assert [p["waits_for"] for p in plan[:6]] == [None] + ["domain"] * 4 + [None]
+    assert "twice" in plan[6]["error"] and plan[7]["error"]
+    days = [(time.mktime(time.strptime(p["at"][:19], "%Y-%m-%dT%H:%M:%S"))
+             - time.timezone - time.time()) / 86400 for p in plan[:5]]
+    # Two places come back in a week, the one of today with them.
+    assert [round(d) for d in days] == [0, 7, 7, 7, 14]
+    out = node.cli("plan", str(path)).out
+    assert "8 names: 2 now, 4 later" in out, out
+    assert "certificates of shop.test" in out
+    assert node.cli("plan", str(tmp_path / "absent"), code=None).code == 1
+    assert node.api("POST", "/api/v1/plan", {"names": "x"})[0] == 400
+    assert node.api("POST", "/api/v1/plan", {"names": [1]})[0] == 400
+    assert node.api("POST", "/api/v1/plan", {"names": []})[1]["plan"] == []
+    # Nothing was spent by looking.
+    assert len(limits_of(node)["domain:shop.test"]) == 2
+
+
+def test_a_plan_of_twenty_thousand_names(ground):
+    node = three_a_week(ground)
+    names = [f"n{i}.d{i % 4000}.test" for i in range(20000)]
+    start = time.monotonic()
+    status, answer = node.api("POST", "/api/v1/plan", {"names": names})
+    assert status == 200
+    print(f"{time.monotonic() - start:.1f} s")
+    assert len(answer["plan"]) == 20000
+    # 300 in any 3 hours: 67 times.
+    assert sum(p["now"] for p in answer["plan"]) == 300
+    status, _ = node.api("POST", "/api/v1/plan", {"names": ["x" * 1000] * 2000})
+    assert status == 413

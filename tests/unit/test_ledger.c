@@ -117,7 +117,8 @@ what_is_no_line_changes_nothing(void **state)
 	static const char *const bad[] = { "", " ", "+", "+ 1 domain k",
 		"+ x domain k id", "+ 1 nothing k id", "+ 1 domain k id more",
 		"+ -1 domain k id", "? 1 domain k id", "! 1 domain k id",
-		"+  1 domain k id", "++ 1 domain k id", "+ 1 domain k id " };
+		"+  1 domain k id", "++ 1 domain k id", "+ 1 domain k id ",
+		" 1 domain k id", "+  domain k id", "+ 1  k id" };
 	struct ledger *l = ledger_new();
 	char longest[2000];
 
