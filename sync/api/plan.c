@@ -31,7 +31,7 @@ struct registered {
 
 /* One look at a bucket. */
 struct look {
-	struct plan_request *plan;
+	struct plan_request *plan; /* NULL: free */
 	enum limit_bucket bucket;
 	size_t at; /* in domain, or in names */
 	struct limit limit;
@@ -48,7 +48,8 @@ struct plan_request {
 	const char **domain_name;
 	struct plan_bucket orders, *domain;
 	size_t ndomains;
-	size_t next;    /* look */
+	size_t next; /* look */
+	struct look look[IN_FLIGHT_MAX];
 	size_t waiting; /* looks that have not been answered */
 	struct err e;   /* the first failure */
 	int64_t now;
@@ -215,7 +216,7 @@ got_look(void *arg, const struct store_limit *found, const struct err *e)
 		p->e = *e;
 	else
 		keep(p, k, found);
-	free(k);
+	k->plan = NULL;
 	go_on(p);
 }
 
@@ -227,7 +228,6 @@ next_look(struct plan_request *p, struct look *k)
 	size_t at = p->next;
 	const char *of = "";
 
-	k->plan = p;
 	k->bucket = LIMIT_ORDERS;
 	if (at > 0 && at <= p->ndomains) {
 		k->bucket = LIMIT_DOMAIN;
@@ -243,25 +243,34 @@ next_look(struct plan_request *p, struct look *k)
 	}
 	limit_of(conf, conf->acme.directory, k->bucket, of, &k->limit);
 	p->next++;
+	k->plan = p;
 	return true;
+}
+
+/* There is one while fewer than all are waiting. */
+static struct look *
+free_look(struct plan_request *p)
+{
+	size_t i = 0;
+
+	while (i < IN_FLIGHT_MAX - 1 && p->look[i].plan != NULL)
+		i++;
+	return &p->look[i];
 }
 
 static void
 go_on(struct plan_request *p)
 {
 	struct store *store = p->request->api->store;
-	struct look k = { 0 }, *copy;
+	bool listed;
+	struct look *k;
 
 	while (p->e.kind == ERR_NONE && p->waiting < IN_FLIGHT_MAX &&
-	       next_look(p, &k)) {
-		copy = xcalloc(1, sizeof(*copy));
-		*copy = k;
+	       next_look(p, k = free_look(p))) {
 		p->waiting++;
-		store_limit_peek(store, &k.limit,
-		    k.bucket == LIMIT_ORDERS || k.bucket == LIMIT_DOMAIN
-			? STORE_LIMIT_SPENT_MAX
-			: 0,
-		    got_look, copy);
+		listed = k->bucket == LIMIT_ORDERS || k->bucket == LIMIT_DOMAIN;
+		store_limit_peek(store, &k->limit,
+		    listed ? STORE_LIMIT_SPENT_MAX : 0, got_look, k);
 	}
 	if (p->waiting > 0)
 		return;

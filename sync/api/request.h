@@ -101,6 +101,7 @@ request_fn nodes_list, events_list, status_show, health_show, ready_show;
  */
 void change_check(struct request *, const char *name, json_t *errors);
 void change_begin(struct request *, int status);
+
 void plan_request_free(struct plan_request *);
 
 /* follow.c: those who follow the events. */
