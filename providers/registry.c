@@ -8,6 +8,7 @@
 
 static const struct provider *const providers[] = {
 	&provider_cloudflare,
+	&provider_gcloud,
 	&provider_ovh,
 	&provider_route53,
 };
