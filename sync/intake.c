@@ -19,6 +19,7 @@
 #include "sync/need.h"
 #include "sync/platform.h"
 #include "sync/renew.h"
+#include "sync/roster.h"
 #include "sync/skew.h"
 #include "sync/store.h"
 
@@ -50,6 +51,7 @@ struct intake {
 	struct checks *checks;
 	struct driver *driver;
 	struct ca *ca;
+	struct roster *roster;
 	int64_t epoch; /* 0: not leading */
 	struct work *table;
 	struct event *tick;
@@ -57,6 +59,7 @@ struct intake {
 	int64_t pace; /* when the next renewal may begin, if it is not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
+	int64_t acked; /* the highest generation that a node has told */
 	bool claiming;
 };
 
@@ -75,7 +78,7 @@ static void next_orders(struct intake *);
 struct intake *
 intake_new(struct event_base *base, const struct conf *conf,
     const struct skew *skew, struct store *store, struct checks *checks,
-    struct driver *driver, struct ca *ca)
+    struct driver *driver, struct ca *ca, struct roster *roster)
 {
 	struct intake *in = xcalloc(1, sizeof(*in));
 
@@ -86,6 +89,7 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->checks = checks;
 	in->driver = driver;
 	in->ca = ca;
+	in->roster = roster;
 	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
 	return in;
 }
@@ -104,6 +108,7 @@ work_free(struct work *w)
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
 	store_forget(w->in->store, w);
+	roster_forget(w->in->roster, w);
 	free(w);
 }
 
@@ -475,6 +480,7 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	struct work *w = arg;
 	struct intake *in = w->in;
 	char name[DOMAIN_NAME_MAX];
+	bool acked;
 
 	if (e != NULL && limit_waits(e)) {
 		wait_for_limit(w, e);
@@ -489,13 +495,17 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	}
 	if (e != NULL)
 		log_info("domain=%s order put down: %s", w->name, e->text);
-	/* The commit has written the record; the nodes are at work now. */
+	/*
+	 * The commit has written the record; the nodes are at work now, and
+	 * will say so, unless one was faster than the commit's answer.
+	 */
 	if (e == NULL)
 		wait_for_proof(in, d->name, d->gen);
+	acked = e == NULL && d->gen <= in->acked;
 	memcpy(name, w->name, sizeof(name));
 	work_free(w);
 	next_orders(in);
-	if (e == NULL)
+	if (e == NULL && acked)
 		take(in, name);
 }
 
@@ -666,7 +676,7 @@ got_nodes(
 static void
 proof(struct work *w)
 {
-	store_nodes(w->in->store, got_nodes, w);
+	roster_ask(w->in->roster, got_nodes, w);
 }
 
 void
@@ -680,6 +690,8 @@ intake_ack(struct intake *in, const char *text)
 	if (in->epoch == 0 || space == NULL ||
 	    str_int(space + 1, 0, INT64_MAX, &gen) == -1)
 		return;
+	if (gen > in->acked)
+		in->acked = gen;
 	HASH_ITER (hh, in->waiting, x, next) {
 		if (x->gen > gen)
 			continue;

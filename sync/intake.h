@@ -15,12 +15,13 @@ struct driver;
 struct event_base;
 struct intake;
 struct platform;
+struct roster;
 struct skew;
 struct store;
 
 struct intake *intake_new(struct event_base *, const struct conf *,
     const struct skew *, struct store *, struct checks *, struct driver *,
-    struct ca *);
+    struct ca *, struct roster *);
 void intake_free(struct intake *);
 
 /* Names that the platform certificate covers need no order. */

@@ -14,6 +14,7 @@
 #include "sync/driver.h"
 #include "sync/intake.h"
 #include "sync/limits.h"
+#include "sync/roster.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
@@ -23,6 +24,7 @@ struct issuer {
 	const struct conf *conf;
 	struct store *store;
 	struct ca *ca;
+	struct roster *roster;
 	struct challenges *challenges;
 	struct checks *checks;
 	struct limits *limits;
@@ -69,13 +71,14 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->store = store;
 	is->ca = ca_new(base, http, conf, on_account, is);
 	ca_tell_skew(is->ca, skew);
-	is->challenges = challenges_new(base, conf, store);
+	is->roster = roster_new(base, store);
+	is->challenges = challenges_new(base, conf, store, is->roster);
 	is->checks = checks_new(base, conf, resolve, http, store);
 	is->limits = limits_new(base, conf, store);
 	is->driver = driver_new(
 	    base, conf, ring, store, is->ca, is->challenges, is->limits);
-	is->intake =
-	    intake_new(base, conf, skew, store, is->checks, is->driver, is->ca);
+	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
+	    is->ca, is->roster);
 	return is;
 }
 
@@ -96,6 +99,7 @@ issuer_free(struct issuer *is)
 	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
+	roster_free(is->roster);
 	ca_free(is->ca);
 	loop_timer_free(&is->again);
 	free(is);
@@ -216,5 +220,6 @@ issuer_ready(struct issuer *is, const char *text)
 void
 issuer_ack(struct issuer *is, const char *text)
 {
+	roster_stale(is->roster);
 	intake_ack(is->intake, text);
 }
