@@ -14,13 +14,13 @@
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/fault.h"
-#include "sync/limits.h"
 #include "sync/order.h"
 #include "sync/renew.h"
 #include "sync/store.h"
 
 #define TRIES_MAX 4       /* of one request, for what is nobody's fault */
 #define TRY_FIRST_MS 1000 /* then 3, 9 s */
+#define KEEP_ATTEMPTS 9   /* an order is waited for that often: a day */
 #define PROOF_MS 10000    /* look at the nodes again, if none reports */
 
 /* A domain whose order is being worked on. */
@@ -31,14 +31,13 @@ struct run {
 	void *arg;
 	struct domain d;
 	struct order order;
-	struct ticket ticket;
-	bool spent;    /* for this newOrder */
 	char *key_pem; /* the certificate's; "" until needed */
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
 	uint64_t posting;
 	int64_t deadline;
-	int tries;
+	int tries;                 /* since the order last came further... */
+	enum order_state furthest; /* ...than ever before */
 	bool url_saved;
 	char token[ORDER_TOKEN_MAX]; /* that is published, or "" */
 	struct err why;              /* there will be no certificate */
@@ -51,18 +50,18 @@ struct driver {
 	struct store *store;
 	struct ca *ca;
 	struct challenges *challenges;
-	struct limits *limits;
 	LIST_HEAD(, run) runs;
 };
 
 static void advance(struct run *);
 static void finish(struct run *);
 static void fail(struct run *, const struct err *);
+static bool try_again(struct run *, const struct err *);
 
 struct driver *
 driver_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, struct store *store, struct ca *ca,
-    struct challenges *challenges, struct limits *limits)
+    struct challenges *challenges)
 {
 	struct driver *dr = xcalloc(1, sizeof(*dr));
 
@@ -72,7 +71,6 @@ driver_new(struct event_base *base, const struct conf *conf,
 	dr->store = store;
 	dr->ca = ca;
 	dr->challenges = challenges;
-	dr->limits = limits;
 	LIST_INIT(&dr->runs);
 	return dr;
 }
@@ -91,7 +89,6 @@ run_free(struct run *r)
 	LIST_REMOVE(r, link);
 	unpublish(r);
 	store_forget(r->driver->store, r);
-	limits_cancel(r->driver->limits, r);
 	ca_cancel(r->driver->ca, r->posting);
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
@@ -170,8 +167,6 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		return;
 	}
 	r->key_pem = xstrdup(saved->key_pem);
-	limits_ticket(&r->ticket, &r->d, r->driver->conf->acme.directory,
-	    saved->started_at);
 	if (saved->step[0] == '\0') {
 		fault_point("F1");
 		journal(r, "", "new", NULL, NULL);
@@ -252,12 +247,14 @@ take(struct run *r, const struct reply *reply)
 	struct err e = { 0 };
 
 	if (order_got(&r->order, reply, &e) == -1) {
-		if (e.kind == ERR_REFUSED)
-			limits_failed(r->driver->limits, &r->ticket);
-		fail(r, &e);
+		if (!try_again(r, &e))
+			fail(r, &e);
 		return;
 	}
-	r->tries = 0;
+	if (r->order.state > r->furthest) {
+		r->furthest = r->order.state;
+		r->tries = 0;
+	}
 	if (was != r->order.state)
 		log_debug("domain=%s order=%s->%s", r->d.name,
 		    order_state_name(was), order_state_name(r->order.state));
@@ -275,13 +272,37 @@ again(void *arg)
 	advance(arg);
 }
 
+/* What no CA means to say: an answer cut short, a page of some proxy. */
+static bool
+nonsense(const struct err *e)
+{
+	return e->kind == ERR_BUG && e->type[0] == '\0';
+}
+
+/*
+ * Nonsense may be over in a moment, and an order that exists is worth waiting
+ * for: another would cost a second certificate.
+ */
+static bool
+may_pass(const struct run *r, const struct err *e)
+{
+	if (e->kind == ERR_AGAIN)
+		return true;
+	if (r->order.url == NULL)
+		return false;
+	/* The CA was told to look, and the reply was lost: it looks. */
+	if (r->order.state == ORDER_ANSWER && strcmp(e->type, "malformed") == 0)
+		return true;
+	return nonsense(e);
+}
+
 /* Nobody's fault: ask the same once more, after a pause. */
 static bool
 try_again(struct run *r, const struct err *e)
 {
 	int64_t pause = TRY_FIRST_MS;
 
-	if (e->kind != ERR_AGAIN || ++r->tries >= TRIES_MAX)
+	if (!may_pass(r, e) || ++r->tries >= TRIES_MAX)
 		return false;
 	for (int i = 1; i < r->tries; i++)
 		pause *= 3;
@@ -292,22 +313,12 @@ try_again(struct run *r, const struct err *e)
 	log_debug("domain=%s order=%s again in %lld ms: %s", r->d.name,
 	    order_state_name(r->order.state), (long long)pause, e->text);
 	/* Whatever was lost on the way, the CA knows where the order is. */
-	if (r->order.url != NULL)
+	if (r->order.state == ORDER_DONE)
+		order_refetch(&r->order);
+	else if (r->order.url != NULL)
 		order_resume(&r->order);
 	loop_after(r->driver->base, &r->timer, pause, again, r);
 	return true;
-}
-
-/* A rate limit is everybody's; no order means that nothing was spent. */
-static void
-refused(struct run *r, const struct err *e)
-{
-	struct err why = *e;
-
-	limits_refused(r->driver->limits, &r->ticket,
-	    r->order.state == ORDER_NEW, ca_detail(r->driver->ca), r->d.action,
-	    sizeof(r->d.action), &why);
-	fail(r, &why);
 }
 
 static void
@@ -320,7 +331,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 		after_post(r);
 		take(r, reply);
 	} else if (!try_again(r, e)) {
-		refused(r, e);
+		fail(r, e);
 	}
 }
 
@@ -333,20 +344,6 @@ post(void *arg)
 	r->ask.payload = NULL;
 	before_post(r);
 	r->posting = ca_post(r->driver->ca, r->ask.url, payload, got_post, r);
-}
-
-/* What the CA counts is spent before it is asked. */
-static void
-spent(void *arg, const struct err *e)
-{
-	struct run *r = arg;
-
-	if (e != NULL) {
-		fail(r, e);
-		return;
-	}
-	r->spent = true;
-	advance(r);
 }
 
 static void
@@ -443,11 +440,8 @@ advance(struct run *r)
 	}
 	switch (r->ask.what) {
 	case ASK_POST:
-		if (r->order.state == ORDER_NEW && !r->spent)
-			limits_spend(r->driver->limits, &r->ticket, spent, r);
-		else
-			loop_after(r->driver->base, &r->timer, r->ask.delay_ms,
-			    post, r);
+		loop_after(
+		    r->driver->base, &r->timer, r->ask.delay_ms, post, r);
 		break;
 	case ASK_PUBLISH:
 		publish(r);
@@ -516,9 +510,9 @@ finish(struct run *r)
 	    bundle_pack(dr->ring, r->d.name, &cert, r->key_pem, &bundle, &e) ==
 		-1) {
 		err_prefix(&e, "the CA's certificate");
-		fail(r, &e);
+		if (!try_again(r, &e))
+			fail(r, &e);
 	} else {
-		limits_issued(dr->limits, &r->ticket);
 		describe(&r->d, &cert, dr->conf->acme.renew_percent);
 		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
 		    bundle.len, committed, r);
@@ -538,21 +532,34 @@ abandoned(void *arg, const struct err *e)
 }
 
 /*
+ * Is the order worth going on with?  Once there is a key there may be a
+ * certificate, and only the CA can say that there is none; one that was
+ * looked at (ORDER_DONE) and is no good will not become better.
+ */
+static bool
+worth_keeping(const struct run *r, const struct err *e)
+{
+	bool late = loop_now_ms() > r->deadline;
+	bool has_key = r->key_pem != NULL && r->key_pem[0] != '\0';
+
+	if (strcmp(e->type, "FENCED") == 0 || strcmp(e->type, "GONE") == 0)
+		return true;
+	if (e->kind != ERR_AGAIN && !nonsense(e))
+		return false;
+	if (has_key && r->order.url != NULL && r->order.state != ORDER_DONE)
+		return r->d.attempts < KEEP_ATTEMPTS;
+	return e->kind == ERR_AGAIN && !late;
+}
+
+/*
  * No certificate.  The journal stays when the CA may still finish the order;
  * after a verdict the next attempt begins a new one.
  */
 static void
 fail(struct run *r, const struct err *e)
 {
-	bool ours =
-	    strcmp(e->type, "FENCED") != 0 && strcmp(e->type, "GONE") != 0;
-	bool late = loop_now_ms() > r->deadline;
-	/* An order that was made outlives a "slow down". */
-	bool later = e->kind == ERR_AGAIN ||
-	             (e->kind == ERR_LIMITED && r->order.url != NULL);
-
 	unpublish(r);
-	if (!ours || (later && !late)) {
+	if (worth_keeping(r, e)) {
 		tell(r, e);
 		return;
 	}

@@ -13,8 +13,6 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/intake.h"
-#include "sync/limits.h"
-#include "sync/roster.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
@@ -24,10 +22,8 @@ struct issuer {
 	const struct conf *conf;
 	struct store *store;
 	struct ca *ca;
-	struct roster *roster;
 	struct challenges *challenges;
 	struct checks *checks;
-	struct limits *limits;
 	struct driver *driver;
 	struct intake *intake;
 	struct event *again;
@@ -71,21 +67,13 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->store = store;
 	is->ca = ca_new(base, http, conf, on_account, is);
 	ca_tell_skew(is->ca, skew);
-	is->roster = roster_new(base, store);
-	is->challenges = challenges_new(base, conf, store, is->roster);
+	is->challenges = challenges_new(base, conf, store);
 	is->checks = checks_new(base, conf, resolve, http, store);
-	is->limits = limits_new(base, conf, store);
-	is->driver = driver_new(
-	    base, conf, ring, store, is->ca, is->challenges, is->limits);
-	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
-	    is->ca, is->roster);
+	is->driver =
+	    driver_new(base, conf, ring, store, is->ca, is->challenges);
+	is->intake =
+	    intake_new(base, conf, skew, store, is->checks, is->driver, is->ca);
 	return is;
-}
-
-void
-issuer_platform(struct issuer *is, const struct platform *platform)
-{
-	intake_platform(is->intake, platform);
 }
 
 void
@@ -96,23 +84,11 @@ issuer_free(struct issuer *is)
 	issuer_stop(is);
 	intake_free(is->intake);
 	driver_free(is->driver);
-	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
-	roster_free(is->roster);
 	ca_free(is->ca);
 	loop_timer_free(&is->again);
 	free(is);
-}
-
-/* What was spent is known: orders may be made. */
-static void
-limits_known(void *arg, const struct err *e)
-{
-	struct issuer *is = arg;
-
-	(void)e;
-	intake_start(is->intake, is->epoch);
 }
 
 static void
@@ -125,7 +101,7 @@ use_account(struct issuer *is, const char *url)
 		return;
 	}
 	store_thumbprint(is->store, ca_thumbprint(is->ca));
-	limits_start(is->limits, limits_known, is);
+	intake_start(is->intake, is->epoch);
 }
 
 static void
@@ -200,7 +176,6 @@ issuer_stop(struct issuer *is)
 	loop_cancel(is->again);
 	store_forget(is->store, is);
 	intake_stop(is->intake);
-	limits_stop(is->limits);
 	mem_wipe_free(is->account_key);
 	is->account_key = NULL;
 }
@@ -220,6 +195,5 @@ issuer_ready(struct issuer *is, const char *text)
 void
 issuer_ack(struct issuer *is, const char *text)
 {
-	roster_stale(is->roster);
 	intake_ack(is->intake, text);
 }

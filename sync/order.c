@@ -89,6 +89,13 @@ order_got(struct order *o, const struct reply *r, struct err *e)
 	return states[o->state].got(o, r, e) == -1 ? failed(o, e) : 0;
 }
 
+static void
+enter(struct order *o, enum order_state s, unsigned int polls)
+{
+	o->state = s;
+	o->polls = polls;
+}
+
 void
 order_resume(struct order *o)
 {
@@ -99,6 +106,14 @@ order_resume(struct order *o)
 	o->current = 0;
 	o->polls = 0;
 	o->wait_ms = 0;
+}
+
+void
+order_refetch(struct order *o)
+{
+	free(o->chain);
+	o->chain = NULL;
+	enter(o, ORDER_DOWNLOAD, 0);
 }
 
 const struct authz *
@@ -129,13 +144,6 @@ pace(const struct order *o)
 	if (o->wait_ms > 0)
 		return o->wait_ms;
 	return pauses[o->polls < n ? o->polls : n - 1];
-}
-
-static void
-enter(struct order *o, enum order_state s, unsigned int polls)
-{
-	o->state = s;
-	o->polls = polls;
 }
 
 /*

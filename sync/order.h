@@ -91,6 +91,9 @@ const struct authz *order_authz(const struct order *);
 
 /* After loading url from the journal: ask the CA where the order is. */
 void order_resume(struct order *);
+
+/* The chain of a finished order is no good: ask for it once more. */
+void order_refetch(struct order *);
 void order_clear(struct order *);
 
 #endif

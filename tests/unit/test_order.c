@@ -604,6 +604,31 @@ a_certificate_must_be_there_and_be_pem(void **state)
 	    &o, html, ERR_BUG, "order, download: certificate is not PEM");
 }
 
+static void
+a_chain_that_is_no_good_is_asked_for_again(void **state)
+{
+	static const struct line first[] = {
+		{ "newOrder", "/o", VALID },
+		{ "/c", NULL, "-----BEGIN CERTIFICATE-----\nbad" },
+		END,
+	};
+	static const struct line again[] = {
+		{ "/c", NULL, "-----BEGIN CERTIFICATE-----\ngood" },
+		END,
+	};
+	struct order o = new_order();
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(play(&o, first, &e), 2);
+	assert_int_equal(o.state, ORDER_DONE);
+	order_refetch(&o);
+	assert_null(o.chain);
+	assert_int_equal(play(&o, again, &e), 1);
+	assert_string_equal(o.chain, again[0].body);
+	order_clear(&o);
+}
+
 int
 main(void)
 {
@@ -632,6 +657,7 @@ main(void)
 		cmocka_unit_test(nonsense_is_a_bug_and_not_believed),
 		cmocka_unit_test(authorizations_that_are_none_are_refused),
 		cmocka_unit_test(a_certificate_must_be_there_and_be_pem),
+		cmocka_unit_test(a_chain_that_is_no_good_is_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
