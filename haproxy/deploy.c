@@ -27,7 +27,6 @@ deploy_plan(const struct deploy_have *have, const struct deploy_want *want,
     struct deploy_plan *p)
 {
 	bool wanted = want->sha1[0] != '\0';
-	bool listed = want->filter[0] != '\0';
 	int i, keep = -1;
 
 	p->nsteps = 0;
@@ -42,10 +41,10 @@ deploy_plan(const struct deploy_have *have, const struct deploy_want *want,
 		if (have->entry[i].ours)
 			keep = i;
 	/* First the right entry, then away with the wrong ones. */
-	if (wanted && keep == -1 && listed)
+	if (wanted && keep == -1)
 		step(p, DEPLOY_ADD, 0);
 	for (i = 0; i < have->nentries; i++)
-		if (i != keep && listed)
+		if (i != keep)
 			step(p, DEPLOY_DEL_ENTRY, have->entry[i].line);
 	if (!wanted && have->store)
 		step(p, DEPLOY_DEL, 0);

@@ -8,8 +8,6 @@
 
 static const struct provider *const providers[] = {
 	&provider_cloudflare,
-	&provider_gcloud,
-	&provider_ovh,
 	&provider_route53,
 };
 
