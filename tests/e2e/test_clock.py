@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD
+from harness import BUILD, built, environment
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
@@ -21,12 +21,24 @@ def preload():
 
 
 @pytest.fixture
-def node(ground):
+def faked():
+    """Skips where the two libraries do not get along: some hang at start."""
+    if not FAKETIME:
+        pytest.skip("libfaketime is not installed")
+    try:
+        subprocess.run(
+            [built("certfleet-sync"), "-V"], timeout=10, capture_output=True,
+            env=environment({"LD_PRELOAD": preload(), "FAKETIME": "+10m"}))
+    except subprocess.TimeoutExpired:
+        pytest.skip("libfaketime does not work in this build")
+
+
+@pytest.fixture
+def node(faked, ground):
     # The embedded Redis would inherit the wrong clock, and does not like it.
     return ground.node(redis=ground.redis())
 
 
-@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
 @pytest.mark.parametrize("offset, word", [("+10m", "ahead of"), ("-10m", "behind")])
 def test_a_wrong_clock_is_an_alarm_and_nothing_is_ordered(node, offset, word):
     node.sync.stop()
