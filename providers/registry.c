@@ -7,6 +7,7 @@
 #include "providers/providers.h"
 
 static const struct provider *const providers[] = {
+	&provider_azure,
 	&provider_cloudflare,
 	&provider_route53,
 };
