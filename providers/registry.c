@@ -9,6 +9,8 @@
 static const struct provider *const providers[] = {
 	&provider_azure,
 	&provider_cloudflare,
+	&provider_gcloud,
+	&provider_ovh,
 	&provider_route53,
 };
 

@@ -10,6 +10,7 @@
 #define CONFLICTS_MAX 6
 #define CONFLICT_WAIT_MS 300
 #define TOKEN_SPARE_S 60
+#define TOKEN_LEAST_S 10
 #define HIDDEN "[hidden]"
 #define NAME_SHOWN 80 /* characters of a name in a sentence */
 
@@ -54,6 +55,26 @@ step_accepted(
 		    "%s answered %d with something that is no JSON",
 		    t->access->provider->name, res->status);
 	return json;
+}
+
+void
+step_wipe_json(json_t *json)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (json == NULL)
+		return;
+	json_object_foreach (json, key, v)
+		step_wipe_json(json_incref(v));
+	json_array_foreach (json, i, v)
+		step_wipe_json(json_incref(v));
+	/* Nobody else has it; jansson only lends it for reading. */
+	if (json_is_string(json))
+		mem_wipe((void *)(uintptr_t)json_string_value(json),
+		    json_string_length(json));
+	json_decref(json);
 }
 
 /* Replace a secret wherever it stands. */
@@ -285,5 +306,7 @@ step_keep_token(struct txt_record *t, const char *token, int64_t expires_in_s)
 
 	mem_wipe_free(a->token);
 	a->token = xstrdup(token);
-	a->until_s = t->now_s + expires_in_s - TOKEN_SPARE_S;
+	a->until_s = t->now_s + TOKEN_LEAST_S;
+	if (expires_in_s > TOKEN_LEAST_S + TOKEN_SPARE_S)
+		a->until_s = t->now_s + expires_in_s - TOKEN_SPARE_S;
 }

@@ -22,6 +22,9 @@ json_t *step_json(const struct http_msg_res *);
 json_t *step_accepted(
     const struct txt_record *, const struct http_msg_res *, struct err *);
 
+/* Forget JSON that has secrets: its strings are overwritten first. */
+void step_wipe_json(json_t *);
+
 /*
  * What a request that failed means, by its status, in a sentence for the
  * owner; said is the provider's own message, "" for none.  Always returns -1.
@@ -61,7 +64,10 @@ bool step_poll(struct txt_record *, int64_t wait_ms, int64_t limit_ms);
 /* Keep the record set that was read. */
 void step_keep_set(struct txt_record *, json_t *stolen);
 
-/* Keep a token for so many seconds; less a minute, for what is under way. */
+/*
+ * Keep a token for so many seconds, less a minute for what is under way; for
+ * this operation at least, whatever the provider says.
+ */
 void step_keep_token(struct txt_record *, const char *, int64_t expires_in_s);
 
 #endif
