@@ -29,6 +29,7 @@ struct conf {
 	char *run_dir;   /* /run/certfleet */
 	char *kek_file;  /* key ring; default: state_dir/kek */
 	enum log_level log_level;
+	char *platform_domain; /* names below are the platform's own; "" */
 
 	struct {
 		char *url; /* "" (default): certfleet-sync runs its own */
@@ -76,6 +77,16 @@ struct conf {
 	} acme;
 
 	struct {
+		/* 0: no limit; each within its window */
+		int certificates_per_domain, domain_window_h; /* 50, 168 */
+		int certificates_per_set, set_window_h;       /* 5, 168 */
+		int orders_per_account, orders_window_h;      /* 300, 3 */
+		int failures_per_name, failures_window_h;     /* 5, 1 */
+		int headroom_percent;                         /* 0 */
+		struct conf_list domain_overrides; /* "example.com=300" */
+	} limits;
+
+	struct {
 		struct conf_list
 		    resolvers;            /* "192.0.2.53[:53]"; empty: system */
 		struct conf_list targets; /* addresses and names of the fleet */
@@ -92,6 +103,7 @@ struct conf {
 		    sockets;    /* runtime API, "/run/haproxy/admin.sock" */
 		char *cert_dir; /* run_dir/certs */
 		char *crt_list; /* cert_dir/crt-list.txt, as HAProxy names it */
+		char *default_cert; /* operator's PEM; "": a placeholder */
 		char *http_address; /* 127.0.0.1:80: challenge barrier */
 		char *
 		    https_address; /* 127.0.0.1:443: served-certificate proof */

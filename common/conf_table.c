@@ -32,6 +32,9 @@ const struct conf_setting conf_settings[] = {
 	    "state_dir"),
 	TOP(log_level, LEVEL, "info",
 	    "error, warn, info or debug"),
+	TOP(platform_domain, STRING(0, 253), "",
+	    "names below it are served by haproxy.default_cert, "
+	    "without an order"),
 	SET(redis, url, STRING(0, TEXT_MAX), "",
 	    "redis://host:port, rediss://host:port (TLS) or "
 	    "unix:/path; default: certfleet-sync runs its own"),
@@ -116,6 +119,28 @@ const struct conf_setting conf_settings[] = {
 	    "pace of renewals that are not urgent, after an outage"),
 	SET(acme, custom_days, INT(2, 90, "days"), "10",
 	    "a certificate is made that long before a custom one ends"),
+	SET(limits, certificates_per_domain, INT(0, 1000000, ""), "50",
+	    "certificates per registered domain and domain_window_h; "
+	    "0: no limit"),
+	SET(limits, domain_window_h, INT(1, 8760, "h"), "168",
+	    "of certificates_per_domain: any so many hours"),
+	SET(limits, domain_overrides, LIST(3, 270), "",
+	    "\"example.com=300\": certificates_per_domain of that one"),
+	SET(limits, certificates_per_set, INT(0, 1000000, ""), "5",
+	    "certificates for the very same names, renewals included; "
+	    "0: no limit"),
+	SET(limits, set_window_h, INT(1, 8760, "h"), "168",
+	    "of certificates_per_set"),
+	SET(limits, orders_per_account, INT(0, 10000000, ""), "300",
+	    "orders of our account; 0: no limit"),
+	SET(limits, orders_window_h, INT(1, 8760, "h"), "3",
+	    "of orders_per_account"),
+	SET(limits, failures_per_name, INT(0, 1000000, ""), "5",
+	    "validations of a name that may fail; 0: no limit"),
+	SET(limits, failures_window_h, INT(1, 8760, "h"), "1",
+	    "of failures_per_name"),
+	SET(limits, headroom_percent, INT(0, 90, "%"), "0",
+	    "of every limit, left to others who use the same domains"),
 	SET(dns, resolvers, LIST(2, 64), "",
 	    "\"192.0.2.53\" or \"192.0.2.53:53\"; default: the system's"),
 	SET(dns, targets, LIST(1, 253), "",
@@ -142,6 +167,9 @@ const struct conf_setting conf_settings[] = {
 	SET(haproxy, crt_list, PATH(0, PATH_MAX_LEN), NULL,
 	    "crt-list, as HAProxy names it; default: crt-list.txt "
 	    "in cert_dir"),
+	SET(haproxy, default_cert, PATH(0, PATH_MAX_LEN), "",
+	    "PEM with chain and key: HAProxy's default certificate; "
+	    "default: a placeholder"),
 	SET(haproxy, http_address, STRING(0, TEXT_MAX), "127.0.0.1:80",
 	    "where this node answers challenges; \"\": no barrier"),
 	SET(haproxy, https_address, STRING(0, TEXT_MAX), "127.0.0.1:443",

@@ -88,7 +88,7 @@ struct domain {
 	char app[DOMAIN_APP_MAX];
 	enum domain_status status;
 	char reason[256];     /* one sentence: why the status is what it is */
-	char action[512];     /* what a person must do, or "" */
+	char action[1024];    /* what a person must do, or "" */
 	char last_error[256]; /* of the last attempt that failed */
 	bool letsencrypt;     /* Let's Encrypt is switched on */
 	char serial[64];      /* upper hex */

@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 1
+local VERSION = 2
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -540,6 +540,115 @@ local function records(keys, _)
   return found
 end
 
+-- What a CA counts, in sliding windows: a ZSET of spends by their time, and in
+-- it the member "blocked", whose score is until when the CA said no.  A spend
+-- counts as long as it is not older than the window, its last millisecond
+-- included, so that no window of that length ever holds more than the limit.
+local BLOCKED = 'blocked'
+
+-- How the bucket is: { used, next free at (0: now), blocked until (0: it is
+-- not) }.  limit 0: nothing is counted.
+local function limit_state(key, limit, window, now)
+  local from = '(' .. text(now - window - 1)
+  local used = redis.call('ZCOUNT', key, from, '+inf')
+  local score = redis.call('ZSCORE', key, BLOCKED)
+  local blocked = tonumber(score or '0')
+  if score and blocked >= now - window then
+    used = used - 1
+  end
+  if blocked <= now then
+    blocked = 0
+  end
+  local free = blocked
+  if limit > 0 and used >= limit then
+    -- The last of those that must go before there is room.
+    local found = redis.call('ZRANGE', key, from, '+inf', 'BYSCORE',
+      'LIMIT', 0, used - limit + 2, 'WITHSCORES')
+    local left = used - limit + 1
+    for i = 1, #found, 2 do
+      if found[i] ~= BLOCKED and left > 0 then
+        left = left - 1
+        if left == 0 then
+          free = math.max(free, tonumber(found[i + 1]) + window + 1)
+        end
+      end
+    end
+  end
+  return { used, free, blocked }
+end
+
+local function limit_now(arg)
+  return tonumber(arg or '') or now_ms()
+end
+
+-- Nothing older is needed, and an idle bucket is forgotten.
+local function limit_trim(key, window, now)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - window - 1))
+  local blocked = tonumber(redis.call('ZSCORE', key, BLOCKED) or '0')
+  redis.call('PEXPIRE', key, text(window + 60000 + math.max(0, blocked - now)))
+end
+
+-- KEYS bucket; ARGV id limit window_ms happened_at [now_ms].
+-- Take one of the bucket's, once for each id: one that is there already is
+-- granted again, and moves to now.  happened_at: "" asks; else the spend has
+-- happened, then ("0": now), and is counted whatever the limit.  limit 0: none,
+-- nothing is counted.  now_ms is for tests.
+-- Returns { granted 0|1, left, next free at, used, now }.
+local function limit_spend(keys, args)
+  local key, id, limit, window = keys[1], args[1], tonumber(args[2]), tonumber(args[3])
+  local now = limit_now(args[5])
+  local granted, at = 1, now
+  if args[4] == '' then
+    local before = limit_state(key, limit, window, now)
+    local again = redis.call('ZSCORE', key, id)
+    if before[3] > now or (before[2] > now and not again) then
+      granted = 0
+    end
+  elseif args[4] ~= '0' then
+    at = math.min(now, tonumber(args[4]))
+  end
+  if granted == 1 and limit > 0 and at >= now - window then
+    redis.call('ZADD', key, 'GT', text(at), id)
+    limit_trim(key, window, now)
+  end
+  local after = limit_state(key, limit, window, now)
+  return { granted, math.max(0, limit - after[1]), text(after[2]), after[1], text(now) }
+end
+
+-- KEYS bucket; ARGV id.  The CA made nothing of it.  Returns 1, or 0.
+local function limit_refund(keys, args)
+  return redis.call('ZREM', keys[1], args[1])
+end
+
+-- KEYS bucket; ARGV until_ms window_ms [now_ms].  The CA says: not before.
+-- Returns until when the bucket is blocked.
+local function limit_block(keys, args)
+  redis.call('ZADD', keys[1], 'GT', args[1], BLOCKED)
+  limit_trim(keys[1], tonumber(args[2]), limit_now(args[3]))
+  return redis.call('ZSCORE', keys[1], BLOCKED) or '0'
+end
+
+-- KEYS bucket; ARGV limit window_ms nspends [now_ms].
+-- Look, and take nothing.  Returns { left, next free at, used, now, blocked
+-- until, the newest nspends spends' times, oldest first... }.
+local function limit_peek(keys, args)
+  local key, limit, window = keys[1], tonumber(args[1]), tonumber(args[2])
+  local now = limit_now(args[4])
+  local state = limit_state(key, limit, window, now)
+  local found = { math.max(0, limit - state[1]), text(state[2]), state[1], text(now),
+    text(state[3]) }
+  if tonumber(args[3]) > 0 then
+    local newest = redis.call('ZRANGE', key, '+inf', '(' .. text(now - window - 1),
+      'BYSCORE', 'REV', 'LIMIT', 0, tonumber(args[3]) + 1, 'WITHSCORES')
+    for i = #newest - 1, 1, -2 do
+      if newest[i] ~= BLOCKED then
+        found[#found + 1] = newest[i + 1]
+      end
+    end
+  end
+  return found
+end
+
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
@@ -561,4 +670,8 @@ redis.register_function('certfleet_withdraw', withdraw)
 redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
 redis.register_function('certfleet_init', init)
+redis.register_function('certfleet_limit_spend', limit_spend)
+redis.register_function('certfleet_limit_refund', limit_refund)
+redis.register_function('certfleet_limit_block', limit_block)
+redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }
 redis.register_function { function_name = 'certfleet_records', callback = records, flags = read_only }

@@ -37,6 +37,12 @@
  */
 #define KEY_THUMBPRINT "%schallenge:thumbprint"
 
+/*
+ * prefix, bucket, key: ZSET, TTL: what was spent of a CA's limit, by wall ms;
+ * the member "blocked" is until when the CA said no.
+ */
+#define KEY_LIMIT "%slimit:%s:%s"
+
 /* prefix */
 #define KEY_LEADER "%sleader" /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"   /* ZSET: node id by last heartbeat, wall ms */

@@ -27,6 +27,7 @@ deploy_plan(const struct deploy_have *have, const struct deploy_want *want,
     struct deploy_plan *p)
 {
 	bool wanted = want->sha1[0] != '\0';
+	bool listed = want->filter[0] != '\0';
 	int i, keep = -1;
 
 	p->nsteps = 0;
@@ -41,10 +42,10 @@ deploy_plan(const struct deploy_have *have, const struct deploy_want *want,
 		if (have->entry[i].ours)
 			keep = i;
 	/* First the right entry, then away with the wrong ones. */
-	if (wanted && keep == -1)
+	if (wanted && keep == -1 && listed)
 		step(p, DEPLOY_ADD, 0);
 	for (i = 0; i < have->nentries; i++)
-		if (i != keep)
+		if (i != keep && listed)
 			step(p, DEPLOY_DEL_ENTRY, have->entry[i].line);
 	if (!wanted && have->store)
 		step(p, DEPLOY_DEL, 0);

@@ -45,10 +45,10 @@ struct deploy_have {
 
 /* What is wanted under it. */
 struct deploy_want {
-	const char *name; /* of the certificate in HAProxy */
-	const char *list; /* of the crt-list in HAProxy */
-	const char *filter;
-	const char *sha1; /* "": nothing */
+	const char *name;   /* of the certificate in HAProxy */
+	const char *list;   /* of the crt-list in HAProxy */
+	const char *filter; /* "": HAProxy's default, not in the crt-list */
+	const char *sha1;   /* "": nothing */
 };
 
 enum deploy_op {

@@ -49,8 +49,9 @@ void push_free(struct push *);
 /*
  * Want this certificate served: path names both the PEM file to read and the
  * certificate in HAProxy, sha1 is its leaf's (upper hex), filter the name to
- * serve it for ("www.example.com", "*.example.com").  Wanting another sha1 for
- * the same path replaces it.
+ * serve it for ("www.example.com", "*.example.com"; "" for what a bind line
+ * names itself, which the crt-list leaves alone).  Wanting another sha1 for the
+ * same path replaces it.
  */
 void push_want(
     struct push *, const char *path, const char *sha1, const char *filter);

@@ -244,8 +244,10 @@ on_answer(void *arg, const struct http_res *res, const struct err *e)
 	ca_note(ca, "POST", c->url, res, c->sent_ms);
 	body = ca_json(res);
 	if (ca_judge(res, body, c == ca->account, &why) == -1) {
+		ca->detail = json_string_value(json_object_get(body, "detail"));
 		if (!cured(c, &why))
 			finish(c, NULL, &why);
+		ca->detail = NULL;
 	} else {
 		r = (struct reply){
 			.status = res->status,
@@ -433,6 +435,12 @@ ca_post(struct ca *ca, const char *url, json_t *stolen, ca_fn *fn, void *arg)
 	}
 	ca_advance_soon(ca);
 	return c->id;
+}
+
+const char *
+ca_detail(const struct ca *ca)
+{
+	return ca->detail != NULL ? ca->detail : "";
 }
 
 static struct call *

@@ -55,4 +55,10 @@ uint64_t ca_post(
     struct ca *, const char *url, json_t *stolen, ca_fn *, void *arg);
 void ca_cancel(struct ca *, uint64_t id);
 
+/*
+ * While a ca_fn is called with an error: the whole detail of the problem it is
+ * made of, which may be longer than an err; "" when there is none.
+ */
+const char *ca_detail(const struct ca *);
+
 #endif

@@ -80,6 +80,7 @@ struct ca {
 	struct skew *skew; /* who keeps it, or NULL */
 	uint64_t last_id;
 	struct event *timer;
+	const char *detail; /* of the answer being given to a user, or NULL */
 };
 
 /* Look at all that wait again, from the loop. */

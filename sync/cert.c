@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -20,6 +21,9 @@
 #include "common/str.h"
 
 #define PEM_MAX (256 * 1024)
+#define KEY_BEGIN "-----BEGIN PRIVATE KEY-----\n"
+#define BASE64_CHARS \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 #define GRACE_MS (3600 * 1000) /* our clock may be this late */
 #define CSR_DER_MAX (16 * 1024)
 #define KEPT 32 /* certificates that stay parsed */
@@ -167,6 +171,32 @@ alt_names(const char *const *names, size_t nnames)
 	return list;
 }
 
+/*
+ * X509_REQ_set_pubkey() encodes the key and decodes it again, each by looking
+ * for somebody who can; of an elliptic curve's key the parts are known.
+ */
+static int
+csr_key(X509_REQ *req, EVP_PKEY *pkey)
+{
+	uint8_t point[256], *copy;
+	char group[64];
+	size_t len;
+
+	if (!EVP_PKEY_is_a(pkey, "EC") ||
+	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) != 1 ||
+	    EVP_PKEY_get_octet_string_param(
+		pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1)
+		return X509_REQ_set_pubkey(req, pkey);
+	copy = OPENSSL_memdup(point, len);
+	if (copy != NULL &&
+	    X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(req),
+		OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+		OBJ_txt2obj(group, 0), copy, (int)len) == 1)
+		return 1;
+	OPENSSL_free(copy);
+	return 0;
+}
+
 static int
 csr_fill(X509_REQ *req, EVP_PKEY *pkey, const char *const *names, size_t nnames)
 {
@@ -178,7 +208,7 @@ csr_fill(X509_REQ *req, EVP_PKEY *pkey, const char *const *names, size_t nnames)
 	         1 &&
 	     X509_REQ_add_extensions(req, extensions) == 1 &&
 	     X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
-	     X509_REQ_set_pubkey(req, pkey) == 1 &&
+	     csr_key(req, pkey) == 1 &&
 	     X509_REQ_sign(req, pkey, EVP_sha256()) > 0;
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	GENERAL_NAMES_free(list);
@@ -527,13 +557,35 @@ cert_covers(const struct cert *c, const char *name)
 	return so;
 }
 
+/* Exactly what key_write() writes: one block, nothing in it but base64. */
+static bool
+key_is_plain(const char *pem)
+{
+	const char *end = strstr(pem, "-----END PRIVATE KEY-----\n");
+	size_t head = strlen(KEY_BEGIN), line;
+
+	if (end == NULL || !str_has_prefix(pem, KEY_BEGIN) ||
+	    strcmp(strchr(end, '\n'), "\n") != 0)
+		return false;
+	for (pem += head; pem < end; pem += line + 1) {
+		line = strspn(pem, BASE64_CHARS);
+		if (line == 0 || line > 64 || pem[line] != '\n')
+			return false;
+	}
+	return true;
+}
+
 /* The key is written anew too: not a byte of the file is anyone else's. */
 char *
 cert_pem(const struct cert *c, const char *key_pem)
 {
 	struct err e;
-	EVP_PKEY *pkey = key_read(key_pem, &e);
+	EVP_PKEY *pkey;
 	char *key, *pem;
+
+	if (key_is_plain(key_pem))
+		return xasprintf("%s%s", key_pem, c->chain);
+	pkey = key_read(key_pem, &e);
 
 	if (pkey == NULL)
 		abort(); /* cert_check() has read it */

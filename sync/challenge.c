@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "common/table.h"
 #include "sync/order.h"
+#include "sync/roster.h"
 #include "sync/store.h"
 
 #define TTL_S 3600
@@ -35,20 +36,22 @@ struct challenges {
 	struct event_base *base;
 	const struct conf *conf;
 	struct store *store;
+	struct roster *roster;
 	struct challenge *table;
 };
 
 static void publish(void *);
 
 struct challenges *
-challenges_new(
-    struct event_base *base, const struct conf *conf, struct store *store)
+challenges_new(struct event_base *base, const struct conf *conf,
+    struct store *store, struct roster *roster)
 {
 	struct challenges *all = xcalloc(1, sizeof(*all));
 
 	all->base = base;
 	all->conf = conf;
 	all->store = store;
+	all->roster = roster;
 	return all;
 }
 
@@ -57,6 +60,7 @@ challenge_free(struct challenge *c)
 {
 	HASH_DEL(c->all->table, c);
 	store_forget(c->all->store, c);
+	roster_forget(c->all->roster, c);
 	loop_timer_free(&c->again);
 	free(c->ready);
 	free(c->keyauth);
@@ -167,7 +171,7 @@ got_nodes(
 static void
 judge(struct challenge *c)
 {
-	store_nodes(c->all->store, got_nodes, c);
+	roster_ask(c->all->roster, got_nodes, c);
 }
 
 static void

@@ -11,11 +11,12 @@
 
 struct conf;
 struct event_base;
+struct roster;
 struct store;
 struct challenges;
 
 struct challenges *challenges_new(
-    struct event_base *, const struct conf *, struct store *);
+    struct event_base *, const struct conf *, struct store *, struct roster *);
 void challenges_free(struct challenges *); /* nobody is called back */
 
 /*

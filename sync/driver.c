@@ -14,6 +14,7 @@
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/fault.h"
+#include "sync/limits.h"
 #include "sync/order.h"
 #include "sync/renew.h"
 #include "sync/store.h"
@@ -31,6 +32,8 @@ struct run {
 	void *arg;
 	struct domain d;
 	struct order order;
+	struct ticket ticket;
+	bool spent;    /* for this newOrder */
 	char *key_pem; /* the certificate's; "" until needed */
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
@@ -50,6 +53,7 @@ struct driver {
 	struct store *store;
 	struct ca *ca;
 	struct challenges *challenges;
+	struct limits *limits;
 	LIST_HEAD(, run) runs;
 };
 
@@ -61,7 +65,7 @@ static bool try_again(struct run *, const struct err *);
 struct driver *
 driver_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, struct store *store, struct ca *ca,
-    struct challenges *challenges)
+    struct challenges *challenges, struct limits *limits)
 {
 	struct driver *dr = xcalloc(1, sizeof(*dr));
 
@@ -71,6 +75,7 @@ driver_new(struct event_base *base, const struct conf *conf,
 	dr->store = store;
 	dr->ca = ca;
 	dr->challenges = challenges;
+	dr->limits = limits;
 	LIST_INIT(&dr->runs);
 	return dr;
 }
@@ -89,6 +94,7 @@ run_free(struct run *r)
 	LIST_REMOVE(r, link);
 	unpublish(r);
 	store_forget(r->driver->store, r);
+	limits_cancel(r->driver->limits, r);
 	ca_cancel(r->driver->ca, r->posting);
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
@@ -167,6 +173,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		return;
 	}
 	r->key_pem = xstrdup(saved->key_pem);
+	limits_ticket(&r->ticket, &r->d, r->driver->conf->acme.directory,
+	    saved->started_at);
 	if (saved->step[0] == '\0') {
 		fault_point("F1");
 		journal(r, "", "new", NULL, NULL);
@@ -247,6 +255,8 @@ take(struct run *r, const struct reply *reply)
 	struct err e = { 0 };
 
 	if (order_got(&r->order, reply, &e) == -1) {
+		if (e.kind == ERR_REFUSED)
+			limits_failed(r->driver->limits, &r->ticket);
 		if (!try_again(r, &e))
 			fail(r, &e);
 		return;
@@ -321,6 +331,18 @@ try_again(struct run *r, const struct err *e)
 	return true;
 }
 
+/* A rate limit is everybody's; no order means that nothing was spent. */
+static void
+refused(struct run *r, const struct err *e)
+{
+	struct err why = *e;
+
+	limits_refused(r->driver->limits, &r->ticket,
+	    r->order.state == ORDER_NEW, ca_detail(r->driver->ca), r->d.action,
+	    sizeof(r->d.action), &why);
+	fail(r, &why);
+}
+
 static void
 got_post(void *arg, const struct reply *reply, const struct err *e)
 {
@@ -331,7 +353,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 		after_post(r);
 		take(r, reply);
 	} else if (!try_again(r, e)) {
-		fail(r, e);
+		refused(r, e);
 	}
 }
 
@@ -344,6 +366,20 @@ post(void *arg)
 	r->ask.payload = NULL;
 	before_post(r);
 	r->posting = ca_post(r->driver->ca, r->ask.url, payload, got_post, r);
+}
+
+/* What the CA counts is spent before it is asked. */
+static void
+spent(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	r->spent = true;
+	advance(r);
 }
 
 static void
@@ -440,8 +476,11 @@ advance(struct run *r)
 	}
 	switch (r->ask.what) {
 	case ASK_POST:
-		loop_after(
-		    r->driver->base, &r->timer, r->ask.delay_ms, post, r);
+		if (r->order.state == ORDER_NEW && !r->spent)
+			limits_spend(r->driver->limits, &r->ticket, spent, r);
+		else
+			loop_after(r->driver->base, &r->timer, r->ask.delay_ms,
+			    post, r);
 		break;
 	case ASK_PUBLISH:
 		publish(r);
@@ -513,6 +552,7 @@ finish(struct run *r)
 		if (!try_again(r, &e))
 			fail(r, &e);
 	} else {
+		limits_issued(dr->limits, &r->ticket);
 		describe(&r->d, &cert, dr->conf->acme.renew_percent);
 		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
 		    bundle.len, committed, r);
@@ -541,14 +581,17 @@ worth_keeping(const struct run *r, const struct err *e)
 {
 	bool late = loop_now_ms() > r->deadline;
 	bool has_key = r->key_pem != NULL && r->key_pem[0] != '\0';
+	/* An order that was made outlives a "slow down". */
+	bool later = e->kind == ERR_AGAIN ||
+	             (e->kind == ERR_LIMITED && r->order.url != NULL);
 
 	if (strcmp(e->type, "FENCED") == 0 || strcmp(e->type, "GONE") == 0)
 		return true;
-	if (e->kind != ERR_AGAIN && !nonsense(e))
+	if (!later && !nonsense(e))
 		return false;
 	if (has_key && r->order.url != NULL && r->order.state != ORDER_DONE)
 		return r->d.attempts < KEEP_ATTEMPTS;
-	return e->kind == ERR_AGAIN && !late;
+	return later && !late;
 }
 
 /*

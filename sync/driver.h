@@ -17,18 +17,21 @@ struct challenges;
 struct conf;
 struct driver;
 struct event_base;
+struct limits;
 struct seal_ring;
 struct store;
 
 struct driver *driver_new(struct event_base *, const struct conf *,
-    const struct seal_ring *, struct store *, struct ca *, struct challenges *);
+    const struct seal_ring *, struct store *, struct ca *, struct challenges *,
+    struct limits *);
 void driver_free(struct driver *); /* nobody is called back */
 
 /*
  * Get a certificate for d->name under d->epoch.  d is copied.  In fn, d has
  * the certificate's fields, version and gen when e is NULL; otherwise e says
  * why there is none: type "FENCED" and "GONE" mean that the domain is no longer
- * ours to write.  The record is committed with status and reason as d has
+ * ours to write, LIMIT_WAIT that nothing was tried, LIMIT_PAUSED that d->action
+ * is for a person to do.  The record is committed with status and reason as d has
  * them, and next_at as its next action.
  */
 typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);

@@ -17,6 +17,8 @@
 #include "sync/keep.h"
 #include "sync/skew.h"
 
+#define DEFAULT_NAME "default" /* no domain's: it has no dot */
+#define DEFAULT_SNI "default.certfleet.invalid"
 #define TARGETS_MAX 32 /* HAProxy processes of one node */
 #define PROVE_FIRST_MS 50
 #define PROVE_LAST_MS 10000
@@ -173,6 +175,12 @@ find(const struct hold *h, const char *name)
 	return x;
 }
 
+static bool
+is_default(const struct held *x)
+{
+	return strcmp(x->name, DEFAULT_NAME) == 0;
+}
+
 static struct held *
 held_new(struct hold *h, const char *name)
 {
@@ -250,8 +258,12 @@ prove(void *arg)
 		served(x);
 		return;
 	}
-	snprintf(sni, sizeof(sni), "%s%s",
-	    domain_wildcard(x->name) ? "certfleet." : "", domain_base(x->name));
+	if (is_default(x))
+		snprintf(sni, sizeof(sni), DEFAULT_SNI);
+	else
+		snprintf(sni, sizeof(sni), "%s%s",
+		    domain_wildcard(x->name) ? "certfleet." : "",
+		    domain_base(x->name));
 	x->handshake =
 	    handshake_start(x->hold->base, conf->haproxy.https_address, sni,
 		conf->haproxy.command_timeout_ms, on_handshake, x);
@@ -311,7 +323,8 @@ push_everywhere(struct held *x)
 	x->error[0] = '\0';
 	loop_cancel(x->again);
 	for (unsigned int i = 0; i < h->ntargets; i++)
-		push_want(h->target[i].push, x->path, x->sha1, x->name);
+		push_want(h->target[i].push, x->path, x->sha1,
+		    is_default(x) ? "" : x->name);
 	if (h->ntargets == 0)
 		begin_proof(x);
 }
@@ -378,6 +391,24 @@ hold_drop(struct hold *h, const char *name)
 		log_error("domain=%s files: %s", name, e.text);
 	held_free(x);
 	changed(h);
+}
+
+void
+hold_default(struct hold *h, const struct cert *cert, const char *key_pem)
+{
+	struct held *x = find(h, DEFAULT_NAME);
+	char *pem = cert_pem(cert, key_pem);
+	struct err e;
+
+	if (x == NULL)
+		x = held_new(h, DEFAULT_NAME);
+	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	x->not_after = cert->not_after;
+	if (files_put_default(h->files, pem, &e) == -1)
+		failed(x, &e);
+	else
+		push_everywhere(x);
+	mem_wipe_free(pem);
 }
 
 /* --- at start ----------------------------------------------------------------------- */
@@ -466,8 +497,8 @@ hold_status(const struct hold *h, struct hold_status *s)
 
 	memset(s, 0, sizeof(*s));
 	for (x = h->names; x != NULL; x = x->hh.next) {
-		s->wanted++;
-		s->served += x->state == HELD_SERVED;
+		s->wanted += !is_default(x);
+		s->served += x->state == HELD_SERVED && !is_default(x);
 		s->failed += x->state == HELD_FAILED;
 		if (x->state == HELD_FAILED)
 			add_error(s, x);

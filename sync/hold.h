@@ -52,6 +52,10 @@ void hold_drop(struct hold *, const char *name);
 /* HAProxy is to have nothing but what is held. */
 void hold_prune(struct hold *);
 
+/* HAProxy's default certificate is to be this one, on disk and served. */
+struct cert;
+void hold_default(struct hold *, const struct cert *, const char *key_pem);
+
 /* SHA-1 of what is held for name, or "". */
 const char *hold_sha1(const struct hold *, const char *name);
 

@@ -15,8 +15,11 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/lane.h"
+#include "sync/limit.h"
 #include "sync/need.h"
+#include "sync/platform.h"
 #include "sync/renew.h"
+#include "sync/roster.h"
 #include "sync/skew.h"
 #include "sync/store.h"
 
@@ -24,7 +27,8 @@
 #define IN_HAND_MAX 2048
 #define LANE_MAX 512   /* that wait for an order, in each lane */
 #define PROOF_MS 10000 /* ask the nodes again, if none reports */
-#define BUSY_MS 5000   /* the lane is full: come again */
+#define PLATFORM_MS (24 * 3600 * 1000) /* is it still covered? */
+#define BUSY_MS 5000                   /* the lane is full: come again */
 #define URGENT_PART 10 /* renewals in the last tenth are not paced */
 #define PACE_BURST 8   /* renewals that may begin at the same moment */
 
@@ -42,10 +46,12 @@ struct intake {
 	struct event_base *base;
 	const struct conf *conf;
 	const struct skew *skew;
+	const struct platform *platform;
 	struct store *store;
 	struct checks *checks;
 	struct driver *driver;
 	struct ca *ca;
+	struct roster *roster;
 	int64_t epoch; /* 0: not leading */
 	struct work *table;
 	struct event *tick;
@@ -53,6 +59,7 @@ struct intake {
 	int64_t pace; /* when the next renewal may begin, if it is not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
+	int64_t acked; /* the highest generation that a node has told */
 	bool claiming;
 };
 
@@ -71,7 +78,7 @@ static void next_orders(struct intake *);
 struct intake *
 intake_new(struct event_base *base, const struct conf *conf,
     const struct skew *skew, struct store *store, struct checks *checks,
-    struct driver *driver, struct ca *ca)
+    struct driver *driver, struct ca *ca, struct roster *roster)
 {
 	struct intake *in = xcalloc(1, sizeof(*in));
 
@@ -82,8 +89,15 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->checks = checks;
 	in->driver = driver;
 	in->ca = ca;
+	in->roster = roster;
 	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
 	return in;
+}
+
+void
+intake_platform(struct intake *in, const struct platform *platform)
+{
+	in->platform = platform;
 }
 
 static void
@@ -94,6 +108,7 @@ work_free(struct work *w)
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
 	store_forget(w->in->store, w);
+	roster_forget(w->in->roster, w);
 	free(w);
 }
 
@@ -261,8 +276,11 @@ static enum domain_status
 unless_in_use(const struct domain *d, enum domain_status status)
 {
 	int64_t now = loop_wall_ms();
+	bool serves = d->version > 0 && d->proven == d->version;
 
-	if (d->status == DOMAIN_IN_USE && d->not_after > now)
+	if (d->not_after > now &&
+	    (d->status == DOMAIN_IN_USE ||
+		(d->status == DOMAIN_ACTION_REQUIRED && serves)))
 		return DOMAIN_IN_USE;
 	if (d->status == DOMAIN_NOT_USED && need_custom_serves(d, now))
 		return DOMAIN_NOT_USED;
@@ -293,6 +311,31 @@ taken_over(void *arg, bool yes, const struct err *e)
 		take(in, name);
 }
 
+/* Without a certificate of its own, is it served by the platform's? */
+static bool
+by_platform(const struct intake *in, const struct domain *d, int64_t now)
+{
+	return d->custom_sha1[0] == '\0' &&
+	       (d->sha1[0] == '\0' || !d->letsencrypt) &&
+	       platform_covers(in->platform, d->name, now);
+}
+
+static void
+put_down_platform(struct work *w)
+{
+	int64_t end = platform_not_after(w->in->platform);
+	int64_t next =
+	    loop_wall_ms() + PLATFORM_MS / 2 + loop_random(PLATFORM_MS / 2);
+	char reason[sizeof(w->d.reason)], at[STR_TIME_MAX];
+	bool news;
+
+	snprintf(reason, sizeof(reason),
+	    "served by the platform certificate until %s", str_time(at, end));
+	news = say(&w->d, DOMAIN_IN_USE, reason);
+	forget_waiting(w->in, w->name);
+	put_down(w, next < end ? next : end, news ? "status" : NULL);
+}
+
 static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
@@ -311,6 +354,10 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	w->d.extra = NULL;
 	w->d.nextra = 0;
 	w->d.epoch = w->in->epoch;
+	if (by_platform(w->in, d, now)) {
+		put_down_platform(w);
+		return;
+	}
 	need = need_of(d, now, custom_before_ms(w->in));
 	if (need != NEED_PROOF)
 		forget_waiting(w->in, w->name);
@@ -384,7 +431,11 @@ failed(struct work *w, const struct err *e)
 		log_warn("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
 		    d->name, (long long)d->attempts, (long long)pause / 1000,
 		    e->text);
-	say(d, unless_in_use(d, DOMAIN_CREATING), reason);
+	say(d,
+	    strcmp(e->type, LIMIT_PAUSED) == 0
+		? DOMAIN_ACTION_REQUIRED
+		: unless_in_use(d, DOMAIN_CREATING),
+	    reason);
 	put_down(w, now + pause, "failed");
 }
 
@@ -402,13 +453,41 @@ wait_for_proof(struct intake *in, const char *name, int64_t gen)
 	x->gen = gen;
 }
 
+/* Nothing has failed: there is a place for it at the CA later. */
+static void
+wait_for_limit(struct work *w, const struct err *e)
+{
+	struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), free_at = now + e->retry_ms;
+	char reason[sizeof(d->reason)];
+	bool news;
+
+	lanes_leave(&w->in->lanes, &w->lane);
+	next_orders(w->in);
+	snprintf(reason, sizeof(reason), "%s%.230s",
+	    d->status == DOMAIN_IN_USE ? "renewal waits: " : "", e->text);
+	d->rate_limited_until = free_at;
+	news = say(d, unless_in_use(d, DOMAIN_CREATING), reason);
+	log_info("domain=%s rate_limited_until=%lld reason=\"%s\"", d->name,
+	    (long long)free_at, reason);
+	put_down(w, now + limit_pause(free_at, now, loop_random(UINT32_MAX)),
+	    news ? "status" : NULL);
+}
+
 static void
 ordered(void *arg, const struct domain *d, const struct err *e)
 {
 	struct work *w = arg;
 	struct intake *in = w->in;
 	char name[DOMAIN_NAME_MAX];
+	bool acked;
 
+	if (e != NULL && limit_waits(e)) {
+		wait_for_limit(w, e);
+		return;
+	}
+	if (e != NULL && strcmp(e->type, LIMIT_PAUSED) == 0)
+		memcpy(w->d.action, d->action, sizeof(w->d.action));
 	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
 	    strcmp(e->type, "GONE") != 0) {
 		failed(w, e);
@@ -416,13 +495,17 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	}
 	if (e != NULL)
 		log_info("domain=%s order put down: %s", w->name, e->text);
-	/* The commit has written the record; the nodes are at work now. */
+	/*
+	 * The commit has written the record; the nodes are at work now, and
+	 * will say so, unless one was faster than the commit's answer.
+	 */
 	if (e == NULL)
 		wait_for_proof(in, d->name, d->gen);
+	acked = e == NULL && d->gen <= in->acked;
 	memcpy(name, w->name, sizeof(name));
 	work_free(w);
 	next_orders(in);
-	if (e == NULL)
+	if (e == NULL && acked)
 		take(in, name);
 }
 
@@ -448,6 +531,7 @@ begin_order(struct work *w)
 	bool renewal = w->d.status == DOMAIN_IN_USE, news;
 
 	w->d.action[0] = '\0';
+	w->d.rate_limited_until = 0;
 	news = say(&w->d, unless_in_use(&w->d, DOMAIN_CREATING),
 	    renewal ? "being renewed" : "ordering the certificate");
 	w->d.next_at = 0;
@@ -592,7 +676,7 @@ got_nodes(
 static void
 proof(struct work *w)
 {
-	store_nodes(w->in->store, got_nodes, w);
+	roster_ask(w->in->roster, got_nodes, w);
 }
 
 void
@@ -606,6 +690,8 @@ intake_ack(struct intake *in, const char *text)
 	if (in->epoch == 0 || space == NULL ||
 	    str_int(space + 1, 0, INT64_MAX, &gen) == -1)
 		return;
+	if (gen > in->acked)
+		in->acked = gen;
 	HASH_ITER (hh, in->waiting, x, next) {
 		if (x->gen > gen)
 			continue;

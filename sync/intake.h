@@ -14,13 +14,18 @@ struct conf;
 struct driver;
 struct event_base;
 struct intake;
+struct platform;
+struct roster;
 struct skew;
 struct store;
 
 struct intake *intake_new(struct event_base *, const struct conf *,
     const struct skew *, struct store *, struct checks *, struct driver *,
-    struct ca *);
+    struct ca *, struct roster *);
 void intake_free(struct intake *);
+
+/* Names that the platform certificate covers need no order. */
+void intake_platform(struct intake *, const struct platform *);
 
 /*
  * Work as the leader of this epoch, or stop: what is in hand is put down.

@@ -13,6 +13,8 @@
 #include "sync/check.h"
 #include "sync/driver.h"
 #include "sync/intake.h"
+#include "sync/limits.h"
+#include "sync/roster.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
@@ -22,8 +24,10 @@ struct issuer {
 	const struct conf *conf;
 	struct store *store;
 	struct ca *ca;
+	struct roster *roster;
 	struct challenges *challenges;
 	struct checks *checks;
+	struct limits *limits;
 	struct driver *driver;
 	struct intake *intake;
 	struct event *again;
@@ -67,13 +71,21 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->store = store;
 	is->ca = ca_new(base, http, conf, on_account, is);
 	ca_tell_skew(is->ca, skew);
-	is->challenges = challenges_new(base, conf, store);
+	is->roster = roster_new(base, store);
+	is->challenges = challenges_new(base, conf, store, is->roster);
 	is->checks = checks_new(base, conf, resolve, http, store);
-	is->driver =
-	    driver_new(base, conf, ring, store, is->ca, is->challenges);
-	is->intake =
-	    intake_new(base, conf, skew, store, is->checks, is->driver, is->ca);
+	is->limits = limits_new(base, conf, store);
+	is->driver = driver_new(
+	    base, conf, ring, store, is->ca, is->challenges, is->limits);
+	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
+	    is->ca, is->roster);
 	return is;
+}
+
+void
+issuer_platform(struct issuer *is, const struct platform *platform)
+{
+	intake_platform(is->intake, platform);
 }
 
 void
@@ -84,11 +96,23 @@ issuer_free(struct issuer *is)
 	issuer_stop(is);
 	intake_free(is->intake);
 	driver_free(is->driver);
+	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
+	roster_free(is->roster);
 	ca_free(is->ca);
 	loop_timer_free(&is->again);
 	free(is);
+}
+
+/* What was spent is known: orders may be made. */
+static void
+limits_known(void *arg, const struct err *e)
+{
+	struct issuer *is = arg;
+
+	(void)e;
+	intake_start(is->intake, is->epoch);
 }
 
 static void
@@ -101,7 +125,7 @@ use_account(struct issuer *is, const char *url)
 		return;
 	}
 	store_thumbprint(is->store, ca_thumbprint(is->ca));
-	intake_start(is->intake, is->epoch);
+	limits_start(is->limits, limits_known, is);
 }
 
 static void
@@ -176,6 +200,7 @@ issuer_stop(struct issuer *is)
 	loop_cancel(is->again);
 	store_forget(is->store, is);
 	intake_stop(is->intake);
+	limits_stop(is->limits);
 	mem_wipe_free(is->account_key);
 	is->account_key = NULL;
 }
@@ -195,5 +220,6 @@ issuer_ready(struct issuer *is, const char *text)
 void
 issuer_ack(struct issuer *is, const char *text)
 {
+	roster_stale(is->roster);
 	intake_ack(is->intake, text);
 }

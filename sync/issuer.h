@@ -12,6 +12,7 @@ struct conf;
 struct event_base;
 struct http;
 struct issuer;
+struct platform;
 struct resolve;
 struct seal_ring;
 struct skew;
@@ -21,6 +22,9 @@ struct issuer *issuer_new(struct event_base *, const struct conf *,
     const struct seal_ring *, struct skew *, struct store *, struct http *,
     struct resolve *);
 void issuer_free(struct issuer *);
+
+/* Names that the platform certificate covers need no order.  Call it first. */
+void issuer_platform(struct issuer *, const struct platform *);
 
 /* Lead with this epoch: load or make the account, then take in domains. */
 void issuer_start(struct issuer *, int64_t epoch);

@@ -17,6 +17,7 @@
 #include "haproxy/files.h"
 #include "sync/keep.h"
 #include "sync/node.h"
+#include "sync/platform.h"
 
 #define EXIT_CONFIG 100 /* somebody must change something */
 
@@ -136,6 +137,7 @@ run(const struct conf *conf, const struct options *o, struct err *e)
 		 conf->haproxy.crt_list, e)) == NULL)
 		goto out;
 	if (o->prime) {
+		platform_prime(conf, files);
 		n = keep_load(ring, files, NULL, NULL, e);
 		if (n >= 0)
 			log_info("primed certificates=%d directory=%s", n,

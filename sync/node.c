@@ -21,6 +21,7 @@
 #include "sync/http.h"
 #include "sync/issuer.h"
 #include "sync/leader.h"
+#include "sync/platform.h"
 #include "sync/resolve.h"
 #include "sync/skew.h"
 #include "sync/store.h"
@@ -46,6 +47,7 @@ struct node {
 	struct watch *watch;
 	struct barrier *barrier;
 	struct issuer *issuer;
+	struct platform *platform;
 	struct leader *leader;
 	struct api *api;
 	struct event *beat, *init, *open, *stop;
@@ -348,6 +350,8 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	n->issuer = issuer_new(
 	    n->base, conf, ring, &n->skew, n->store, n->http, n->resolve);
+	n->platform = platform_new(n->base, conf, n->hold);
+	issuer_platform(n->issuer, n->platform);
 	listen_to_redis(n);
 	n->failed = e;
 	loop_after(n->base, &n->open, OPEN_LATEST_MS, open_api, n);
@@ -364,6 +368,7 @@ end(struct node *n)
 	api_free(n->api);
 	leader_free(n->leader);
 	issuer_free(n->issuer);
+	platform_free(n->platform);
 	barrier_free(n->barrier);
 	watch_free(n->watch);
 	hold_free(n->hold);

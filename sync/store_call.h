@@ -11,6 +11,7 @@
 #include "common/redis_keys.h"
 #include "common/seal.h"
 #include "sync/store.h"
+#include "sync/store_limit.h"
 
 struct call;
 LIST_HEAD(calls, call);
@@ -39,6 +40,7 @@ union store_tell {
 	store_bundle_fn *bundle;
 	store_nodes_fn *nodes;
 	store_events_fn *events;
+	store_limit_fn *limit;
 };
 
 /*

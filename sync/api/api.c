@@ -19,6 +19,7 @@
 
 #define HEADERS_MAX 8192
 #define BODY_MAX 131072
+#define BODY_LARGE (1024 * 1024) /* of a list of names */
 #define TIMEOUT_S 10
 #define REQUEST_ID_MAX 128
 #define LOG_TARGET_MAX 300
@@ -43,6 +44,8 @@ static const struct route {
 	/* Ours. */
 	{ EVHTTP_REQ_GET, "/api/v1/domains", own_domains_list },
 	{ EVHTTP_REQ_GET, "/api/v1/domains/:name", own_domains_show },
+	{ EVHTTP_REQ_GET, "/api/v1/limits", limits_show },
+	{ EVHTTP_REQ_POST, "/api/v1/plan", plan_make },
 	{ EVHTTP_REQ_GET, "/api/v1/nodes", nodes_list },
 	{ EVHTTP_REQ_GET, "/api/v1/events", events_list },
 	{ EVHTTP_REQ_GET, "/api/v1/status", status_show },
@@ -87,7 +90,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	evhttp_set_allowed_methods(a->http, ALL_METHODS);
 	evhttp_set_max_headers_size(a->http, HEADERS_MAX);
 	/* Ours is checked first: evhttp's answer would not be JSON. */
-	evhttp_set_max_body_size(a->http, BODY_MAX * 2);
+	evhttp_set_max_body_size(a->http, BODY_LARGE * 2);
 	evhttp_set_timeout(a->http, TIMEOUT_S);
 	evhttp_set_gencb(a->http, on_request, a);
 	s->door =
@@ -200,6 +203,7 @@ on_request(struct evhttp_request *req, void *arg)
 	const struct route *route;
 	struct err e = { 0 };
 	char allow[64];
+	size_t most;
 
 	if (target_parse(evhttp_request_get_uri(req), &q->target, &e) == -1) {
 		request_error(q, 400, "bad_request", "%s", e.text);
@@ -217,10 +221,10 @@ on_request(struct evhttp_request *req, void *arg)
 		    "this path answers %s", allow);
 		return;
 	}
-	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) >
-	    BODY_MAX) {
+	most = route->fn == plan_make ? BODY_LARGE : BODY_MAX;
+	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) > most) {
 		request_error(q, 413, "too_large",
-		    "the body has more than %d bytes", BODY_MAX);
+		    "the body has more than %zu bytes", most);
 		return;
 	}
 	if (has_body(method) && read_body(q, &e) == -1) {
@@ -237,6 +241,7 @@ request_free(struct request *q)
 	json_forget(q->body);
 	json_decref(q->reply);
 	gather_free(q->gather);
+	plan_request_free(q->plan);
 	domain_clear(&q->domain);
 	custom_clear(&q->custom);
 	free(q);

@@ -121,9 +121,9 @@ json_domain(const struct domain *d)
 	    "ssl_status", ssl_status(d), "validity",
 	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical", 0,
 	    "letsencrypt_enabled", (int)d->letsencrypt, "letsencrypt",
-	    (int)(d->status == DOMAIN_IN_USE && !ssl), "letsencrypt_status",
-	    letsencrypt_status(d), "acme_dns_fqdn", "acme_dns_value",
-	    "acme_dns_error", "acme_challenge_error");
+	    (int)(d->status == DOMAIN_IN_USE && !ssl && d->sha1[0] != '\0'),
+	    "letsencrypt_status", letsencrypt_status(d), "acme_dns_fqdn",
+	    "acme_dns_value", "acme_dns_error", "acme_challenge_error");
 	if (ssl) {
 		json_object_set_new(o, "tlscert", json_text(d->custom_subject));
 		json_object_set_new(o, "tlskey", json_text(d->custom_key));
@@ -200,6 +200,8 @@ next_sentence(const struct domain *d, bool ahead)
 		return ahead ? "tried again at"
 		             : "a certificate is being ordered";
 	case DOMAIN_IN_USE:
+		if (d->renew_at == 0)
+			return ahead ? "looked at again at" : "being looked at";
 		return ahead ? "renewed from" : "renewal is due";
 	case DOMAIN_ACTION_REQUIRED:
 		return ahead ? "checked again at" : "being checked";

@@ -22,6 +22,7 @@
 #include "sync/custom.h"
 
 struct hub;
+struct plan_request;
 
 struct request;
 
@@ -44,6 +45,7 @@ struct request {
 	struct custom custom;        /* that is uploaded */
 	int step, status;            /* change.c */
 	struct gather *gather;
+	struct plan_request *plan; /* plan.c */
 	LIST_ENTRY(request) entry;
 };
 
@@ -90,6 +92,7 @@ typedef void request_fn(struct request *);
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_remove;
 request_fn own_domains_list, own_domains_show;
+request_fn limits_show, plan_make;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
 /*
@@ -98,6 +101,8 @@ request_fn nodes_list, events_list, status_show, health_show, ready_show;
  */
 void change_check(struct request *, const char *name, json_t *errors);
 void change_begin(struct request *, int status);
+
+void plan_request_free(struct plan_request *);
 
 /* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);

@@ -42,6 +42,11 @@ static const struct command {
 	  "what happened; -f: and what happens" },
 	{ "nodes", cli_nodes, 0, 0, "",
 	  "the nodes and what they serve" },
+	{ "limits", cli_limits, 0, 1, "[DOMAIN]",
+	  "what is left of the CA's limits: the account's, a domain's" },
+	{ "plan", cli_plan, 1, 1, "FILE",
+	  "when the names in FILE (one a line, - for standard input) would get "
+	  "their certificates" },
 	/* clang-format on */
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -21,6 +21,9 @@ void show_nodes(const struct show *, const json_t *nodes, struct buf *out);
 void show_status(const struct show *, const json_t *status, struct buf *out);
 void show_event(const struct show *, json_t *event, struct buf *out);
 
+void show_limits(const struct show *, const json_t *answer, struct buf *out);
+void show_plan(const struct show *, const json_t *answer, struct buf *out);
+
 /* One line: "Pending DNS: ...; checked again in 41 s". */
 void show_line(const struct show *, const json_t *domain, struct buf *out);
 

@@ -120,6 +120,7 @@ def product(directory, count, acme=None):
                  "retry_max_s": 86400, **(acme or {})},
         "dns": {"check_interval_ms": 60000, "timeout_ms": 5000},
         "haproxy": {"poll_ms": 1000, "push_per_s": 0},
+        "limits": {"orders_per_account": 1000000},
         "fleet": {"lease_ms": 10000, "renew_ms": 3000, "heartbeat_ms": 5000,
                   "node_ttl_ms": 15000, "reconcile_ms": 30000},
     })

@@ -24,6 +24,7 @@
 #include "sync/api/api.h"
 #include "sync/cert.h"
 #include "sync/cli/reply.h"
+#include "sync/store_limit.h"
 #include "tests/unit/made.h"
 
 #define ANSWER_MAX (8 * 1024 * 1024)
@@ -73,6 +74,7 @@ union fns {
 	store_nodes_fn *nodes;
 	store_names_fn *names;
 	store_events_fn *events;
+	store_limit_fn *limit;
 	void *p;
 };
 
@@ -266,6 +268,27 @@ store_list(struct store *s, const char *app, store_list_fn *fn, void *arg)
 	(void)s;
 	if (app != NULL)
 		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+/* Every bucket has had one spend, half a window ago; orders are full. */
+static void
+say_limit(struct later *l)
+{
+	union fns f = { .p = l->call };
+	int64_t now = loop_wall_ms(), spent = now - 1000;
+	struct store_limit found = {
+		.used = 1, .now = now, .spent = &spent, .nspent = 1
+	};
+
+	f.limit(l->arg, failure() == NULL ? &found : NULL, failure());
+}
+
+void
+store_limit_peek(struct store *s, const struct limit *l, int64_t nspent,
+    store_limit_fn *fn, void *arg)
+{
+	(void)s, (void)l, (void)nspent;
+	later(say_limit, (union fns){ .limit = fn }, arg);
 }
 
 static void
@@ -523,6 +546,7 @@ start(void **state)
 {
 	struct err e = { 0 };
 	static char node[] = "n1", group[] = "";
+	static char directory[] = "https://ca.example/dir";
 
 	(void)state;
 	memset(&w, 0, sizeof(w));
@@ -535,6 +559,11 @@ start(void **state)
 	w.conf.api.socket_group = group;
 	w.conf.api.max_connections = 20;
 	w.conf.haproxy.bufsize = 16384;
+	w.conf.acme.directory = directory;
+	w.conf.limits.certificates_per_domain = 1;
+	w.conf.limits.domain_window_h = 1;
+	w.conf.limits.orders_per_account = 2;
+	w.conf.limits.orders_window_h = 1;
 	w.state =
 	    (struct api_state){ .redis_up = true, .leader = true, .epoch = 7 };
 	w.api = api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e);
@@ -722,12 +751,83 @@ the_store_s_error_has_its_status(void **state)
 		expect("GET", "/api/v1/domains/www.shop.example", "",
 		    cases[i].status, NULL);
 		expect("GET", "/api/v1/nodes", "", cases[i].status, NULL);
+		expect("GET", "/api/v1/limits", "", cases[i].status, NULL);
+		expect("POST", "/api/v1/plan", "{\"names\":[\"a.example\"]}",
+		    cases[i].status, NULL);
 		expect("GET", "/api/v1/events", "", cases[i].status, NULL);
 		expect("GET", "/api/v1/events?follow=1", "", cases[i].status,
 		    NULL);
 		/* It says what it knows. */
 		expect("GET", "/api/v1/status", "", 200, NULL);
 	}
+}
+
+static void
+limits_are_the_account_s_and_a_name_s(void **state)
+{
+	json_t *o, *l;
+
+	(void)state;
+	o = ask("GET", "/api/v1/limits", "", 200);
+	assert_int_equal(json_array_size(json_object_get(o, "limits")), 1);
+	assert_true(json_is_null(json_object_get(o, "domain")));
+	json_decref(o);
+	o = ask("GET", "/api/v1/limits?domain=WWW.Shop.example.", "", 200);
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "registered_domain")),
+	    "shop.example");
+	l = json_array_get(json_object_get(o, "limits"), 1);
+	assert_string_equal(
+	    json_string_value(json_object_get(l, "of")), "shop.example");
+	assert_int_equal(json_integer_value(json_object_get(l, "used")), 1);
+	json_decref(o);
+	expect("GET", "/api/v1/limits?domain=-", "", 400, NULL);
+}
+
+static void
+a_plan_has_every_name_in_its_place(void **state)
+{
+	json_t *o, *plan, *n;
+
+	(void)state;
+	o = ask("POST", "/api/v1/plan",
+	    "{\"names\":[\"a.shop.example\",\"!\",\"A.shop.example\","
+	    "\"b.other.example\"]}",
+	    200);
+	plan = json_object_get(o, "plan");
+	assert_int_equal(json_array_size(plan), 4);
+	n = json_array_get(plan, 0);
+	assert_string_equal(
+	    json_string_value(json_object_get(n, "waits_for")), "domain");
+	assert_non_null(json_object_get(json_array_get(plan, 1), "error"));
+	assert_non_null(json_object_get(json_array_get(plan, 2), "error"));
+	assert_string_equal(
+	    json_string_value(json_object_get(json_array_get(plan, 3), "name")),
+	    "b.other.example");
+	json_decref(o);
+	expect("POST", "/api/v1/plan", "{\"names\":[]}", 200, NULL);
+	expect("POST", "/api/v1/plan", "{}", 400, NULL);
+	expect("POST", "/api/v1/plan", "{\"names\":[1]}", 400, NULL);
+}
+
+static void
+a_plan_may_be_long(void **state)
+{
+	char *body = xmalloc(200000);
+	json_t *o;
+	size_t at = 0;
+
+	(void)state;
+	at += (size_t)snprintf(body, 200000, "{\"names\":[\"x.example\"");
+	for (int i = 0; i < 9000; i++)
+		at += (size_t)snprintf(
+		    body + at, 200000 - at, ",\"n%d.example\"", i);
+	snprintf(body + at, 200000 - at, "]}");
+	assert_true(strlen(body) > 131072);
+	o = ask("POST", "/api/v1/plan", body, 200);
+	assert_int_equal(json_array_size(json_object_get(o, "plan")), 9001);
+	json_decref(o);
+	free(body);
 }
 
 static void
@@ -844,9 +944,10 @@ a_client_that_leaves_harms_nothing(void **state)
 static void
 an_end_with_requests_in_flight_leaks_nothing(void **state)
 {
-	struct client c[3];
+	struct client c[4];
 	const char *const paths[] = { "/v1/apps/shop/domains",
 		"/api/v1/events?n=3", "/api/v1/events?follow=1" };
+	const char plan[] = "{\"names\":[\"a.example\",\"b.example\"]}";
 	char text[128];
 
 	(void)state;
@@ -858,6 +959,14 @@ an_end_with_requests_in_flight_leaks_nothing(void **state)
 		client_send(&c[i], text);
 		turn();
 	}
+	client_open(&c[3]);
+	snprintf(text, sizeof(text),
+	    "POST /api/v1/plan HTTP/1.1\r\nContent-Length: %zu\r\n\r\n%s",
+	    strlen(plan), plan);
+	client_send(&c[3], text);
+	turn();
+	turn();
+	client_close(&c[3]);
 	client_close(&c[0]);
 	turn();
 	client_close(&c[1]);
@@ -1188,6 +1297,9 @@ main(void)
 		TEST(a_name_belongs_to_one_app),
 		TEST(an_owner_switches_and_uploads),
 		TEST(what_a_body_may_not_say_is_422),
+		TEST(limits_are_the_account_s_and_a_name_s),
+		TEST(a_plan_has_every_name_in_its_place),
+		TEST(a_plan_may_be_long),
 		TEST(requests_that_are_none_are_answered_in_json),
 		TEST(the_store_s_error_has_its_status),
 		TEST(our_own_routes_show_all_apps_and_why),

@@ -1,0 +1,499 @@
+#include "sync/limits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "sync/ledger.h"
+#include "sync/ledger_file.h"
+#include "sync/limits_replay.h"
+#include "sync/store.h"
+#include "sync/store_limit.h"
+
+#define FORGET_MS (10 * 60 * 1000)
+#define EDGE_MS 1000 /* the end of a window: either clock may be right */
+#define LINES_MAX (4 * 1024 * 1024)
+
+/* One order on its way through its buckets. */
+struct spending {
+	LIST_ENTRY(spending) next;
+	struct limits *limits;
+	struct ticket *ticket;
+	limits_fn *fn;
+	void *arg;
+	struct limit limit[LIMIT_BUCKETS];
+	int64_t at[LIMIT_BUCKETS]; /* when it was granted, 0: not spent */
+	size_t now;                /* bucket being asked */
+	bool repaired;             /* that one has been filled up */
+};
+
+LIST_HEAD(spendings, spending);
+
+struct limits {
+	struct event_base *base;
+	const struct conf *conf;
+	struct store *store;
+	struct ledger *ledger;
+	struct ledger_file *file; /* NULL: it cannot be used */
+	struct spendings asking, written;
+	struct buf lines; /* for the next flush */
+	struct event *flush, *forget;
+	struct replay *replay;
+	limits_fn *started;
+	void *started_arg;
+};
+
+static void step(struct spending *);
+static void forget(void *);
+
+/* --- the ledger's file --------------------------------------------------------- */
+
+static void
+spending_free(struct spending *s)
+{
+	store_forget(s->limits->store, s);
+	LIST_REMOVE(s, next);
+	free(s);
+}
+
+static void
+finish(struct spending *s, const struct err *e)
+{
+	limits_fn *fn = s->fn;
+	void *arg = s->arg;
+
+	spending_free(s);
+	fn(arg, e);
+}
+
+/*
+ * All lines of one turn of the loop share one flush to the disk.  Without it
+ * orders go on: Redis has counted them.
+ */
+static void
+flush(void *arg)
+{
+	struct limits *l = arg;
+	struct spending *s;
+	struct err e;
+
+	if (l->file != NULL && l->lines.len > 0 &&
+	    ledger_file_put(l->file, &l->lines, &e) == -1)
+		log_error("%s; a Redis that loses data could forget what was "
+			  "ordered",
+		    e.text);
+	buf_clear(&l->lines);
+	buf_init(&l->lines, LINES_MAX);
+	while ((s = LIST_FIRST(&l->written)) != NULL)
+		finish(s, NULL);
+}
+
+static void
+flush_soon(struct limits *l)
+{
+	loop_after(l->base, &l->flush, 0, flush, l);
+}
+
+/* What is older than its window is needed no longer. */
+static void
+forget(void *arg)
+{
+	struct limits *l = arg;
+	int64_t since[LIMIT_BUCKETS], now = loop_wall_ms();
+	struct limit limit;
+	struct err e;
+
+	for (int b = 0; b < LIMIT_BUCKETS; b++) {
+		limit_of(l->conf, l->conf->acme.directory, (enum limit_bucket)b,
+		    "example.com", &limit);
+		since[b] = now - limit.window_ms - EDGE_MS;
+	}
+	ledger_forget(l->ledger, since);
+	if (l->file != NULL && ledger_file_large(l->file, l->ledger) &&
+	    l->lines.len == 0 &&
+	    ledger_file_rewrite(l->file, l->ledger, &e) == -1)
+		log_warn("%s", e.text);
+	loop_after(l->base, &l->forget, FORGET_MS, forget, l);
+}
+
+struct limits *
+limits_new(
+    struct event_base *base, const struct conf *conf, struct store *store)
+{
+	struct limits *l = xcalloc(1, sizeof(*l));
+	struct err e;
+
+	l->base = base;
+	l->conf = conf;
+	l->store = store;
+	l->ledger = ledger_new();
+	LIST_INIT(&l->asking);
+	LIST_INIT(&l->written);
+	buf_init(&l->lines, LINES_MAX);
+	l->file = ledger_file_new(conf->state_dir, l->ledger, &e);
+	if (l->file == NULL)
+		log_error(
+		    "%s; the CA's limits are counted in Redis alone", e.text);
+	forget(l);
+	return l;
+}
+
+void
+limits_free(struct limits *l)
+{
+	if (l == NULL)
+		return;
+	limits_stop(l);
+	/* What is in no one's way now, but must not be lost. */
+	while (!LIST_EMPTY(&l->asking))
+		spending_free(LIST_FIRST(&l->asking));
+	while (!LIST_EMPTY(&l->written))
+		spending_free(LIST_FIRST(&l->written));
+	flush(l);
+	loop_timer_free(&l->flush);
+	loop_timer_free(&l->forget);
+	ledger_file_free(l->file);
+	ledger_free(l->ledger);
+	buf_clear(&l->lines);
+	free(l);
+}
+
+/* --- leadership -------------------------------------------------------------------- */
+
+static void
+replayed(void *arg)
+{
+	struct limits *l = arg;
+	limits_fn *fn = l->started;
+
+	l->replay = NULL;
+	l->started = NULL;
+	fn(l->started_arg, NULL);
+}
+
+void
+limits_start(struct limits *l, limits_fn *fn, void *arg)
+{
+	limits_stop(l);
+	l->started = fn;
+	l->started_arg = arg;
+	l->replay =
+	    replay_new(l->base, l->conf, l->store, l->ledger, replayed, l);
+}
+
+void
+limits_stop(struct limits *l)
+{
+	replay_free(l->replay);
+	l->replay = NULL;
+	l->started = NULL;
+}
+
+/* --- an order ------------------------------------------------------------------------ */
+
+void
+limits_ticket(struct ticket *t, const struct domain *d, const char *directory,
+    int64_t journal_ms)
+{
+	*t = (struct ticket){ .name = d->name, .directory = directory };
+	t->kind = limit_kind_of(d, loop_wall_ms());
+	if (journal_ms > 0)
+		snprintf(
+		    t->id, sizeof(t->id), "%s:%" PRId64, d->name, journal_ms);
+}
+
+static void
+ticket_limit(const struct limits *l, const struct ticket *t, int bucket,
+    struct limit *limit)
+{
+	limit_of(
+	    l->conf, t->directory, (enum limit_bucket)bucket, t->name, limit);
+}
+
+/* No order: what the other buckets gave goes back. */
+static void
+give_back(struct spending *s)
+{
+	struct limits *l = s->limits;
+
+	for (size_t b = 0; b < LIMIT_BUCKETS; b++) {
+		if (s->at[b] == 0)
+			continue;
+		store_limit_refund(l->store, &s->limit[b], s->ticket->id);
+		ledger_refund(l->ledger, s->limit[b].bucket, s->limit[b].key,
+		    s->ticket->id, &l->lines);
+		s->at[b] = 0;
+	}
+	if (l->lines.len > 0)
+		flush_soon(l);
+}
+
+/* All buckets have room and are spent: into the ledger, then to the CA. */
+static void
+grant(struct spending *s)
+{
+	struct limits *l = s->limits;
+	size_t before = l->lines.len;
+
+	for (size_t b = 0; b < LIMIT_BUCKETS; b++)
+		if (s->at[b] != 0)
+			ledger_spend(l->ledger, s->limit[b].bucket,
+			    s->limit[b].key, s->ticket->id, s->at[b],
+			    &l->lines);
+	if (l->lines.len == before) {
+		finish(s, NULL);
+		return;
+	}
+	LIST_REMOVE(s, next);
+	LIST_INSERT_HEAD(&l->written, s, next);
+	flush_soon(l);
+}
+
+static void
+deny(struct spending *s, const struct store_limit *found)
+{
+	const struct limit *limit = &s->limit[s->now];
+	bool ca_said = limit->max == 0 || found->left > 0;
+	struct err e;
+
+	give_back(s);
+	limit_wait(&e, limit, ca_said, found->free_at, found->now);
+	finish(s, &e);
+}
+
+/*
+ * Does Redis know less than we do?  Then it has lost data: it gets what we
+ * have, and is asked again.
+ */
+static bool
+repair(struct spending *s, const struct store_limit *found)
+{
+	struct limits *l = s->limits;
+	const struct limit *limit = &s->limit[s->now];
+	size_t known = ledger_used(l->ledger, limit->bucket, limit->key,
+	    found->now - limit->window_ms + EDGE_MS, s->ticket->id);
+	size_t used = (size_t)found->used;
+
+	if (found->granted && limit->bucket != LIMIT_FAILURES && used > 0)
+		used--; /* our own */
+	if (s->repaired || limit->max == 0 || used >= known)
+		return false;
+	log_warn("limit=%s key=%s used=%zu ledger=%zu: Redis has lost spends, "
+		 "they are put back",
+	    limit_name(limit->bucket), limit->key, used, known);
+	s->repaired = true;
+	store_limit_refund(l->store, limit, s->ticket->id);
+	replay_bucket(l->store, l->ledger, limit);
+	step(s);
+	return true;
+}
+
+static void
+answered(void *arg, const struct store_limit *found, const struct err *e)
+{
+	struct spending *s = arg;
+	struct err why;
+
+	if (e != NULL) {
+		why = *e;
+		err_prefix(&why, "limits");
+		give_back(s);
+		finish(s, &why);
+		return;
+	}
+	if (repair(s, found))
+		return;
+	if (s->limit[s->now].bucket == LIMIT_FAILURES) {
+		if (found->free_at > found->now) {
+			deny(s, found);
+			return;
+		}
+	} else if (!found->granted) {
+		deny(s, found);
+		return;
+	} else if (s->limit[s->now].max > 0) {
+		s->at[s->now] = found->now;
+	}
+	s->now++;
+	s->repaired = false;
+	step(s);
+}
+
+/* The next bucket; a full one ends it. */
+static void
+step(struct spending *s)
+{
+	struct limits *l = s->limits;
+	struct limit *limit;
+
+	while (s->now < LIMIT_BUCKETS &&
+	       !limit_asks(s->ticket->kind, (enum limit_bucket)s->now))
+		s->now++;
+	if (s->now == LIMIT_BUCKETS) {
+		grant(s);
+		return;
+	}
+	limit = &s->limit[s->now];
+	ticket_limit(l, s->ticket, (int)s->now, limit);
+	if (limit->bucket == LIMIT_FAILURES)
+		store_limit_peek(l->store, limit, 0, answered, s);
+	else
+		store_limit_spend(l->store, limit, s->ticket->id, answered, s);
+}
+
+static void
+got_journal(void *arg, const struct store_order *journal, const struct err *e)
+{
+	struct spending *s = arg;
+	struct err gone;
+
+	if (e == NULL && journal->started_at == 0) {
+		err_set(&gone, ERR_AGAIN, "the order's journal is gone");
+		e = &gone;
+	}
+	if (e != NULL) {
+		finish(s, e);
+		return;
+	}
+	snprintf(s->ticket->id, sizeof(s->ticket->id), "%s:%" PRId64,
+	    s->ticket->name, journal->started_at);
+	step(s);
+}
+
+void
+limits_spend(struct limits *l, struct ticket *t, limits_fn *fn, void *arg)
+{
+	struct spending *s = xcalloc(1, sizeof(*s));
+
+	s->limits = l;
+	s->ticket = t;
+	s->fn = fn;
+	s->arg = arg;
+	LIST_INSERT_HEAD(&l->asking, s, next);
+	if (t->id[0] == '\0') {
+		store_order(l->store, t->name, got_journal, s);
+		return;
+	}
+	if (limit_asks(t->kind, LIMIT_SET)) {
+		step(s);
+		return;
+	}
+	/* Nothing is asked: called back from the loop all the same. */
+	LIST_REMOVE(s, next);
+	LIST_INSERT_HEAD(&l->written, s, next);
+	flush_soon(l);
+}
+
+void
+limits_cancel(struct limits *l, const void *arg)
+{
+	struct spendings *lists[] = { &l->asking, &l->written };
+	struct spending *s, *next;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (s = LIST_FIRST(lists[i]); s != NULL; s = next) {
+			next = LIST_NEXT(s, next);
+			if (s->arg == arg)
+				spending_free(s);
+		}
+}
+
+/* --- what became of it ----------------------------------------------------------------- */
+
+static void
+refund(struct limits *l, const struct ticket *t, int bucket)
+{
+	struct limit limit;
+
+	if (bucket == LIMIT_FAILURES || t->id[0] == '\0' ||
+	    !limit_asks(t->kind, (enum limit_bucket)bucket))
+		return;
+	ticket_limit(l, t, bucket, &limit);
+	store_limit_refund(l->store, &limit, t->id);
+	ledger_refund(l->ledger, limit.bucket, limit.key, t->id, &l->lines);
+	flush_soon(l);
+}
+
+/* It has happened, and counts from now. */
+static void
+count(struct limits *l, const struct ticket *t, enum limit_bucket bucket)
+{
+	struct limit limit;
+
+	if (t->id[0] == '\0')
+		return;
+	ticket_limit(l, t, bucket, &limit);
+	if (limit.max == 0)
+		return;
+	store_limit_happened(l->store, &limit, t->id, 0, NULL, NULL);
+	ledger_spend(
+	    l->ledger, bucket, limit.key, t->id, loop_wall_ms(), &l->lines);
+	flush_soon(l);
+}
+
+static void
+block(struct limits *l, const struct ticket *t, const struct limit_problem *p,
+    struct err *e)
+{
+	struct limit limit;
+
+	ticket_limit(l, t, (int)p->bucket, &limit);
+	store_limit_block(l->store, &limit, p->until, NULL, NULL);
+	ledger_block(l->ledger, limit.bucket, limit.key, p->until, &l->lines);
+	flush_soon(l);
+	log_warn("domain=%s limit=%s key=%s blocked by the CA for_s=%" PRId64
+		 ": %s",
+	    t->name, limit_name(limit.bucket), limit.key,
+	    (p->until - loop_wall_ms()) / 1000, e->text);
+	limit_wait(e, &limit, true, p->until, loop_wall_ms());
+}
+
+void
+limits_refused(struct limits *l, const struct ticket *t, bool new_order,
+    const char *detail, char *action, size_t size, struct err *e)
+{
+	struct limit_problem p;
+
+	if (new_order && limit_refused(e))
+		for (int b = 0; b < LIMIT_BUCKETS; b++)
+			refund(l, t, b);
+	if (e->kind != ERR_LIMITED)
+		return;
+	limit_problem(detail, e->retry_ms, loop_wall_ms(), &p);
+	if (!p.paused) {
+		block(l, t, &p, e);
+		return;
+	}
+	if (p.url[0] != '\0')
+		snprintf(action, size, "unpause it at the CA: %s", p.url);
+	else
+		snprintf(
+		    action, size, "unpause it at the CA, as its message says");
+	err_set(e, ERR_REFUSED,
+	    "the CA has paused certificates for this name, after many failed "
+	    "validations");
+	snprintf(e->type, sizeof(e->type), "%s", LIMIT_PAUSED);
+}
+
+void
+limits_failed(struct limits *l, const struct ticket *t)
+{
+	count(l, t, LIMIT_FAILURES);
+	refund(l, t, LIMIT_SET);
+	refund(l, t, LIMIT_DOMAIN);
+}
+
+void
+limits_issued(struct limits *l, const struct ticket *t)
+{
+	for (int b = 0; b < LIMIT_BUCKETS; b++)
+		if (limit_counts(t->kind, (enum limit_bucket)b))
+			count(l, t, (enum limit_bucket)b);
+}
