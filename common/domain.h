@@ -101,6 +101,7 @@ struct domain {
 	int64_t proven;   /* version that all live nodes were seen to serve */
 	int64_t gen;      /* of the index when that version came */
 	int64_t epoch;
+	char revoke[32];    /* its owner wants it revoked: why; or "" */
 	int64_t changed_at; /* by the owner, last; makes older looks stale */
 	/* The owner's own certificate, "" and 0 when there is none. */
 	char custom_sha1[41], custom_serial[64];

@@ -57,6 +57,7 @@ static const struct field {
 	FIELD(proven, NUMBER, false),
 	FIELD(gen, NUMBER, false),
 	FIELD(epoch, NUMBER, true),
+	FIELD(revoke, TEXT, false),
 	FIELD(changed_at, NUMBER, false),
 	FIELD(custom_sha1, HEX, false),
 	FIELD(custom_serial, HEX, false),

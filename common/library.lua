@@ -376,6 +376,54 @@ local function letsencrypt(keys, args)
   return 1
 end
 
+-- KEYS as custom_set; ARGV name reason
+-- The owner wants the managed certificate revoked at the CA.
+-- Returns 1, or 0 when there is none.
+local function revoke(keys, args)
+  local k, name = owner_keys(keys), args[1]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  if not has_managed(k.domain, k.cert) then
+    return 0
+  end
+  owner_changed(k.domain)
+  redis.call('HSET', k.domain, 'revoke', args[2])
+  schedule(k.due, name, text(now_ms()))
+  tell(k.events, k.timeline, { 'type', 'revoke', 'name', name, 'at', text(now_ms()),
+    'reason', args[2] })
+  return 1
+end
+
+-- KEYS as custom_set; ARGV name epoch sha1
+-- The CA has revoked that certificate.  While it is served it stays until the
+-- next one, due now and taken whatever its dates; else it is forgotten.
+local function revoked(keys, args)
+  local k, name, sha1 = owner_keys(keys), args[1], args[3]
+  local refused = fence(k.domain, args[2])
+  if refused then
+    return refused
+  end
+  local since = owner_changed(k.domain)
+  redis.call('HDEL', k.domain, 'revoke')
+  if redis.call('HGET', k.domain, 'sha1') ~= sha1 then
+    return 0
+  end
+  local old = indexed(k.index, name)
+  if old and old.sha1 == sha1 then
+    redis.call('HSET', k.index, name,
+      old.version .. ':0:' .. sha1 .. ':managed:' .. since)
+    redis.call('HSET', k.domain, 'renew_at', text(now_ms()))
+  else
+    redis.call('DEL', k.cert)
+    redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
+  end
+  schedule(k.due, name, text(now_ms()))
+  tell(k.events, k.timeline, { 'type', 'revoked', 'name', name, 'at', text(now_ms()),
+    'sha1', sha1 })
+  return 1
+end
+
 -- KEYS domain order; ARGV epoch expected step field value...
 -- The journal of the order in flight moves from one step to the next.
 -- expected: "" there must be no journal, "*" whatever it says.  The journal
@@ -660,6 +708,8 @@ redis.register_function('certfleet_remove', remove)
 redis.register_function('certfleet_custom_set', custom_set)
 redis.register_function('certfleet_custom_clear', custom_clear)
 redis.register_function('certfleet_letsencrypt', letsencrypt)
+redis.register_function('certfleet_revoke', revoke)
+redis.register_function('certfleet_revoked', revoked)
 redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
 redis.register_function('certfleet_commit', commit)

@@ -19,6 +19,7 @@
 #include "sync/need.h"
 #include "sync/platform.h"
 #include "sync/renew.h"
+#include "sync/revoke.h"
 #include "sync/roster.h"
 #include "sync/skew.h"
 #include "sync/store.h"
@@ -47,6 +48,7 @@ struct intake {
 	const struct conf *conf;
 	const struct skew *skew;
 	const struct platform *platform;
+	struct revokes *revokes;
 	struct store *store;
 	struct checks *checks;
 	struct driver *driver;
@@ -100,6 +102,12 @@ intake_platform(struct intake *in, const struct platform *platform)
 	in->platform = platform;
 }
 
+void
+intake_revokes(struct intake *in, struct revokes *revokes)
+{
+	in->revokes = revokes;
+}
+
 static void
 work_free(struct work *w)
 {
@@ -107,6 +115,7 @@ work_free(struct work *w)
 	lanes_leave(&w->in->lanes, &w->lane);
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
+	revoke_cancel(w->in->revokes, w);
 	store_forget(w->in->store, w);
 	roster_forget(w->in->roster, w);
 	free(w);
@@ -336,6 +345,37 @@ put_down_platform(struct work *w)
 	put_down(w, next < end ? next : end, news ? "status" : NULL);
 }
 
+/* Revoked: judge anew.  Not: try again, but never at a renewal's expense. */
+static void
+revoked(void *arg, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	const struct conf *conf = in->conf;
+	char name[DOMAIN_NAME_MAX];
+	int64_t pause;
+
+	memcpy(name, w->name, sizeof(name));
+	if (e == NULL) {
+		work_free(w);
+		take(in, name);
+		return;
+	}
+	log_warn("domain=%s not revoked: %s", name, e->text);
+	snprintf(w->d.last_error, sizeof(w->d.last_error),
+	    "not revoked: %.240s", e->text);
+	if (w->d.letsencrypt && loop_wall_ms() >= w->d.renew_at) {
+		certificate(w);
+		return;
+	}
+	w->d.attempts++;
+	pause =
+	    renew_pause(w->d.attempts, (int64_t)conf->acme.retry_first_s * 1000,
+		(int64_t)conf->acme.retry_max_s * 1000, e->retry_ms,
+		loop_random(UINT32_MAX));
+	put_down(w, loop_wall_ms() + pause, "failed");
+}
+
 static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
@@ -365,6 +405,9 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	case NEED_NOTHING:
 		put_down(
 		    w, need_next_at(d, now, custom_before_ms(w->in)), NULL);
+		break;
+	case NEED_REVOCATION:
+		revoke_start(w->in->revokes, &w->d, revoked, w);
 		break;
 	case NEED_TAKE_OVER:
 		store_custom_clear(

@@ -15,6 +15,7 @@ struct driver;
 struct event_base;
 struct intake;
 struct platform;
+struct revokes;
 struct roster;
 struct skew;
 struct store;
@@ -23,6 +24,9 @@ struct intake *intake_new(struct event_base *, const struct conf *,
     const struct skew *, struct store *, struct checks *, struct driver *,
     struct ca *, struct roster *);
 void intake_free(struct intake *);
+
+/* Who revokes certificates. */
+void intake_revokes(struct intake *, struct revokes *);
 
 /* Names that the platform certificate covers need no order. */
 void intake_platform(struct intake *, const struct platform *);

@@ -14,6 +14,7 @@
 #include "sync/driver.h"
 #include "sync/intake.h"
 #include "sync/limits.h"
+#include "sync/revoke.h"
 #include "sync/roster.h"
 #include "sync/store.h"
 
@@ -29,6 +30,7 @@ struct issuer {
 	struct checks *checks;
 	struct limits *limits;
 	struct driver *driver;
+	struct revokes *revokes;
 	struct intake *intake;
 	struct event *again;
 	char *account_key; /* of the CA account, while leading */
@@ -79,6 +81,8 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	    base, conf, ring, store, is->ca, is->challenges, is->limits);
 	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
 	    is->ca, is->roster);
+	is->revokes = revokes_new(store, ring, is->ca);
+	intake_revokes(is->intake, is->revokes);
 	return is;
 }
 
@@ -95,6 +99,7 @@ issuer_free(struct issuer *is)
 		return;
 	issuer_stop(is);
 	intake_free(is->intake);
+	revokes_free(is->revokes);
 	driver_free(is->driver);
 	limits_free(is->limits);
 	checks_free(is->checks);

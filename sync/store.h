@@ -93,6 +93,10 @@ void store_custom_clear(
 void store_letsencrypt(
     struct store *, const char *name, bool on, store_yes_fn *, void *arg);
 
+/* The managed certificate is to be revoked.  yes: there is one. */
+void store_revoke(struct store *, const char *name, const char *reason,
+    store_yes_fn *, void *arg);
+
 /* --- the leader's work --------------------------------------------------- */
 
 typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,
@@ -136,6 +140,9 @@ typedef void store_commit_fn(
     void *arg, int64_t version, int64_t gen, const struct err *e);
 void store_commit(struct store *, const struct domain *d, int64_t next_at,
     const void *bundle, size_t len, store_commit_fn *, void *arg);
+/* The CA has revoked that certificate: another is due, or it is forgotten. */
+void store_revoked(struct store *, const char *name, int64_t epoch,
+    const char *sha1, store_fn *, void *arg);
 void store_proven(struct store *, const char *name);
 
 /*

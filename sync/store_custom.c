@@ -1,4 +1,4 @@
-/* What owners change: their own certificate, and Let's Encrypt off and on. */
+/* What owners change: an own certificate, Let's Encrypt, revocation. */
 #include <string.h>
 
 #include "sync/bundle.h"
@@ -97,4 +97,37 @@ store_letsencrypt(
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, on ? "1" : "0");
 	call_send(c, &cmd, call_yes);
+}
+
+void
+store_revoke(struct store *s, const char *name, const char *reason,
+    store_yes_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.yes = fn;
+	owner_function(&cmd, "certfleet_revoke", &k);
+	rds_arg(&cmd, name);
+	rds_arg(&cmd, reason);
+	call_send(c, &cmd, call_yes);
+}
+
+void
+store_revoked(struct store *s, const char *name, int64_t epoch,
+    const char *sha1, store_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.done = fn;
+	owner_function(&cmd, "certfleet_revoked", &k);
+	rds_arg(&cmd, name);
+	rds_arg_int(&cmd, epoch);
+	rds_arg(&cmd, sha1);
+	call_send(c, &cmd, call_done);
 }

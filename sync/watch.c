@@ -163,6 +163,20 @@ fetch(struct watch *w, const char *name, bool custom,
 	TAILQ_INSERT_TAIL(&w->fetches, f, link);
 }
 
+/* Out of service: also what was asked for and has not come yet. */
+static void
+drop(struct watch *w, const char *name)
+{
+	struct fetch *f, *next;
+
+	for (f = TAILQ_FIRST(&w->fetches); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, link);
+		if (strcmp(f->name, name) == 0)
+			fetch_free(f);
+	}
+	hold_drop(w->hold, name);
+}
+
 /* --- the whole index --------------------------------------------------------------- */
 
 static void
@@ -176,7 +190,7 @@ got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
 		w->again = true;
 	}
 	for (size_t i = 0; e == NULL && i < n; i++)
-		hold_drop(w->hold, names[i]);
+		drop(w, names[i]);
 	w->seen = w->reading;
 	w->prune = e == NULL && w->reading > 0;
 	fetch_next(w);
@@ -275,7 +289,7 @@ follow(struct watch *w, const char *type, const char *name,
 		field_int(fields, "gen"), field_int(fields, "since") };
 
 	if (strcmp(type, "removed") == 0 || strcmp(type, "withdrawn") == 0)
-		hold_drop(w->hold, name);
+		drop(w, name);
 	else
 		fetch(w, name, strcmp(type, "custom") == 0, &entry);
 	fetch_next(w);

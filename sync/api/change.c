@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/str.h"
 #include "sync/api/request.h"
+#include "sync/reason.h"
 
 enum step {
 	STEP_ON = 0,
@@ -153,4 +154,57 @@ change_begin(struct request *q, int status)
 {
 	q->status = status;
 	step(q);
+}
+
+/* --- revocation: ours ------------------------------------------------------------ */
+
+static void
+show_own(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL)
+		request_store_error(q, e);
+	else if (d == NULL)
+		request_not_found(q, "domain", NULL);
+	else
+		request_reply(
+		    q, 202, json_pack("{s:o}", "domain", json_own_domain(d)));
+}
+
+static void
+asked_for(void *arg, bool yes, const struct err *e)
+{
+	struct request *q = arg;
+	json_t *errors;
+
+	if (e != NULL) {
+		store_failed(q, e);
+	} else if (yes) {
+		store_get(q->api->store, q->name, show_own, q);
+	} else {
+		errors = json_object();
+		json_complain(errors, "name",
+		    "has no certificate of the CA that could be revoked");
+		request_unprocessable(q, errors);
+	}
+}
+
+void
+own_domains_revoke(struct request *q)
+{
+	json_t *given = json_object_get(q->body, "reason"), *errors;
+	const char *reason =
+	    given == NULL ? "unspecified" : json_string_value(given);
+	struct err e = { 0 };
+
+	if (domain_normalise(q->param[0], q->name, &e) == -1) {
+		request_not_found(q, "domain", e.text);
+	} else if (reason == NULL || reason_number(reason) == -1) {
+		errors = json_object();
+		json_complain(errors, "reason", "must be " REASONS);
+		request_unprocessable(q, errors);
+	} else {
+		store_revoke(q->api->store, q->name, reason, asked_for, q);
+	}
 }

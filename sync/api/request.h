@@ -91,8 +91,8 @@ long request_uid(const struct request *);
 typedef void request_fn(struct request *);
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_remove;
-request_fn own_domains_list, own_domains_show;
 request_fn limits_show, plan_make;
+request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
 /*

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 #include "sync/cli/cli.h"
@@ -133,4 +134,52 @@ cli_domains_letsencrypt(const struct cli *cli)
 	return change(cli, json_pack("{s:b}", "letsencrypt_enabled", (int)on),
 	    on ? "Let's Encrypt is switched on"
 	       : "Let's Encrypt is switched off");
+}
+
+/* What cannot be taken back is asked for twice, or with --yes. */
+static bool
+confirmed(const struct cli *cli)
+{
+	char line[512];
+
+	if (cli->yes)
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		cli_complain("a revocation cannot be taken back: say --yes");
+		return false;
+	}
+	fprintf(stderr,
+	    " !     A revocation cannot be taken back.  Type the domain again "
+	    "to go on: ");
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	if (strcmp(line, cli->arg[0]) == 0)
+		return true;
+	cli_complain("not confirmed, nothing is revoked");
+	return false;
+}
+
+int
+cli_revoke(const struct cli *cli)
+{
+	const char *reason = cli->reason != NULL ? cli->reason : "unspecified";
+	json_t *body, *answer;
+	struct buf path;
+	int rc;
+
+	if (!confirmed(cli))
+		return CLI_USAGE;
+	body = json_pack("{s:s}", "reason", reason);
+	cli_domain_path(&path, "/api/v1/domains/", cli->arg[0]);
+	buf_puts(&path, "/revoke");
+	rc = cli_ask(cli, "POST", path.p, body, cli->arg[0], &answer);
+	buf_clear(&path);
+	json_decref(body);
+	if (rc == CLI_OK && cli->json)
+		cli_print_json(answer);
+	else if (rc == CLI_OK)
+		cli_say("%s: its certificate is being revoked", cli->arg[0]);
+	json_decref(answer);
+	return rc;
 }

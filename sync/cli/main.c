@@ -34,6 +34,8 @@ static const struct command {
 	  "serve a certificate of your own, or no longer" },
 	{ "domains-letsencrypt", cli_domains_letsencrypt, 2, 2, "NAME enable|disable",
 	  "switch Let's Encrypt on or off for a domain" },
+	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes]",
+	  "revoke a domain's certificate at the CA and order another" },
 	{ "status", cli_status, 0, 0, "",
 	  "how the fleet is" },
 	{ "why", cli_why, 1, 1, "DOMAIN",
@@ -58,6 +60,8 @@ enum {
 	OPT_CONF,
 	OPT_CERT,
 	OPT_KEY,
+	OPT_REASON,
+	OPT_YES,
 	OPT_NO_LETSENCRYPT,
 };
 
@@ -72,9 +76,11 @@ static const struct option options[] = {
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "no-letsencrypt", no_argument, NULL, OPT_NO_LETSENCRYPT },
+	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "socket", required_argument, NULL, 's' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "wait", optional_argument, NULL, OPT_WAIT },
+	{ "yes", no_argument, NULL, OPT_YES },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -173,6 +179,12 @@ take_option(struct asked *a, int opt, bool before)
 		return 0;
 	case OPT_CONF:
 		a->conf = optarg;
+		return 0;
+	case OPT_REASON:
+		a->cli.reason = optarg;
+		return 0;
+	case OPT_YES:
+		a->cli.yes = true;
 		return 0;
 	case OPT_CERT:
 		a->cli.cert = optarg;

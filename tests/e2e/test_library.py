@@ -662,6 +662,51 @@ def test_a_removed_domain_takes_its_custom_certificate_along(redis):
     assert redis("EXISTS", CUSTOM) == 0
 
 
+def revoke(redis, reason="superseded"):
+    return redis.fcall("certfleet_revoke", OWNER_KEYS, NAME, reason)
+
+
+def revoked(redis, sha1, epoch=1):
+    return redis.fcall("certfleet_revoked", OWNER_KEYS, NAME, epoch, sha1)
+
+
+def test_a_revoked_certificate_serves_until_a_shorter_one_follows(redis):
+    add(redis)
+    assert revoke(redis) == 0, "there is none"
+    managed(redis)
+    assert revoke(redis) == 1
+    assert redis.hash(DOMAIN)["revoke"] == "superseded"
+    assert revoked(redis, SHA_A) == 1
+    record = redis.hash(DOMAIN)
+    assert "revoke" not in record
+    assert int(record["renew_at"]) <= time.time() * 1000 + 1000
+    assert index_of(redis).split(":")[2] == SHA_A
+    assert managed(redis, SHA_B, FAR - 9000) == [2, 2]
+    assert events(redis)[-1]["since"] == record["changed_at"]
+
+
+def test_a_revoked_certificate_that_is_not_served_is_forgotten(redis):
+    add(redis)
+    managed(redis)
+    custom_set(redis)
+    revoke(redis)
+    refused("FENCED", revoked, redis, SHA_A, 0)
+    assert revoked(redis, SHA_A) == 1
+    assert redis("EXISTS", CERT) == 0
+    assert "sha1" not in redis.hash(DOMAIN)
+    assert index_of(redis).split(":")[2] == SHA_C
+
+
+def test_a_revocation_of_what_was_replaced_meanwhile_forgets_nothing(redis):
+    add(redis)
+    managed(redis)
+    revoke(redis)
+    managed(redis, SHA_B, FAR + 1)
+    assert revoked(redis, SHA_A) == 0
+    record = redis.hash(DOMAIN)
+    assert record["sha1"] == SHA_B and "revoke" not in record
+
+
 def test_the_library_tells_its_version(redis):
     text = LIBRARY.read_text()
     assert "local VERSION = %d\n" % redis.fcall("certfleet_version", []) in text

@@ -230,6 +230,16 @@ store_letsencrypt(
 		lookup(name)->letsencrypt = on;
 }
 
+void
+store_revoke(struct store *s, const char *name, const char *reason,
+    store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s, (void)reason;
+	l->n = lookup(name) != NULL && lookup(name)->sha1[0] != '\0';
+}
+
 static void
 say_domain(struct later *l)
 {
@@ -687,6 +697,24 @@ an_owner_switches_and_uploads(void **state)
 	free(key);
 	json_decref(body);
 	made_clear(&x);
+}
+
+static void
+a_revocation_needs_a_certificate_and_a_reason(void **state)
+{
+	const char *path = "/api/v1/domains/www.shop.example/revoke";
+
+	(void)state;
+	add_www();
+	expect("POST", path, "", 422,
+	    "{\"errors\":{\"name\":[\"has no certificate of the CA that could "
+	    "be revoked\"]}}");
+	memset(w.domain[0].sha1, 'A', 40);
+	expect("POST", path, "{\"reason\":\"superseded\"}", 202, NULL);
+	expect("POST", path, "{\"reason\":7}", 422, NULL);
+	expect("POST", path, "{\"reason\":\"dislike\"}", 422,
+	    "{\"errors\":{\"reason\":[\"must be unspecified, keyCompromise, "
+	    "superseded or cessationOfOperation\"]}}");
 }
 
 static void
@@ -1296,6 +1324,7 @@ main(void)
 		TEST(a_domain_is_added_shown_and_removed),
 		TEST(a_name_belongs_to_one_app),
 		TEST(an_owner_switches_and_uploads),
+		TEST(a_revocation_needs_a_certificate_and_a_reason),
 		TEST(what_a_body_may_not_say_is_422),
 		TEST(limits_are_the_account_s_and_a_name_s),
 		TEST(a_plan_has_every_name_in_its_place),
