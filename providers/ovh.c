@@ -6,23 +6,16 @@
  * the zone is what DNS says, and a record is removed by the id it was made
  * with.  Requests are signed with the provider's time, so that is asked first.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/b64.h"
 #include "common/str.h"
-#include "providers/ovh_sign.h"
+#include "providers/ovh_call.h"
 #include "providers/providers.h"
 #include "providers/step.h"
 #include "providers/txt.h"
 
-enum {
-	ENDPOINT = 0,
-	APPLICATION,
-	SECRET,
-	CONSUMER
-};
 enum {
 	PROBE = 0,
 	ZONES,
@@ -34,122 +27,11 @@ enum {
 	REFRESH
 };
 
-/* An application exists at one endpoint only. */
-static const struct {
-	const char *name, *url;
-} endpoints[] = {
-	{ "ovh-eu", "https://eu.api.ovh.com/1.0" },
-	{ "ovh-ca", "https://ca.api.ovh.com/1.0" },
-};
-
-static const char *
-endpoint_url(const char *name)
-{
-	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
-		if (strcmp(endpoints[i].name, name) == 0)
-			return endpoints[i].url;
-	return NULL;
-}
-
-static int
-check(const char *const *credential, struct provider_vars *bad, struct err *e)
-{
-	if (endpoint_url(credential[ENDPOINT]) != NULL)
-		return 0;
-	bad->name[bad->n++] = "DNS_OVH_ENDPOINT";
-	return err_set(
-	    e, ERR_CONFIG, "DNS_OVH_ENDPOINT must be ovh-eu or ovh-ca");
-}
-
-static void
-begin(const struct txt_record *t, struct http_msg_req *req, const char *method)
-{
-	const struct provider_access *a = t->access;
-
-	http_msg_start(req, method,
-	    a->base_url != NULL ? a->base_url
-				: endpoint_url(a->credential[ENDPOINT]));
-}
-
-/* The last thing done to a request: URL and body are signed as they are. */
-static int
-sign(const struct txt_record *t, struct http_msg_req *req)
-{
-	char *const *credential = t->access->credential;
-	int64_t at_s = t->now_s + t->access->clock_s;
-	char signature[OVH_SIGNATURE_SIZE];
-
-	ovh_sign(
-	    signature, credential[SECRET], credential[CONSUMER], req, at_s);
-	http_msg_header(req, "X-Ovh-Application: %s", credential[APPLICATION]);
-	http_msg_header(req, "X-Ovh-Consumer: %s", credential[CONSUMER]);
-	http_msg_header(req, "X-Ovh-Timestamp: %" PRId64, at_s);
-	http_msg_header(req, "X-Ovh-Signature: %s", signature);
-	return 0;
-}
-
-/* Two shapes: {class, message} and {errorCode, httpCode, message}. */
-static bool
-message_has(const struct http_msg_res *res, const char *text)
-{
-	json_t *answer = step_json(res);
-	const char *message = "";
-	bool has;
-
-	json_unpack(answer, "{s:s}", "message", &message);
-	has = strcasestr(message, text) != NULL;
-	json_decref(answer);
-	return has;
-}
-
-static bool
-not_granted(const struct http_msg_res *res)
-{
-	return res->status == 403 && message_has(res, "not been granted");
-}
-
-/* Which of the 400 and 403 are about the credentials as such. */
-static bool
-is_unknown(const struct http_msg_res *res)
-{
-	return (res->status == 403 && !not_granted(res)) ||
-	       message_has(res, "invalid signature");
-}
-
-static int
-refused(
-    const struct txt_record *t, const struct http_msg_res *res, struct err *e)
-{
-	json_t *answer = step_json(res);
-	const char *message = "";
-	char said[STEP_SAID_MAX];
-
-	json_unpack(answer, "{s:s}", "message", &message);
-	snprintf(said, sizeof(said), "%s%s", message,
-	    message_has(res, "application key")
-		? " (or belongs to another DNS_OVH_ENDPOINT)"
-		: "");
-	json_decref(answer);
-	return step_refused_as(
-	    t, is_unknown(res) ? 401 : res->status, res, said, e);
-}
-
-/* The clock may have been set since we asked: once, ask again. */
-static bool
-clock_is_wrong(struct txt_record *t, const struct http_msg_res *res)
-{
-	if (t->login_fresh || res->status != 400 ||
-	    !message_has(res, "timestamp"))
-		return false;
-	t->access->until_s = 0;
-	return true;
-}
-
 static int
 time_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 {
 	(void)e;
-	begin(t, req, "GET");
+	ovh_begin(t, req, "GET");
 	http_msg_url(req, "/auth/time");
 	return 0;
 }
@@ -160,7 +42,7 @@ time_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 	int64_t server_s;
 
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	if (str_int(res->body, 1, INT64_MAX / 2, &server_s) == -1)
 		return err_set(e, ERR_AGAIN,
 		    "ovh answered the question for its time with nonsense");
@@ -173,19 +55,19 @@ static int
 zones_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 {
 	(void)e;
-	begin(t, req, "GET");
+	ovh_begin(t, req, "GET");
 	http_msg_url(req, "/domain/zone");
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 /* A key that may not do this has been recognised all the same. */
 static int
 probe_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 {
-	if (clock_is_wrong(t, res))
+	if (ovh_clock_is_wrong(t, res))
 		return 0;
-	if (res->status / 100 != 2 && !not_granted(res))
-		return refused(t, res, e);
+	if (res->status / 100 != 2 && !ovh_not_granted(res))
+		return ovh_refused(t, res, e);
 	t->step = PROVIDER_DONE;
 	return 0;
 }
@@ -218,14 +100,14 @@ zones_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 	json_t *list;
 	int rc = 0;
 
-	if (clock_is_wrong(t, res))
+	if (ovh_clock_is_wrong(t, res))
 		return 0;
-	if (not_granted(res)) {
+	if (ovh_not_granted(res)) {
 		t->step = ZONE;
 		return 0;
 	}
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	list = step_accepted(t, res, e);
 	if (list == NULL)
 		return -1;
@@ -238,7 +120,7 @@ zones_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 static void
 zone_url(struct txt_record *t, struct http_msg_req *req, const char *method)
 {
-	begin(t, req, method);
+	ovh_begin(t, req, method);
 	http_msg_url(req, "/domain/zone/");
 	http_msg_url_piece(req, t->zone);
 }
@@ -248,7 +130,7 @@ zone_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 {
 	(void)e;
 	zone_url(t, req, "GET");
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 /* With a key that may see nothing, DNS has the last word. */
@@ -259,10 +141,10 @@ zone_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 		return zone_found(t, e);
 	if (res->status == 404)
 		return step_next_zone(t, e);
-	if (not_granted(res) && t->soa_zone[0] != '\0' &&
+	if (ovh_not_granted(res) && t->soa_zone[0] != '\0' &&
 	    strcmp(t->zone, t->soa_zone) == 0)
 		return zone_found(t, e);
-	return refused(t, res, e);
+	return ovh_refused(t, res, e);
 }
 
 static int
@@ -274,7 +156,7 @@ list_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 	zone_url(t, req, "GET");
 	http_msg_url(req, "/record?fieldType=TXT&subDomain=");
 	http_msg_url_piece(req, step_relative(t, relative, ""));
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 /* Without a look: add, or remove what we know the number of. */
@@ -282,7 +164,7 @@ static int
 go_on_blind(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 {
 	if (t->op == PROVIDER_REMOVE && t->record_id[0] == '\0')
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	if (t->op == PROVIDER_REMOVE)
 		t->step = DELETE;
 	else
@@ -308,12 +190,12 @@ list_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 {
 	json_t *ids;
 
-	if (clock_is_wrong(t, res))
+	if (ovh_clock_is_wrong(t, res))
 		return 0;
-	if (not_granted(res))
+	if (ovh_not_granted(res))
 		return go_on_blind(t, res, e);
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	ids = step_accepted(t, res, e);
 	if (ids == NULL)
 		return -1;
@@ -330,7 +212,7 @@ record_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 	zone_url(t, req, "GET");
 	http_msg_url(req, "/record/%" JSON_INTEGER_FORMAT,
 	    json_integer_value(json_array_get(t->set, t->page - 1)));
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 static int
@@ -340,14 +222,14 @@ record_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 	json_int_t id = 0;
 	json_t *record;
 
-	if (not_granted(res))
+	if (ovh_not_granted(res))
 		return go_on_blind(t, res, e);
 	if (res->status == 404) {
 		next_record(t);
 		return 0;
 	}
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	record = step_accepted(t, res, e);
 	if (record == NULL)
 		return -1;
@@ -383,7 +265,7 @@ add_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 		     step_relative(t, relative, ""), "target", target.p, "ttl",
 		     t->access->provider->ttl));
 	buf_clear(&target);
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 static int
@@ -392,10 +274,10 @@ add_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 	json_t *record;
 	json_int_t id = 0;
 
-	if (clock_is_wrong(t, res))
+	if (ovh_clock_is_wrong(t, res))
 		return 0;
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	record = step_accepted(t, res, e);
 	if (record == NULL)
 		return -1;
@@ -414,17 +296,17 @@ delete_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 	zone_url(t, req, "DELETE");
 	http_msg_url(req, "/record/");
 	http_msg_url_piece(req, t->record_id);
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 /* Already gone is as good as removed. */
 static int
 delete_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 {
-	if (clock_is_wrong(t, res))
+	if (ovh_clock_is_wrong(t, res))
 		return 0;
 	if (res->status / 100 != 2 && res->status != 404)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	t->record_id[0] = '\0';
 	t->step = REFRESH;
 	return 0;
@@ -436,14 +318,14 @@ refresh_ask(struct txt_record *t, struct http_msg_req *req, struct err *e)
 	(void)e;
 	zone_url(t, req, "POST");
 	http_msg_url(req, "/refresh");
-	return sign(t, req);
+	return ovh_sign_request(t, req);
 }
 
 static int
 refresh_got(struct txt_record *t, const struct http_msg_res *res, struct err *e)
 {
 	if (res->status / 100 != 2)
-		return refused(t, res, e);
+		return ovh_refused(t, res, e);
 	t->step = PROVIDER_DONE;
 	return 0;
 }
@@ -465,16 +347,16 @@ const struct provider provider_ovh = {
 	.name = "ovh",
 	.base_url = "https://eu.api.ovh.com/1.0",
 	.setting = {
-		[ENDPOINT] = { .name = "DNS_OVH_ENDPOINT", .ways = 1,
+		[OVH_ENDPOINT] = { .name = "DNS_OVH_ENDPOINT", .ways = 1,
 		    .plain = true },
-		[APPLICATION] = { .name = "DNS_OVH_APPLICATION_KEY",
+		[OVH_APPLICATION] = { .name = "DNS_OVH_APPLICATION_KEY",
 		    .ways = 1 },
-		[SECRET] = { .name = "DNS_OVH_APPLICATION_SECRET",
+		[OVH_SECRET] = { .name = "DNS_OVH_APPLICATION_SECRET",
 		    .ways = 1 },
-		[CONSUMER] = { .name = "DNS_OVH_CONSUMER_KEY", .ways = 1 },
+		[OVH_CONSUMER] = { .name = "DNS_OVH_CONSUMER_KEY", .ways = 1 },
 	},
 	.nsettings = 4,
-	.check = check,
+	.check = ovh_check,
 	.step = steps,
 	.first = { PROBE, ZONES, LIST, LIST },
 	.login = { time_ask, time_got },
