@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 2
+local VERSION = 3
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -697,22 +697,77 @@ local function limit_peek(keys, args)
   return found
 end
 
+-- Beside the records of a partition: its names in order, and how many domains
+-- there are in each status.  Their keys are made of the domain's, in whose slot
+-- they are.
+local function beside(domain)
+  local partition, name = string.match(domain, '^(.*{p%d+}:)domain:(.*)$')
+  return partition .. 'names', partition .. 'counts', name
+end
+
+-- Whatever a function does to a domain's status, the counts follow.
+local function counted(callback)
+  return function(keys, args)
+    local was = redis.call('HGET', keys[1], 'status')
+    local result = callback(keys, args)
+    local is = redis.call('HGET', keys[1], 'status')
+    if was == is then
+      return result
+    end
+    local names, counts, name = beside(keys[1])
+    if not was then
+      redis.call('ZADD', names, 0, name)
+    elseif redis.call('HINCRBY', counts, was, -1) == 0 then
+      redis.call('HDEL', counts, was)
+    end
+    if is then
+      redis.call('HINCRBY', counts, is, 1)
+    else
+      redis.call('ZREM', names, name)
+    end
+    return result
+  end
+end
+
+-- KEYS names counts.  How many domains are in each status, as HGETALL has it;
+-- counted anew when that is not how many names there are.
+local function count(keys, _)
+  local sum, flat = 0, redis.call('HGETALL', keys[2])
+  for i = 2, #flat, 2 do
+    sum = sum + tonumber(flat[i])
+  end
+  if sum == redis.call('ZCARD', keys[1]) then
+    return flat
+  end
+  local partition = string.match(keys[1], '^(.*)names$')
+  redis.call('DEL', keys[2])
+  for _, name in ipairs(redis.call('ZRANGE', keys[1], 0, -1)) do
+    local status = redis.call('HGET', partition .. 'domain:' .. name, 'status')
+    if status then
+      redis.call('HINCRBY', keys[2], status, 1)
+    else
+      redis.call('ZREM', keys[1], name)
+    end
+  end
+  return redis.call('HGETALL', keys[2])
+end
+
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
 redis.register_function('certfleet_lease', lease)
 redis.register_function('certfleet_release', release)
-redis.register_function('certfleet_add', add)
-redis.register_function('certfleet_update', update)
-redis.register_function('certfleet_remove', remove)
-redis.register_function('certfleet_custom_set', custom_set)
-redis.register_function('certfleet_custom_clear', custom_clear)
-redis.register_function('certfleet_letsencrypt', letsencrypt)
-redis.register_function('certfleet_revoke', revoke)
-redis.register_function('certfleet_revoked', revoked)
+redis.register_function('certfleet_add', counted(add))
+redis.register_function('certfleet_update', counted(update))
+redis.register_function('certfleet_remove', counted(remove))
+redis.register_function('certfleet_custom_set', counted(custom_set))
+redis.register_function('certfleet_custom_clear', counted(custom_clear))
+redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
+redis.register_function('certfleet_revoke', counted(revoke))
+redis.register_function('certfleet_revoked', counted(revoked))
 redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
-redis.register_function('certfleet_commit', commit)
+redis.register_function('certfleet_commit', counted(commit))
 redis.register_function('certfleet_proven', proven)
 redis.register_function('certfleet_claim', claim)
 redis.register_function('certfleet_publish', publish)
@@ -720,6 +775,7 @@ redis.register_function('certfleet_withdraw', withdraw)
 redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
 redis.register_function('certfleet_init', init)
+redis.register_function('certfleet_count', count)
 redis.register_function('certfleet_limit_spend', limit_spend)
 redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)

@@ -27,6 +27,8 @@
 #define KEY_INDEX "%s{p%d}:index"
 #define KEY_GEN "%s{p%d}:gen"         /* INT: grows with each index change */
 #define KEY_REMOVED "%s{p%d}:removed" /* ZSET: removed names, by wall ms */
+#define KEY_NAMES "%s{p%d}:names"     /* ZSET: names of all domains, in order */
+#define KEY_COUNTS "%s{p%d}:counts"   /* HASH: status -> how many domains */
 #define KEY_EVENTS "%s{p%d}:events"   /* STREAM: what changed, capped */
 
 /* prefix, token */

@@ -61,6 +61,23 @@ void store_get(struct store *, const char *name, store_domain_fn *, void *arg);
 void store_list(struct store *, const char *app, store_list_fn *, void *arg);
 
 /*
+ * limit of them, by name, from offset on; total is how many there are.  Costs
+ * what the page costs when app is NULL, else also all the app's names.
+ */
+typedef void store_page_fn(void *arg, const struct domain *const *, size_t n,
+    int64_t total, const struct err *e);
+void store_page(struct store *, const char *app, size_t offset, size_t limit,
+    store_page_fn *, void *arg);
+
+/* How many domains there are in each status. */
+struct store_counts {
+	int64_t total, status[DOMAIN_STATUSES];
+};
+typedef void store_counts_fn(
+    void *arg, const struct store_counts *, const struct err *e);
+void store_counts(struct store *, store_counts_fn *, void *arg);
+
+/*
  * Write the whole record (fenced by d->epoch), make its next action due at
  * next_at (0: none, -1: as it is), and append an event when type is not NULL.
  */

@@ -30,6 +30,8 @@ union store_tell {
 	store_yes_fn *yes;
 	store_domain_fn *domain;
 	store_list_fn *list;
+	store_page_fn *page;
+	store_counts_fn *counts;
 	store_lease_fn *lease;
 	store_names_fn *names;
 	store_order_fn *order;
@@ -57,7 +59,8 @@ struct call {
 	union store_tell tell;
 	void *arg;
 	void *state;
-	int waiting; /* replies still to come */
+	int waiting;       /* replies still to come */
+	struct err failed; /* of calls with several replies */
 	char name[DOMAIN_NAME_MAX];
 };
 

@@ -264,6 +264,27 @@ asked_status(const struct request *q)
 	return text != NULL && status == -1 ? -2 : status;
 }
 
+/* ?limit= and ?offset=; -1 when one is out of bounds. */
+static int
+asked_page(
+    const struct request *q, int64_t *limit, int64_t *offset, struct err *e)
+{
+	if (target_int(&q->target, "limit", 1, PAGE_MAX, PAGE, limit, e) == -1)
+		return -1;
+	return target_int(
+	    &q->target, "offset", 0, STORE_LIST_MAX, 0, offset, e);
+}
+
+static void
+reply_page(struct request *q, json_t *stolen, int64_t total, int64_t limit,
+    int64_t offset)
+{
+	request_reply(q, 200,
+	    json_pack("{s:o, s:I, s:I, s:I}", "domains", stolen, "total",
+		(json_int_t)total, "limit", (json_int_t)limit, "offset",
+		(json_int_t)offset));
+}
+
 static void
 got_own_list(
     void *arg, const struct domain *const *d, size_t n, const struct err *e)
@@ -278,9 +299,7 @@ got_own_list(
 		request_store_error(q, e);
 		return;
 	}
-	target_int(&q->target, "limit", 1, PAGE_MAX, PAGE, &limit, &unused);
-	target_int(
-	    &q->target, "offset", 0, STORE_LIST_MAX, 0, &offset, &unused);
+	asked_page(q, &limit, &offset, &unused);
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
 		if (status >= 0 && (int)d[i]->status != status)
@@ -289,10 +308,27 @@ got_own_list(
 			json_array_append_new(list, json_own_domain(d[i]));
 		total++;
 	}
-	request_reply(q, 200,
-	    json_pack("{s:o, s:I, s:I, s:I}", "domains", list, "total",
-		(json_int_t)total, "limit", (json_int_t)limit, "offset",
-		(json_int_t)offset));
+	reply_page(q, list, total, limit, offset);
+}
+
+static void
+got_own_page(void *arg, const struct domain *const *d, size_t n, int64_t total,
+    const struct err *e)
+{
+	struct request *q = arg;
+	int64_t limit, offset;
+	struct err unused = { 0 };
+	json_t *list;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	asked_page(q, &limit, &offset, &unused);
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_own_domain(d[i]));
+	reply_page(q, list, total, limit, offset);
 }
 
 void
@@ -300,20 +336,20 @@ own_domains_list(struct request *q)
 {
 	const char *app = target_query(&q->target, "app");
 	struct err e = { 0 };
-	int64_t unused;
+	int64_t limit, offset;
 
 	if (asked_status(q) == -2) {
 		request_error(q, 400, "bad_request",
 		    "status must be one of pending_dns, creating, in_use, "
 		    "not_used, action_required, disabled");
-	} else if (target_int(&q->target, "limit", 1, PAGE_MAX, PAGE, &unused,
-		       &e) == -1 ||
-		   target_int(&q->target, "offset", 0, STORE_LIST_MAX, 0,
-		       &unused, &e) == -1 ||
+	} else if (asked_page(q, &limit, &offset, &e) == -1 ||
 		   (app != NULL && domain_app_check(app, &e) == -1)) {
 		request_error(q, 400, "bad_request", "%s", e.text);
-	} else {
+	} else if (asked_status(q) >= 0) {
 		store_list(q->api->store, app, got_own_list, q);
+	} else {
+		store_page(q->api->store, app, (size_t)offset, (size_t)limit,
+		    got_own_page, q);
 	}
 }
 

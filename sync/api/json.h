@@ -49,7 +49,7 @@ json_t *json_serving(
 json_t *json_node(const struct store_node *);
 
 /* { total, pending_dns, ... }: how many domains have each status. */
-json_t *json_counts(const struct domain *const *, size_t n);
+json_t *json_counts(const struct store_counts *);
 
 /* The id of an entry of a stream, "ms-sequence", in its order. */
 struct stream_id {

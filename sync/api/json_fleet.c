@@ -121,17 +121,14 @@ json_node(const struct store_node *n)
 }
 
 json_t *
-json_counts(const struct domain *const *d, size_t n)
+json_counts(const struct store_counts *counts)
 {
-	json_int_t count[DOMAIN_STATUSES] = { 0 };
-	json_t *o = json_pack("{s:I}", "total", (json_int_t)n);
+	json_t *o = json_pack("{s:I}", "total", (json_int_t)counts->total);
 
-	for (size_t i = 0; i < n; i++)
-		count[d[i]->status]++;
 	for (int s = 0; s < DOMAIN_STATUSES; s++)
 		json_object_set_new(o,
 		    domain_status_name((enum domain_status)s),
-		    json_integer(count[s]));
+		    json_integer(counts->status[s]));
 	return o;
 }
 

@@ -4,15 +4,14 @@
 
 /* The store is asked twice; what it cannot say is null. */
 static void
-got_counts(
-    void *arg, const struct domain *const *d, size_t n, const struct err *e)
+got_counts(void *arg, const struct store_counts *counts, const struct err *e)
 {
 	struct request *q = arg;
 	json_t *o = q->reply;
 
 	q->reply = NULL;
 	json_object_set_new(
-	    o, "domains", e == NULL ? json_counts(d, n) : json_null());
+	    o, "domains", e == NULL ? json_counts(counts) : json_null());
 	if (e != NULL)
 		json_object_set_new(o, "error", json_text(e->text));
 	request_reply(q, 200, o);
@@ -36,7 +35,7 @@ got_leader(
 	    e == NULL
 		? json_pack("{s:I, s:I}", "total", (json_int_t)n, "live", live)
 		: json_null());
-	store_list(q->api->store, NULL, got_counts, q);
+	store_counts(q->api->store, got_counts, q);
 }
 
 void

@@ -234,6 +234,44 @@ def test_the_timeline_holds_the_newest_fifty_decisions(redis):
     assert "name" not in told[0]
 
 
+NAMES, COUNTS = P + "names", P + "counts"
+
+
+def counts(redis):
+    flat = redis.fcall("certfleet_count", [NAMES, COUNTS])
+    return {k: int(v) for k, v in zip(flat[::2], flat[1::2]) if int(v)}
+
+
+def test_names_and_counts_follow_each_status(redis):
+    add(redis)
+    add(redis, "a.example", status="disabled", app="shop")
+    assert redis("ZRANGE", NAMES, 0, -1) == ["a.example", NAME]
+    assert counts(redis) == {"pending_dns": 1, "disabled": 1}
+    update(redis, 5, fields=["status", "creating"])
+    commit(redis, 5, SHA_A, 2000, fields=["status", "in_use"])
+    assert counts(redis) == {"in_use": 1, "disabled": 1}
+    assert redis.fcall("certfleet_remove", REMOVE_KEYS, NAME) == 1
+    assert redis("ZRANGE", NAMES, 0, -1) == ["a.example"]
+    assert counts(redis) == {"disabled": 1}
+
+
+def test_what_is_refused_counts_nothing(redis):
+    add(redis)
+    update(redis, 9, fields=["status", "creating"])
+    refused("FENCED", update, redis, 8, fields=["status", "in_use"])
+    assert add(redis) == 0
+    assert counts(redis) == {"creating": 1}
+
+
+def test_counts_that_are_wrong_are_made_anew(redis):
+    add(redis)
+    add(redis, "a.example", status="in_use", app="shop")
+    redis("DEL", COUNTS)
+    redis("ZADD", NAMES, 0, "gone.example")
+    assert counts(redis) == {"pending_dns": 1, "in_use": 1}
+    assert redis("ZRANGE", NAMES, 0, -1) == ["a.example", NAME]
+
+
 def test_a_name_that_is_added_again_is_removed_no_longer(redis):
     keys = REMOVE_KEYS
     add(redis)

@@ -38,6 +38,7 @@ struct later {
 	void *call; /* the caller's function, in a union of its own */
 	char name[DOMAIN_NAME_MAX];
 	int partition, n;
+	size_t offset, limit;
 };
 
 static struct world {
@@ -71,6 +72,8 @@ union fns {
 	store_yes_fn *yes;
 	store_domain_fn *domain;
 	store_list_fn *list;
+	store_page_fn *page;
+	store_counts_fn *counts;
 	store_nodes_fn *nodes;
 	store_names_fn *names;
 	store_events_fn *events;
@@ -278,6 +281,55 @@ store_list(struct store *s, const char *app, store_list_fn *fn, void *arg)
 	(void)s;
 	if (app != NULL)
 		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+static void
+say_page(struct later *l)
+{
+	union fns f = { .p = l->call };
+	const struct domain *list[4];
+	size_t n = 0, total = 0;
+
+	for (size_t i = 0; i < w.ndomains; i++) {
+		if (l->name[0] != '\0' && strcmp(w.domain[i].app, l->name) != 0)
+			continue;
+		if (total >= l->offset && total < l->offset + l->limit)
+			list[n++] = &w.domain[i];
+		total++;
+	}
+	f.page(
+	    l->arg, list, failure() == NULL ? n : 0, (int64_t)total, failure());
+}
+
+void
+store_page(struct store *s, const char *app, size_t offset, size_t limit,
+    store_page_fn *fn, void *arg)
+{
+	struct later *l = later(say_page, (union fns){ .page = fn }, arg);
+
+	(void)s;
+	l->offset = offset;
+	l->limit = limit;
+	if (app != NULL)
+		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+static void
+say_counts(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct store_counts counts = { .total = (int64_t)w.ndomains };
+
+	for (size_t i = 0; i < w.ndomains; i++)
+		counts.status[w.domain[i].status]++;
+	f.counts(l->arg, &counts, failure());
+}
+
+void
+store_counts(struct store *s, store_counts_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_counts, (union fns){ .counts = fn }, arg);
 }
 
 /* Every bucket has had one spend, half a window ago; orders are full. */
