@@ -73,8 +73,26 @@ struct conf {
 		int retry_max_s;         /* 86400 */
 		int renew_percent;       /* of the lifetime, 66 */
 		int renewals_per_minute; /* 120, unless they are urgent */
-		int custom_days; /* 10: before a custom certificate ends */
+		int custom_days;    /* 10: before a custom certificate ends */
+		bool ari;           /* true: renew when the CA says */
+		int ari_poll_min_s; /* 3600 */
+		int ari_poll_max_s; /* 86400 */
+		char *key_type;     /* "ecdsa-p256" */
+		char *profile;      /* of the CA; "": its default */
+		char *preferred_chain; /* issuer of its topmost, or "" */
 	} acme;
+
+	struct {
+		char *directory; /* "": there is no second CA */
+		struct conf_list contact;
+		char *ca_file;
+		bool agree_tos;
+		char *eab_kid;
+		char *eab_hmac_key; /* secret, base64url */
+		struct conf_list allow_hosts;
+		char *profile;
+		char *preferred_chain;
+	} acme_fallback;
 
 	struct {
 		/* 0: no limit; each within its window */

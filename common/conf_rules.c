@@ -218,34 +218,78 @@ check_agent(const struct check *k)
 	    "\"host:port\" or \"unix:/path\"");
 }
 
+/* What a CA is reached by and known by, in either section. */
+static void
+check_ca(const struct check *k, char *const *directory,
+    const struct conf_list *contact, const struct conf_list *hosts,
+    char *const *eab_kid, char *const *eab_key)
+{
+	uint8_t raw[1024];
+
+	if (!str_has_prefix(*directory, "https://") &&
+	    !(k->c->acme.insecure_test &&
+		str_has_prefix(*directory, "http://")))
+		expect(k, directory, "directory",
+		    "a URL that begins with https://", *directory);
+	each(k, contact, "contact", is_contact, "\"mailto:\" and an address");
+	each(k, hosts, "allow_hosts", is_allowed_host, "names of hosts");
+	if ((**eab_kid == '\0') != (**eab_key == '\0'))
+		wrong(k, eab_kid,
+		    "eab_kid and eab_hmac_key must be given together");
+	if (strlen(*eab_key) > sizeof(raw) ||
+	    b64url_decode(raw, *eab_key, strlen(*eab_key)) == -1)
+		wrong(
+		    k, eab_key, "eab_hmac_key must be base64url without \"=\"");
+	mem_wipe(raw, sizeof(raw));
+}
+
+static void
+check_key_type(const struct check *k)
+{
+	static const char *const types[] = { "ecdsa-p256", "ecdsa-p384",
+		"rsa-2048", "rsa-3072", "rsa-4096" };
+	const char *wanted = k->c->acme.key_type;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i], wanted) == 0)
+			return;
+	expect(k, &k->c->acme.key_type, "key_type",
+	    "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096", wanted);
+}
+
 static void
 check_acme(const struct check *k)
 {
 	const struct conf *c = k->c;
-	const char *url = c->acme.directory, *key = c->acme.eab_hmac_key;
-	uint8_t raw[1024];
 
-	if (!str_has_prefix(url, "https://") &&
-	    !(c->acme.insecure_test && str_has_prefix(url, "http://")))
-		expect(k, &c->acme.directory, "directory",
-		    "a URL that begins with https://", url);
-	each(k, &c->acme.contact, "contact", is_contact,
-	    "\"mailto:\" and an address");
-	each(k, &c->acme.allow_hosts, "allow_hosts", is_allowed_host,
-	    "names of hosts");
-	if ((c->acme.eab_kid[0] == '\0') != (key[0] == '\0'))
-		wrong(k, &c->acme.eab_kid,
-		    "eab_kid and eab_hmac_key must be given together");
-	if (strlen(key) > sizeof(raw) ||
-	    b64url_decode(raw, key, strlen(key)) == -1)
-		wrong(k, &c->acme.eab_hmac_key,
-		    "eab_hmac_key must be base64url without \"=\"");
-	mem_wipe(raw, sizeof(raw));
+	check_ca(k, &c->acme.directory, &c->acme.contact, &c->acme.allow_hosts,
+	    &c->acme.eab_kid, &c->acme.eab_hmac_key);
+	check_key_type(k);
 	if (c->acme.retry_first_s > c->acme.retry_max_s)
 		wrong(k, &c->acme.retry_first_s,
 		    "retry_first_s (%d) must not be more than retry_max_s "
 		    "(%d)",
 		    c->acme.retry_first_s, c->acme.retry_max_s);
+	if (c->acme.ari_poll_min_s > c->acme.ari_poll_max_s)
+		wrong(k, &c->acme.ari_poll_min_s,
+		    "ari_poll_min_s (%d) must not be more than "
+		    "ari_poll_max_s (%d)",
+		    c->acme.ari_poll_min_s, c->acme.ari_poll_max_s);
+}
+
+static void
+check_acme_fallback(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	if (c->acme_fallback.directory[0] == '\0')
+		return;
+	check_ca(k, &c->acme_fallback.directory, &c->acme_fallback.contact,
+	    &c->acme_fallback.allow_hosts, &c->acme_fallback.eab_kid,
+	    &c->acme_fallback.eab_hmac_key);
+	if (strcmp(c->acme_fallback.directory, c->acme.directory) == 0)
+		wrong(k, &c->acme_fallback.directory,
+		    "directory must be another CA's than the one in acme");
 }
 
 /* "example.com=300" */
@@ -358,6 +402,7 @@ conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
 	check_redis(&k);
 	check_agent(&k);
 	check_acme(&k);
+	check_acme_fallback(&k);
 	check_limits(&k);
 	check_dns(&k);
 	check_haproxy(&k);

@@ -96,10 +96,15 @@ struct domain {
 	char issuer[128];     /* common name */
 	int64_t not_before, not_after;
 	int64_t renew_at, next_at, created_at, status_at, rate_limited_until;
-	int64_t attempts; /* that failed since the last success */
-	int64_t version;  /* of the certificate, from 1; 0: none yet */
-	int64_t proven;   /* version that all live nodes were seen to serve */
-	int64_t gen;      /* of the index when that version came */
+	char ca[256];        /* that issued it: the directory's URL */
+	char ari_id[128];    /* RFC 9773 section 4.1; "" when it has none */
+	int64_t ari_poll_at; /* when to ask the CA for the window, 0: never */
+	int64_t ari_start, ari_end; /* in which the CA wants it renewed */
+	char explanation_url[256];  /* why then, or "" */
+	int64_t attempts;           /* that failed since the last success */
+	int64_t version; /* of the certificate, from 1; 0: none yet */
+	int64_t proven;  /* version that all live nodes were seen to serve */
+	int64_t gen;     /* of the index when that version came */
 	int64_t epoch;
 	char revoke[32];    /* its owner wants it revoked: why; or "" */
 	int64_t changed_at; /* by the owner, last; makes older looks stale */

@@ -104,7 +104,8 @@ local function next_version(domain, entry)
   return math.max(v, entry and entry.version or 0) + 1
 end
 
-local MANAGED_FIELDS = { 'sha1', 'serial', 'issuer', 'not_before', 'not_after', 'renew_at' }
+local MANAGED_FIELDS = { 'sha1', 'serial', 'issuer', 'not_before', 'not_after', 'renew_at',
+  'ca', 'ari_id', 'ari_poll_at', 'ari_start', 'ari_end', 'explanation_url' }
 local CUSTOM_FIELDS = { 'custom_sha1', 'custom_serial', 'custom_issuer', 'custom_subject',
   'custom_key', 'custom_note', 'custom_not_before', 'custom_not_after', 'custom_left_at' }
 
@@ -456,6 +457,7 @@ end
 
 -- KEYS domain cert order due index gen events timeline
 -- ARGV epoch name sha1 not_after next_at force bundle nfields field value...
+-- [field to delete...]
 -- A certificate becomes the domain's: bundle, record, index, journal, due and
 -- event change together.  Refuses one that ends earlier than what is there
 -- (WORSE) unless force is "1".  The same certificate again changes nothing.
@@ -487,7 +489,13 @@ local function commit(keys, args)
     end
   end
   redis.call('SET', keys[2], args[7])
-  put_fields(keys[1], args, 9, tonumber(args[8]))
+  local n = tonumber(args[8])
+  put_fields(keys[1], args, 9, n)
+  for i = 9 + 2 * n, #args do
+    if not LIBRARY_OWNS[args[i]] then
+      redis.call('HDEL', keys[1], args[i])
+    end
+  end
   redis.call('HSET', keys[1], 'epoch', args[1])
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])

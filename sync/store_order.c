@@ -237,6 +237,7 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 	at = cmd.argc;
 	rds_arg_int(&cmd, 0);
 	call_arg_set(&cmd, at, (int64_t)domain_args(d, &cmd));
+	domain_absent_args(d, &cmd);
 	call_send(c, &cmd, got_commit);
 }
 
