@@ -19,6 +19,7 @@
 #include "common/b64.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "sync/key.h"
 
 #define PEM_MAX (256 * 1024)
 #define KEY_BEGIN "-----BEGIN PRIVATE KEY-----\n"
@@ -50,30 +51,6 @@ bio_new(void)
 	if (bio == NULL)
 		abort();
 	return bio;
-}
-
-static EVP_PKEY *
-key_make(void)
-{
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
-
-	if (pkey == NULL)
-		abort(); /* no memory, or no random numbers */
-	return pkey;
-}
-
-static char *
-key_write(EVP_PKEY *pkey)
-{
-	BIO *bio = bio_new();
-	char *pem;
-
-	if (PEM_write_bio_PKCS8PrivateKey(
-		bio, pkey, NULL, NULL, 0, NULL, NULL) != 1)
-		abort();
-	pem = bio_take(bio);
-	BIO_free(bio);
-	return pem;
 }
 
 /* Asking for a pass phrase would stop the program. */
@@ -143,11 +120,7 @@ key_read(const char *pem, struct err *e)
 char *
 cert_key_new(void)
 {
-	EVP_PKEY *pkey = key_make();
-	char *pem = key_write(pkey);
-
-	EVP_PKEY_free(pkey);
-	return pem;
+	return key_new(KEY_ECDSA_P256);
 }
 
 /* subjectAltName as OpenSSL holds it. */
@@ -626,12 +599,12 @@ placeholder_fill(X509 *x, EVP_PKEY *pkey)
 char *
 cert_placeholder(void)
 {
-	EVP_PKEY *pkey = key_make();
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
 	X509 *x = X509_new();
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	char *key, *text, *pem;
 
-	if (x == NULL || placeholder_fill(x, pkey) == -1 ||
+	if (pkey == NULL || x == NULL || placeholder_fill(x, pkey) == -1 ||
 	    sk_X509_push(chain, x) == 0)
 		abort();
 	key = key_write(pkey);

@@ -53,6 +53,16 @@ int cert_check(const struct cert *, const char *key_pem, const char *name,
 /* Does its leaf cover name, by subjectAltName? */
 bool cert_covers(const struct cert *, const char *name);
 
+/*
+ * The certificate's name in renewal information (RFC 9773 section 4.1): its
+ * authority's key identifier and its serial number, each base64url; "" when
+ * it has no such identifier, or out is too small.
+ */
+void cert_ari_id(const struct cert *, char *out, size_t size);
+
+/* Does the topmost certificate of a PEM chain have this issuer (CN)? */
+bool cert_topmost_by(const char *chain, const char *issuer);
+
 /* The PEM that HAProxy loads: key and chain, no blank lines; caller wipes. */
 char *cert_pem(const struct cert *, const char *key_pem);
 

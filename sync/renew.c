@@ -37,3 +37,39 @@ renew_pause(int64_t attempts, int64_t first_ms, int64_t max_ms,
 	pause -= pause / 4 * (int64_t)(random % 1000) / 1000;
 	return pause > asked_ms ? pause : asked_ms;
 }
+
+int64_t
+renew_hurry(int64_t pause_ms, int64_t not_after, int64_t now_ms,
+    int64_t first_ms, int64_t asked_ms)
+{
+	int64_t part = (not_after - now_ms) / 10;
+
+	if (not_after <= now_ms || pause_ms <= part)
+		return pause_ms;
+	if (part < first_ms)
+		part = first_ms;
+	if (part < asked_ms)
+		part = asked_ms;
+	return part < pause_ms ? part : pause_ms;
+}
+
+int64_t
+renew_last_tenth(const struct domain *d)
+{
+	return d->not_after - (d->not_after - d->not_before) / 10;
+}
+
+int64_t
+renew_due(const struct domain *d)
+{
+	if (d->ari_poll_at > 0 && d->ari_poll_at < d->renew_at)
+		return d->ari_poll_at;
+	return d->renew_at;
+}
+
+bool
+renew_ask(const struct domain *d, int64_t now_ms)
+{
+	return d->ari_poll_at > 0 && d->ari_poll_at <= now_ms &&
+	       now_ms < d->renew_at;
+}

@@ -4,7 +4,10 @@
 #ifndef SYNC_RENEW_H
 #define SYNC_RENEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "common/domain.h"
 
 /*
  * A certificate is renewed when percent of its lifetime has passed (day 60 of
@@ -23,5 +26,25 @@ int64_t renew_at(
  */
 int64_t renew_pause(int64_t attempts, int64_t first_ms, int64_t max_ms,
     int64_t asked_ms, uint32_t random);
+
+/*
+ * A certificate that ends before ten such pauses have passed is tried more
+ * often: a tenth of what is left, but not less than first_ms and asked_ms.
+ * not_after in the past, or 0: there is nothing to lose.
+ */
+int64_t renew_hurry(int64_t pause_ms, int64_t not_after, int64_t now_ms,
+    int64_t first_ms, int64_t asked_ms);
+
+/* When the certificate's last tenth begins: nothing may be lost any more. */
+int64_t renew_last_tenth(const struct domain *);
+
+/*
+ * When to look at a domain again whose certificate is served: for its renewal,
+ * or before that for what the CA says about it.
+ */
+int64_t renew_due(const struct domain *);
+
+/* Is it time to ask the CA when it wants the certificate renewed? */
+bool renew_ask(const struct domain *, int64_t now_ms);
 
 #endif

@@ -80,6 +80,50 @@ what_the_ca_asks_for_is_obeyed(void **state)
 	assert_true(renew_pause(1, 1000, DAY, 7 * DAY, 500) == 7 * DAY);
 }
 
+static void
+what_ends_soon_is_tried_more_often(void **state)
+{
+	int64_t now = 1000 * DAY, hour = DAY / 24, five = 300000;
+
+	(void)state;
+	/* Plenty of time: nothing changes. */
+	assert_true(renew_hurry(DAY, now + 30 * DAY, now, five, 0) == DAY);
+	assert_true(
+	    renew_hurry(DAY, now + 2 * DAY, now, five, 0) == 2 * DAY / 10);
+	assert_true(renew_hurry(DAY, now + hour / 10, now, five, 0) == five);
+	/* What the CA asked for counts more, but is no reason to wait longer. */
+	assert_true(
+	    renew_hurry(DAY, now + DAY, now, five, 8 * hour) == 8 * hour);
+	assert_true(renew_hurry(hour, now + hour, now, five, DAY) == hour);
+	assert_true(
+	    renew_hurry(five / 2, now + hour / 10, now, five, 0) == five / 2);
+	/* It has ended, or there is none. */
+	assert_true(renew_hurry(DAY, now, now, five, 0) == DAY);
+	assert_true(renew_hurry(DAY, 0, now, five, 0) == DAY);
+}
+
+static void
+the_earlier_of_renewal_and_question_is_due(void **state)
+{
+	struct domain d;
+
+	(void)state;
+	domain_init(&d);
+	d.not_before = 0;
+	d.not_after = 90 * DAY;
+	d.renew_at = 60 * DAY;
+	assert_true(renew_last_tenth(&d) == 81 * DAY);
+	assert_true(renew_due(&d) == 60 * DAY);
+	assert_false(renew_ask(&d, 5 * DAY));
+	d.ari_poll_at = 5 * DAY;
+	assert_true(renew_due(&d) == 5 * DAY);
+	assert_false(renew_ask(&d, 5 * DAY - 1));
+	assert_true(renew_ask(&d, 5 * DAY));
+	assert_false(renew_ask(&d, 60 * DAY));
+	d.ari_poll_at = 70 * DAY;
+	assert_true(renew_due(&d) == 60 * DAY);
+}
+
 int
 main(void)
 {
@@ -91,6 +135,8 @@ main(void)
 		    a_certificate_without_lifetime_is_renewed_at_its_end),
 		cmocka_unit_test(pauses_double_up_to_a_day),
 		cmocka_unit_test(what_the_ca_asks_for_is_obeyed),
+		cmocka_unit_test(what_ends_soon_is_tried_more_often),
+		cmocka_unit_test(the_earlier_of_renewal_and_question_is_due),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,215 @@
+#include "sync/ari.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/str.h"
+#include "sync/renew.h"
+
+#define USUAL_MS (6 * 3600 * 1000LL)
+#define SHORT_PART 50
+
+/* Two digits or four, as a number within bounds; -1 when they are none. */
+static int
+digits(const char **p, int n, int min, int max)
+{
+	int v = 0;
+
+	while (n-- > 0) {
+		if (**p < '0' || **p > '9')
+			return -1;
+		v = v * 10 + *(*p)++ - '0';
+	}
+	return v >= min && v <= max ? v : -1;
+}
+
+static bool
+expect(const char **p, char c)
+{
+	return *(*p)++ == c;
+}
+
+/* "Z" or "+hh:mm", as seconds east of Greenwich. */
+static int
+offset(const char **p, int *seconds)
+{
+	int sign, h, m;
+
+	*seconds = 0;
+	if (**p == 'Z') {
+		(*p)++;
+		return 0;
+	}
+	if (**p != '+' && **p != '-')
+		return -1;
+	sign = *(*p)++ == '-' ? -1 : 1;
+	if ((h = digits(p, 2, 0, 23)) == -1 || !expect(p, ':') ||
+	    (m = digits(p, 2, 0, 59)) == -1)
+		return -1;
+	*seconds = sign * (h * 3600 + m * 60);
+	return 0;
+}
+
+/* RFC 3339 section 5.6; fractions of a second are left out. */
+static int
+timestamp(const char *s, int64_t *ms)
+{
+	const char *p = s;
+	struct tm tm = { 0 }, same;
+	int east;
+	time_t t;
+
+	if ((tm.tm_year = digits(&p, 4, 1970, 9999)) == -1 ||
+	    !expect(&p, '-') || (tm.tm_mon = digits(&p, 2, 1, 12)) == -1 ||
+	    !expect(&p, '-') || (tm.tm_mday = digits(&p, 2, 1, 31)) == -1 ||
+	    !expect(&p, 'T') || (tm.tm_hour = digits(&p, 2, 0, 23)) == -1 ||
+	    !expect(&p, ':') || (tm.tm_min = digits(&p, 2, 0, 59)) == -1 ||
+	    !expect(&p, ':') || (tm.tm_sec = digits(&p, 2, 0, 60)) == -1)
+		return -1;
+	if (*p == '.') {
+		p++;
+		if (*p < '0' || *p > '9')
+			return -1;
+		p += strspn(p, "0123456789");
+	}
+	if (offset(&p, &east) == -1 || *p != '\0')
+		return -1;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	same = tm;
+	t = timegm(&same);
+	/* The 31st of a month that has none would become another day. */
+	if (tm.tm_sec < 60 && same.tm_mday != tm.tm_mday)
+		return -1;
+	*ms = ((int64_t)t - east) * 1000;
+	return 0;
+}
+
+static int
+take_time(json_t *window, const char *key, int64_t *ms, struct err *e)
+{
+	json_t *value = json_object_get(window, key);
+	const char *text = json_string_value(value);
+
+	if (text == NULL || strlen(text) != json_string_length(value) ||
+	    timestamp(text, ms) == -1)
+		return err_set(e, ERR_BUG,
+		    "renewal information has no %s that is a time", key);
+	return 0;
+}
+
+/* Shown to people, who may follow it: nothing but a plain https URL. */
+static void
+take_url(struct ari *a, json_t *url)
+{
+	const char *s = json_string_value(url);
+
+	a->explanation_url[0] = '\0';
+	if (s == NULL || strlen(s) != json_string_length(url) ||
+	    strlen(s) >= sizeof(a->explanation_url) ||
+	    !str_has_prefix(s, "https://") || s[strlen("https://")] == '\0')
+		return;
+	for (const char *p = s; *p != '\0'; p++)
+		if (*p <= ' ' || *p >= '\x7f' || strchr("\"'<>\\`", *p) != NULL)
+			return;
+	memcpy(a->explanation_url, s, strlen(s) + 1);
+}
+
+int
+ari_parse(struct ari *a, json_t *body, struct err *e)
+{
+	json_t *window = json_object_get(body, "suggestedWindow");
+
+	*a = (struct ari){ 0 };
+	if (take_time(window, "start", &a->start, e) == -1 ||
+	    take_time(window, "end", &a->end, e) == -1)
+		return -1;
+	if (a->end <= a->start)
+		return err_set(e, ERR_BUG,
+		    "the window for the renewal ends before it begins");
+	take_url(a, json_object_get(body, "explanationURL"));
+	return 0;
+}
+
+/* FNV-1a over 64 bits, and a last mix because its low bits are weak. */
+static uint64_t
+hash(const char *text)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (uint8_t)*text) * 1099511628211u;
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+	return h ^ h >> 33;
+}
+
+int64_t
+ari_pick(const char *name, int64_t start, int64_t end)
+{
+	char text[DOMAIN_NAME_MAX + 64];
+	int64_t seconds = (end - start) / 1000;
+
+	snprintf(text, sizeof(text), "%s %lld %lld", name, (long long)start,
+	    (long long)end);
+	if (seconds < 1)
+		return start;
+	return start + (int64_t)(hash(text) % (uint64_t)seconds) * 1000;
+}
+
+void
+ari_take(struct domain *d, const struct ari *a, int64_t now_ms)
+{
+	int64_t at = ari_pick(d->name, a->start, a->end);
+	int64_t last = renew_last_tenth(d);
+
+	d->ari_start = a->start;
+	d->ari_end = a->end;
+	memcpy(
+	    d->explanation_url, a->explanation_url, sizeof(d->explanation_url));
+	if (at > last)
+		at = last;
+	d->renew_at = at > now_ms ? at : now_ms;
+}
+
+int64_t
+ari_next_poll(int64_t now_ms, int64_t asked_ms, int min_s, int max_s)
+{
+	int64_t wait = asked_ms > 0 ? asked_ms : USUAL_MS;
+
+	if (wait > (int64_t)max_s * 1000)
+		wait = (int64_t)max_s * 1000;
+	if (wait < (int64_t)min_s * 1000)
+		wait = (int64_t)min_s * 1000;
+	return now_ms + wait;
+}
+
+void
+ari_begin(struct domain *d, const char *ca, const char *id, bool poll,
+    int64_t now_ms, int min_s)
+{
+	int64_t wait = (int64_t)min_s * 1000;
+	int64_t part = (d->not_after - d->not_before) / SHORT_PART;
+
+	snprintf(d->ca, sizeof(d->ca), "%s", ca);
+	snprintf(d->ari_id, sizeof(d->ari_id), "%s", id);
+	d->ari_start = d->ari_end = d->ari_poll_at = 0;
+	d->explanation_url[0] = '\0';
+	if (poll && id[0] != '\0')
+		d->ari_poll_at = now_ms + (wait < part ? wait : part);
+}
+
+const char *
+ari_replaces(const struct domain *d, const char *ca)
+{
+	if (d->version == 0 || d->ari_id[0] == '\0' || d->ari_end == 0 ||
+	    strcmp(d->ca, ca) != 0)
+		return NULL;
+	return d->ari_id;
+}
+
+bool
+ari_within(const struct domain *d, int64_t now_ms)
+{
+	return d->ari_start <= now_ms && now_ms < d->ari_end;
+}

@@ -1,0 +1,95 @@
+/* What else a certificate is called by: in renewal information, in a chain. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "common/b64.h"
+#include "common/mem.h"
+#include "sync/cert.h"
+
+#define OCTETS_MAX 64
+
+/* The first certificate of a chain, or the last; NULL when there is none. */
+static X509 *
+read_one(const char *pem, bool last)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = NULL, *next;
+
+	while (bio != NULL &&
+	       (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		X509_free(x);
+		x = next;
+		if (!last)
+			break;
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return x;
+}
+
+/* The serial number as DER has it: a zero before a first bit that is set. */
+static size_t
+serial_octets(X509 *x, uint8_t octets[static OCTETS_MAX])
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+	uint8_t der[OCTETS_MAX + 4], *p = der;
+	int len = i2d_ASN1_INTEGER(serial, NULL);
+
+	/* Tag, one byte of length, the octets. */
+	if (len < 3 || len > OCTETS_MAX || i2d_ASN1_INTEGER(serial, &p) != len)
+		return 0;
+	memcpy(octets, der + 2, (size_t)len - 2);
+	return (size_t)len - 2;
+}
+
+void
+cert_ari_id(const struct cert *c, char *out, size_t size)
+{
+	X509 *x = read_one(c->chain, false);
+	const ASN1_OCTET_STRING *aki;
+	uint8_t serial[OCTETS_MAX];
+	size_t n, naki, at;
+
+	out[0] = '\0';
+	aki = x != NULL ? X509_get0_authority_key_id(x) : NULL;
+	n = x != NULL ? serial_octets(x, serial) : 0;
+	naki = aki != NULL ? (size_t)ASN1_STRING_length(aki) : 0;
+	if (naki > 0 && naki <= OCTETS_MAX && n > 0 &&
+	    B64URL_SIZE(naki) + B64URL_SIZE(n) <= size) {
+		b64url_encode(out, ASN1_STRING_get0_data(aki), naki);
+		at = strlen(out);
+		out[at++] = '.';
+		b64url_encode(out + at, serial, n);
+	}
+	X509_free(x);
+}
+
+bool
+cert_topmost_by(const char *chain, const char *issuer)
+{
+	X509 *x = read_one(chain, true);
+	X509_NAME *name = x != NULL ? X509_get_issuer_name(x) : NULL;
+	unsigned char *utf8 = NULL;
+	int at = -1, len = -1;
+	bool same;
+
+	if (name != NULL)
+		at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	if (at >= 0)
+		len = ASN1_STRING_to_UTF8(&utf8,
+		    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	same = len >= 0 && (size_t)len == strlen(issuer) &&
+	       memcmp(utf8, issuer, (size_t)len) == 0;
+	OPENSSL_free(utf8);
+	X509_free(x);
+	return same;
+}

@@ -1,0 +1,33 @@
+/*
+ * Private keys of certificates: which kinds there are, and how one is made.
+ *
+ * An ECDSA key takes microseconds; an RSA key takes long enough to stop a
+ * loop, so those are made by sync/keymaker.h.
+ */
+#ifndef SYNC_KEY_H
+#define SYNC_KEY_H
+
+#include <stdbool.h>
+
+enum key_type {
+	KEY_ECDSA_P256 = 0,
+	KEY_ECDSA_P384,
+	KEY_RSA_2048,
+	KEY_RSA_3072,
+	KEY_RSA_4096,
+	/* must stay last */
+	KEY_TYPES
+};
+
+/* By its name in the settings ("ecdsa-p256"); -1 when there is none. */
+int key_type_parse(const char *name);
+bool key_type_slow(enum key_type);
+
+/* A new key, PEM (PKCS #8); the caller wipes and frees it. */
+char *key_new(enum key_type);
+
+/* A key as PEM; the caller wipes and frees it. */
+struct evp_pkey_st;
+char *key_write(struct evp_pkey_st *);
+
+#endif
