@@ -173,11 +173,22 @@ allowed(const struct place *at, const struct conf_list *allow)
 	return false;
 }
 
+bool
+acme_url_at(
+    const char *url, const char *directory, const struct conf_list *allow)
+{
+	struct place at, home;
+
+	return take_place(url, &at) == 0 &&
+	       ((take_place(directory, &home) == 0 && same_place(&at, &home)) ||
+		   allowed(&at, allow));
+}
+
 int
 acme_url_check(const char *url, const char *directory,
     const struct conf_list *allow, bool insecure_test, struct err *e)
 {
-	struct place at, home;
+	struct place at;
 	char shown[128];
 
 	str_printable(shown, sizeof(shown), url, strlen(url));
@@ -197,9 +208,7 @@ acme_url_check(const char *url, const char *directory,
 	if (!at.https)
 		return err_set(
 		    e, ERR_CONFIG, "%s is not an https URL; it must be", shown);
-	if (take_place(directory, &home) == 0 && same_place(&at, &home))
-		return 0;
-	if (allowed(&at, allow))
+	if (acme_url_at(url, directory, allow))
 		return 0;
 	return err_set(e, ERR_CONFIG,
 	    "CA sends us to %.*s:%.*s, which is not the directory's host; "

@@ -64,6 +64,10 @@ const char *acme_directory_url(const struct acme_directory *, const char *);
 int acme_url_check(const char *url, const char *directory,
     const struct conf_list *allow, bool insecure_test, struct err *);
 
+/* Does url lead to the directory's host and port, or to one of allow? */
+bool acme_url_at(
+    const char *url, const char *directory, const struct conf_list *allow);
+
 /*
  * Append a signed request body (section 6.2).  kid NULL: the JWK is sent
  * instead, for newAccount.  payload NULL: POST-as-GET.

@@ -44,6 +44,7 @@ static void
 call_free(struct call *c)
 {
 	json_decref(c->payload);
+	free(c->below);
 	free(c->url);
 	free(c);
 }
@@ -112,7 +113,7 @@ ca_note(struct ca *ca, const char *method, const char *url,
     const struct http_res *res, int64_t sent_ms)
 {
 	log_debug("ca=%s method=%s url=%s status=%d ms=%" PRId64,
-	    ca->conf->acme.directory, method, url, res->status,
+	    ca->at.directory, method, url, res->status,
 	    loop_now_ms() - sent_ms);
 	check_clock(ca, res->date_ms);
 	if (acme_nonce_valid(res->replay_nonce))
@@ -144,10 +145,8 @@ ca_judge(const struct http_res *res, json_t *body, bool account, struct err *e)
 int
 ca_check_url(struct ca *ca, const char *url, struct err *e)
 {
-	const struct conf *conf = ca->conf;
-
-	return acme_url_check(url, conf->acme.directory,
-	    &conf->acme.allow_hosts, conf->acme.insecure_test, e);
+	return acme_url_check(url, ca->at.directory, ca->at.allow_hosts,
+	    ca->conf->acme.insecure_test, e);
 }
 
 /* The one way out to the CA. */
@@ -215,7 +214,7 @@ cured(struct call *c, const struct err *e)
 		if (c->kid == ca->kid_count) {
 			log_warn("ca=%s account=%s: the CA does not know it "
 				 "any more; it is made again",
-			    ca->conf->acme.directory, ca->kid);
+			    ca->at.directory, ca->kid);
 			ca_set_kid(ca, NULL);
 		}
 		wait_again(c);
@@ -241,7 +240,7 @@ on_answer(void *arg, const struct http_res *res, const struct err *e)
 		finish(c, NULL, &why);
 		return;
 	}
-	ca_note(ca, "POST", c->url, res, c->sent_ms);
+	ca_note(ca, c->below != NULL ? "GET" : "POST", c->url, res, c->sent_ms);
 	body = ca_json(res);
 	if (ca_judge(res, body, c == ca->account, &why) == -1) {
 		ca->detail = json_string_value(json_object_get(body, "detail"));
@@ -252,6 +251,7 @@ on_answer(void *arg, const struct http_res *res, const struct err *e)
 		r = (struct reply){
 			.status = res->status,
 			.location = res->location,
+			.link = res->link,
 			.body = body,
 			.text = res->body,
 			.len = res->len,
@@ -262,12 +262,35 @@ on_answer(void *arg, const struct http_res *res, const struct err *e)
 	json_decref(body);
 }
 
-/* Everything is there: sign and send. */
+/* Where a call goes, the caller's own; NULL when the CA does not offer it. */
+static char *
+call_url(const struct call *c)
+{
+	const char *url = acme_directory_url(&c->ca->directory, c->url);
+	size_t len;
+
+	if (url == NULL || c->below == NULL)
+		return xstrdup(url);
+	len = strlen(url);
+	return xasprintf(
+	    "%s%s%s", url, len > 0 && url[len - 1] == '/' ? "" : "/", c->below);
+}
+
+static void
+sent(struct call *c, uint64_t http_id)
+{
+	TAILQ_REMOVE(&c->ca->waiting, c, next);
+	TAILQ_INSERT_TAIL(&c->ca->flying, c, next);
+	c->sent_ms = loop_now_ms();
+	c->http_id = http_id;
+}
+
+/* Everything is there: sign and send.  nonce is NULL for what is not signed. */
 static void
 send_call(struct call *c, const char *nonce)
 {
 	struct ca *ca = c->ca;
-	const char *url = acme_directory_url(&ca->directory, c->url);
+	char *url = call_url(c);
 	struct buf body;
 	struct err e;
 	int rc = -1;
@@ -276,20 +299,20 @@ send_call(struct call *c, const char *nonce)
 	if (url == NULL)
 		err_set(&e, ERR_CONFIG, "the CA does not offer %s", c->url);
 	else if (ca_check_url(ca, url, &e) == 0)
-		rc = acme_request(ca->key, url,
-		    c == ca->account ? NULL : ca->kid, nonce, c->payload, &body,
-		    &e);
+		rc = nonce == NULL ? 0
+		                   : acme_request(ca->key, url,
+					 c == ca->account ? NULL : ca->kid,
+					 nonce, c->payload, &body, &e);
 	if (rc == 0) {
-		TAILQ_REMOVE(&ca->waiting, c, next);
-		TAILQ_INSERT_TAIL(&ca->flying, c, next);
 		c->kid = ca->kid_count;
-		c->sent_ms = loop_now_ms();
-		c->http_id = ca_send(ca, "POST", url, &body, on_answer, c);
+		sent(c, ca_send(ca, nonce != NULL ? "POST" : "GET", url,
+			    nonce != NULL ? &body : NULL, on_answer, c));
 	} else if (c == ca->account) {
 		ca_fail_all(ca, &e);
 	} else {
 		fail(c, &e);
 	}
+	free(url);
 	buf_clear(&body);
 }
 
@@ -303,6 +326,10 @@ send_ready(struct ca *ca)
 
 	for (c = TAILQ_FIRST(&ca->waiting); c != NULL; c = after) {
 		after = TAILQ_NEXT(c, next);
+		if (c->below != NULL) {
+			send_call(c, NULL);
+			continue;
+		}
 		if (ca->kid == NULL && c != ca->account)
 			continue;
 		nonce = nonces_take(&ca->nonces);
@@ -344,30 +371,14 @@ advance(void *arg)
 		while ((c = TAILQ_FIRST(&ca->waiting)) != NULL)
 			fail(c, &ca->hold);
 	if (!TAILQ_EMPTY(&ca->waiting) && !ca_need_directory(ca)) {
-		ca_need_account(ca);
+		if (ca->key != NULL)
+			ca_need_account(ca);
 		ca_need_nonces(ca, send_ready(ca));
 	}
 	deliver_failed(ca);
 }
 
 /* --- from outside --------------------------------------------------------- */
-
-struct ca *
-ca_new(struct event_base *base, struct http *http, const struct conf *conf,
-    ca_account_fn *fn, void *arg)
-{
-	struct ca *ca = xcalloc(1, sizeof(*ca));
-
-	ca->base = base;
-	ca->http = http;
-	ca->conf = conf;
-	ca->account_fn = fn;
-	ca->account_arg = arg;
-	TAILQ_INIT(&ca->waiting);
-	TAILQ_INIT(&ca->flying);
-	TAILQ_INIT(&ca->failed);
-	return ca;
-}
 
 static void
 drop_all(struct ca *ca, struct calls *calls)

@@ -29,6 +29,9 @@ typedef void ca_account_fn(void *arg, const char *url);
 
 struct ca *ca_new(struct event_base *, struct http *, const struct conf *,
     ca_account_fn *, void *arg);
+/* The same for the CA of the section acme_fallback. */
+struct ca *ca_new_fallback(struct event_base *, struct http *,
+    const struct conf *, ca_account_fn *, void *arg);
 void ca_free(struct ca *);
 
 /* Note the CA's Date of each answer in skew, which outlives the ca. */
@@ -40,6 +43,12 @@ void ca_tell_skew(struct ca *, struct skew *);
  */
 int ca_set_account(
     struct ca *, const char *key_pem, const char *url, struct err *);
+
+/* The directory's URL: by it a CA is known. */
+const char *ca_directory(const struct ca *);
+
+/* Is url, of an order or an account, at this CA? */
+bool ca_owns(const struct ca *, const char *url);
 
 /* RFC 7638 thumbprint of the account key, 43 characters; "" before. */
 const char *ca_thumbprint(const struct ca *);
@@ -53,6 +62,14 @@ const char *ca_thumbprint(const struct ca *);
 typedef void ca_fn(void *arg, const struct reply *, const struct err *e);
 uint64_t ca_post(
     struct ca *, const char *url, json_t *stolen, ca_fn *, void *arg);
+
+/*
+ * GET what the CA says about the renewal of a certificate (RFC 9773), by its
+ * cert_ari_id(); not signed.  ERR_CONFIG when the CA does not say such things.
+ */
+uint64_t ca_renewal_info(struct ca *, const char *id, ca_fn *, void *arg);
+
+/* Not called back any more. */
 void ca_cancel(struct ca *, uint64_t id);
 
 /*

@@ -30,7 +30,8 @@
 struct call {
 	uint64_t id;
 	struct ca *ca;
-	char *url; /* or the name of a resource */
+	char *url;   /* or the name of a resource */
+	char *below; /* the resource to GET below it; NULL: a signed POST */
 	json_t *payload;
 	ca_fn *fn; /* NULL: our own newAccount */
 	void *arg;
@@ -53,7 +54,16 @@ struct fetch {
 	int64_t sent_ms;
 };
 
+/* Which CA it is, and who we are there: from the settings, borrowed. */
+struct ca_place {
+	const char *directory;
+	const struct conf_list *contact, *allow_hosts;
+	bool agree_tos;
+	const char *eab_kid, *eab_hmac_key;
+};
+
 struct ca {
+	struct ca_place at;
 	struct event_base *base;
 	struct http *http;
 	const struct conf *conf;

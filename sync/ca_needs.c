@@ -61,7 +61,7 @@ on_directory(void *arg, const struct http_res *res, const struct err *e)
 
 	f->http_id = 0;
 	if (res != NULL) {
-		ca_note(ca, "GET", ca->conf->acme.directory, res, f->sent_ms);
+		ca_note(ca, "GET", ca->at.directory, res, f->sent_ms);
 		if (take_directory(ca, res, &why) == 0) {
 			ca_advance_soon(ca);
 			return;
@@ -71,8 +71,8 @@ on_directory(void *arg, const struct http_res *res, const struct err *e)
 	}
 	err_prefix(&why, "directory of the CA");
 	if (ca->has_directory) {
-		log_warn("ca=%s: %s; the old one is used",
-		    ca->conf->acme.directory, why.text);
+		log_warn("ca=%s: %s; the old one is used", ca->at.directory,
+		    why.text);
 		ca->directory_until = loop_now_ms() + DIRECTORY_AGAIN_MS;
 		ca_advance_soon(ca);
 		return;
@@ -89,13 +89,12 @@ ca_need_directory(struct ca *ca)
 		return false;
 	if (ca->directory_fetch.http_id != 0)
 		return true;
-	if (ca_check_url(ca, ca->conf->acme.directory, &e) == -1) {
+	if (ca_check_url(ca, ca->at.directory, &e) == -1) {
 		e.kind = ERR_CONFIG;
 		ca_fail_all(ca, &e);
 		return true;
 	}
-	fetch(ca, &ca->directory_fetch, "GET", ca->conf->acme.directory,
-	    on_directory);
+	fetch(ca, &ca->directory_fetch, "GET", ca->at.directory, on_directory);
 	return true;
 }
 
@@ -123,7 +122,7 @@ take_account(struct ca *ca, const struct reply *r, struct err *e)
 	if (ca_check_url(ca, r->location, e) == -1)
 		return -1;
 	ca_set_kid(ca, r->location);
-	log_info("ca=%s account=%s", ca->conf->acme.directory, ca->kid);
+	log_info("ca=%s account=%s", ca->at.directory, ca->kid);
 	return 0;
 }
 
@@ -150,13 +149,13 @@ may_register(const struct ca *ca, struct err *e)
 {
 	const struct acme_directory *d = &ca->directory;
 
-	if (d->terms != NULL && !ca->conf->acme.agree_tos)
+	if (d->terms != NULL && !ca->at.agree_tos)
 		return err_set(e, ERR_CONFIG,
 		    "the CA's terms of service must be agreed to: read %s, "
 		    "then set agree_tos",
 		    d->terms);
-	if (d->eab_required && (ca->conf->acme.eab_kid == NULL ||
-				   ca->conf->acme.eab_kid[0] == '\0'))
+	if (d->eab_required &&
+	    (ca->at.eab_kid == NULL || ca->at.eab_kid[0] == '\0'))
 		return err_set(e, ERR_CONFIG,
 		    "the CA wants an external account: set eab_kid and "
 		    "eab_hmac_key");
@@ -166,7 +165,6 @@ may_register(const struct ca *ca, struct err *e)
 bool
 ca_need_account(struct ca *ca)
 {
-	const struct conf *conf = ca->conf;
 	json_t *payload = NULL;
 	struct err e;
 
@@ -176,9 +174,8 @@ ca_need_account(struct ca *ca)
 		return true;
 	if (may_register(ca, &e) == 0)
 		payload = acme_new_account(ca->key,
-		    ca->directory.url[ACME_NEW_ACCOUNT], &conf->acme.contact,
-		    conf->acme.agree_tos, conf->acme.eab_kid,
-		    conf->acme.eab_hmac_key, &e);
+		    ca->directory.url[ACME_NEW_ACCOUNT], ca->at.contact,
+		    ca->at.agree_tos, ca->at.eab_kid, ca->at.eab_hmac_key, &e);
 	if (payload == NULL)
 		ca_fail_all(ca, &e);
 	else

@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "sync/acme.h"
 #include "sync/authz.h"
+#include "sync/chain.h"
 
 #define CHAIN_MAX (64 * 1024)
 
@@ -106,6 +107,39 @@ order_resume(struct order *o)
 	o->current = 0;
 	o->polls = 0;
 	o->wait_ms = 0;
+	chain_forget(o);
+}
+
+/*
+ * What a CA says to "replaces": RFC 9773 section 5, and what CAs really say.
+ * The cause may be our own order whose reply was lost.
+ */
+static bool
+about_replaces(const struct err *e)
+{
+	static const char *const types[] = { "alreadyReplaced", "conflict",
+		"malformed", "notFound", "unauthorized" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i], e->type) == 0)
+			return true;
+	return false;
+}
+
+bool
+order_refused(struct order *o, const struct err *e)
+{
+	if (o->state == ORDER_NEW && o->replaces != NULL && about_replaces(e)) {
+		o->replaces = NULL;
+		o->ari_renewal = false;
+		return true;
+	}
+	if (o->state == ORDER_DOWNLOAD && o->chain != NULL &&
+	    e->kind != ERR_AGAIN) {
+		o->state = ORDER_DONE;
+		return true;
+	}
+	return false;
 }
 
 void
@@ -268,6 +302,12 @@ ask_new(struct order *o, struct ask *ask, struct err *e)
 	ask->what = ASK_POST;
 	ask->url = "newOrder"; /* resolved by ca.c from the directory */
 	ask->payload = json_pack("{s:o}", "identifiers", ids);
+	if (o->replaces != NULL)
+		json_object_set_new(
+		    ask->payload, "replaces", json_string(o->replaces));
+	if (o->profile != NULL)
+		json_object_set_new(
+		    ask->payload, "profile", json_string(o->profile));
 	return 0;
 }
 
@@ -431,7 +471,7 @@ ask_download(struct order *o, struct ask *ask, struct err *e)
 	if (o->certificate == NULL)
 		return err_set(e, ERR_BUG, "valid order without certificate");
 	ask->what = ASK_POST;
-	ask->url = o->certificate;
+	ask->url = chain_url(o);
 	return 0;
 }
 
@@ -445,8 +485,8 @@ got_download(struct order *o, const struct reply *r, struct err *e)
 		return err_set(e, ERR_BUG,
 		    "certificate chain has %zu bytes; at most %d are accepted",
 		    r->len, CHAIN_MAX);
-	keep(&o->chain, r->text);
-	o->state = ORDER_DONE;
+	if (chain_take(o, r->text, r->link))
+		o->state = ORDER_DONE;
 	return 0;
 }
 
@@ -458,6 +498,6 @@ order_clear(struct order *o)
 	free(o->finalize);
 	free(o->certificate);
 	free(o->csr);
-	free(o->chain);
+	chain_forget(o);
 	memset(o, 0, sizeof(*o));
 }

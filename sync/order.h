@@ -10,6 +10,7 @@
 #include "common/err.h"
 
 #define ORDER_NAMES_MAX 2
+#define ORDER_CHAINS_MAX 4  /* alternates of a certificate's chain */
 #define ORDER_TOKEN_MAX 129 /* 128 characters and a NUL */
 
 enum order_state {
@@ -34,18 +35,25 @@ struct authz {
 	bool answered; /* the CA is looking already: not to be told again */
 };
 
-/* Zero is a new order; names are borrowed. */
+/* Zero is a new order; names and what is wanted of it are borrowed. */
 struct order {
 	enum order_state state;
 	const char *names[ORDER_NAMES_MAX];
 	size_t nnames;
+	const char *replaces;  /* certificate (RFC 9773 section 5), or NULL */
+	const char *profile;   /* or NULL: the CA's default */
+	const char *preferred; /* chain, by its topmost's issuer, or NULL */
+	bool
+	    ari_renewal; /* replaces, inside the CA's window: no limit counts */
 	struct authz authz[ORDER_NAMES_MAX];
 	size_t nauthz;
 	size_t current; /* authorization being worked on */
 	bool resumed;   /* we do not know what was done before */
 	char *url, *finalize, *certificate;
-	char *csr;       /* base64url DER; set by the driver before FINALIZE */
-	char *chain;     /* PEM, once downloaded */
+	char *csr;   /* base64url DER; set by the driver before FINALIZE */
+	char *chain; /* PEM, once downloaded */
+	char *alternate[ORDER_CHAINS_MAX]; /* URLs of other chains */
+	size_t nalternates, alternates_seen;
 	int64_t wait_ms; /* what the CA asked for, 0: our own pace */
 	unsigned int polls;
 };
@@ -69,6 +77,7 @@ struct ask {
 struct reply {
 	int status;
 	const char *location; /* "" if absent */
+	const char *link;     /* all of them, NULL or "" if absent */
 	json_t *body;         /* NULL unless JSON; borrowed */
 	const char *text;     /* the body as it came */
 	size_t len;
@@ -85,6 +94,13 @@ int order_ask(struct order *, struct ask *, struct err *);
  * NULL).  ERR_REFUSED carries the CA's own sentence about the challenge.
  */
 int order_got(struct order *, const struct reply *, struct err *);
+
+/*
+ * The CA refused what was asked.  True when the order can go on without it:
+ * without "replaces", which says nothing about the new certificate, or with the
+ * chain there is.
+ */
+bool order_refused(struct order *, const struct err *);
 
 /* The authorization being worked on. */
 const struct authz *order_authz(const struct order *);

@@ -232,6 +232,17 @@ set_up(void **state)
 	return ca_set_account(ca, key_pem, "", &e);
 }
 
+/* The settings are others: so is the client. */
+static void
+another_ca(void)
+{
+	struct err e;
+
+	ca_free(ca);
+	ca = ca_new(base, http, &conf, on_account, NULL);
+	assert_int_equal(ca_set_account(ca, key_pem, "", &e), 0);
+}
+
 static int
 tear_down(void **state)
 {
@@ -394,6 +405,7 @@ terms_must_be_agreed_to(void **state)
 {
 	(void)state;
 	conf.acme.agree_tos = false;
+	another_ca();
 	post("newOrder");
 	await(1);
 	assert_int_equal(got.err[0].kind, ERR_CONFIG);
@@ -440,6 +452,7 @@ a_ca_that_is_away_is_nobodys_fault(void **state)
 	(void)state;
 	free(conf.acme.directory);
 	conf.acme.directory = xstrdup("http://127.0.0.1:1/dir");
+	another_ca();
 	post("newOrder");
 	await(1);
 	assert_int_equal(got.err[0].kind, ERR_AGAIN);

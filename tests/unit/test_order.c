@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "sync/order.h"
+#include "tests/unit/certs.h"
 
 /* What we do by ourselves in a dialogue, instead of asking a URL. */
 #define PUBLISH "(publish)"
@@ -629,6 +630,178 @@ a_chain_that_is_no_good_is_asked_for_again(void **state)
 	order_clear(&o);
 }
 
+/* What was asked of newOrder, beside the names. */
+static void
+asks_new(struct order *o, const char *replaces, const char *profile)
+{
+	struct err e = { 0 };
+	const char *text;
+	struct ask ask;
+
+	assert_int_equal(order_ask(o, &ask, &e), 0);
+	assert_string_equal(ask.url, "newOrder");
+	text = json_string_value(json_object_get(ask.payload, "replaces"));
+	if (replaces == NULL)
+		assert_null(text);
+	else
+		assert_string_equal(text, replaces);
+	text = json_string_value(json_object_get(ask.payload, "profile"));
+	if (profile == NULL)
+		assert_null(text);
+	else
+		assert_string_equal(text, profile);
+	json_decref(ask.payload);
+}
+
+static void
+set_type(struct err *e, const char *type)
+{
+	assert_true(strlen(type) < sizeof(e->type));
+	memcpy(e->type, type, strlen(type) + 1);
+}
+
+static void
+a_refused_replacement_is_asked_for_once_more_without_it(void **state)
+{
+	static const char *const types[] = { "alreadyReplaced", "malformed",
+		"notFound", "unauthorized", "conflict" };
+	static const struct line rest[] = {
+		{ "newOrder", "/o", READY },
+		END,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct order o = new_order();
+		struct err e = { .kind = ERR_AGAIN };
+
+		o.replaces = "aki.serial";
+		o.profile = "shortlived";
+		o.ari_renewal = true;
+		asks_new(&o, "aki.serial", "shortlived");
+		set_type(&e, types[i]);
+		assert_true(order_refused(&o, &e));
+		assert_false(o.ari_renewal);
+		asks_new(&o, NULL, "shortlived");
+		assert_false(order_refused(&o, &e));
+		ends_in(&o, rest, ORDER_FINALIZE);
+	}
+}
+
+static void
+a_replacement_is_not_given_up_for_other_reasons(void **state)
+{
+	static const char *const types[] = { "rateLimited", "serverInternal",
+		"rejectedIdentifier", "badNonce", "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct order o = new_order();
+		struct err e = { .kind = ERR_AGAIN };
+
+		o.replaces = "aki.serial";
+		set_type(&e, types[i]);
+		assert_false(order_refused(&o, &e));
+		asks_new(&o, "aki.serial", NULL);
+		order_clear(&o);
+	}
+}
+
+/* Chains whose topmost is issued by the name given; made on the spot. */
+static char *
+chain_of(const char *name)
+{
+	struct certs_pair c = certs_pair(name, NULL);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *p, *pem;
+	long len;
+
+	PEM_write_bio_X509(bio, c.cert);
+	len = BIO_get_mem_data(bio, &p);
+	pem = xmemdup0(p, (size_t)len);
+	BIO_free(bio);
+	certs_pair_clear(&c);
+	return pem;
+}
+
+/* Take chains, the first with links to /c1 and /c2, until the order is done. */
+static size_t
+takes_chains(struct order *o, const char *const *pem, size_t n)
+{
+	struct err e = { 0 };
+	struct ask ask;
+	size_t i;
+
+	for (i = 0; i < n && o->state == ORDER_DOWNLOAD; i++) {
+		char url[8];
+		struct reply r = { .status = 200,
+			.location = "",
+			.text = pem[i],
+			.len = strlen(pem[i]),
+			.link = i == 0 ? "</c1>;rel=\"alternate\", "
+			                 "</c2>;rel=\"alternate\""
+			               : "" };
+
+		assert_int_equal(order_ask(o, &ask, &e), 0);
+		snprintf(url, sizeof(url), i == 0 ? "/c" : "/c%zu", i);
+		assert_string_equal(ask.url, url);
+		assert_int_equal(order_got(o, &r, &e), 0);
+	}
+	return i;
+}
+
+static void
+the_preferred_chain_is_taken_where_it_is_offered(void **state)
+{
+	char *a = chain_of("Root A"), *b = chain_of("Root B");
+	char *c = chain_of("Root C");
+	const char *const pem[] = { a, b, c };
+	static const struct {
+		const char *preferred;
+		size_t asked, kept;
+	} cases[] = { { NULL, 1, 0 }, { "Root A", 1, 0 }, { "Root B", 2, 1 },
+		{ "Root C", 3, 2 }, { "Root D", 3, 0 }, { "Root", 3, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct order o = new_order();
+
+		o.state = ORDER_DOWNLOAD;
+		o.certificate = xstrdup("/c");
+		o.preferred = cases[i].preferred;
+		assert_int_equal(takes_chains(&o, pem, 3), cases[i].asked);
+		assert_int_equal(o.state, ORDER_DONE);
+		assert_string_equal(o.chain, pem[cases[i].kept]);
+		order_clear(&o);
+	}
+	free(a);
+	free(b);
+	free(c);
+}
+
+static void
+a_chain_that_cannot_be_had_is_done_without(void **state)
+{
+	struct order o = new_order();
+	struct err gone = { .kind = ERR_BUG }, away = { .kind = ERR_AGAIN };
+	char *a = chain_of("Root A");
+	const char *const pem[] = { a };
+
+	(void)state;
+	o.state = ORDER_DOWNLOAD;
+	o.certificate = xstrdup("/c");
+	o.preferred = "Root B";
+	assert_false(order_refused(&o, &gone));
+	assert_int_equal(takes_chains(&o, pem, 1), 1);
+	assert_int_equal(o.state, ORDER_DOWNLOAD);
+	assert_false(order_refused(&o, &away));
+	assert_true(order_refused(&o, &gone));
+	assert_int_equal(o.state, ORDER_DONE);
+	assert_string_equal(o.chain, a);
+	order_clear(&o);
+	free(a);
+}
+
 int
 main(void)
 {
@@ -658,6 +831,13 @@ main(void)
 		cmocka_unit_test(authorizations_that_are_none_are_refused),
 		cmocka_unit_test(a_certificate_must_be_there_and_be_pem),
 		cmocka_unit_test(a_chain_that_is_no_good_is_asked_for_again),
+		cmocka_unit_test(
+		    a_refused_replacement_is_asked_for_once_more_without_it),
+		cmocka_unit_test(
+		    a_replacement_is_not_given_up_for_other_reasons),
+		cmocka_unit_test(
+		    the_preferred_chain_is_taken_where_it_is_offered),
+		cmocka_unit_test(a_chain_that_cannot_be_had_is_done_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
