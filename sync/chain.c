@@ -28,7 +28,8 @@ bool
 chain_take(struct order *o, const char *pem, const char *links)
 {
 	bool first = o->chain == NULL;
-	bool good = o->preferred == NULL || cert_topmost_by(pem, o->preferred);
+	bool good = o->preferred == NULL ||
+	            (pem[0] != '\0' && cert_topmost_by(pem, o->preferred));
 
 	if (first || good) {
 		free(o->chain);

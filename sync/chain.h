@@ -13,7 +13,7 @@
 const char *chain_url(const struct order *);
 
 /*
- * Take a chain, with the links beside it (NULL: none).  True when o->chain is
+ * Take a chain ("": a bad one), with the links beside it (NULL: none).  True when o->chain is
  * the one to keep: the first that is as preferred, else the very first.
  */
 bool chain_take(struct order *, const char *pem, const char *links);

@@ -9,11 +9,14 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "sync/ari.h"
 #include "sync/bundle.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/fault.h"
+#include "sync/key.h"
+#include "sync/keymaker.h"
 #include "sync/limits.h"
 #include "sync/order.h"
 #include "sync/renew.h"
@@ -28,6 +31,7 @@
 struct run {
 	LIST_ENTRY(run) link;
 	struct driver *driver;
+	struct ca *ca; /* at which the order is */
 	driver_fn *fn;
 	void *arg;
 	struct domain d;
@@ -51,9 +55,10 @@ struct driver {
 	const struct conf *conf;
 	const struct seal_ring *ring;
 	struct store *store;
-	struct ca *ca;
+	struct ca *ca, *fallback; /* fallback may be NULL */
 	struct challenges *challenges;
 	struct limits *limits;
+	struct keymaker *keymaker;
 	LIST_HEAD(, run) runs;
 };
 
@@ -76,8 +81,15 @@ driver_new(struct event_base *base, const struct conf *conf,
 	dr->ca = ca;
 	dr->challenges = challenges;
 	dr->limits = limits;
+	dr->keymaker = keymaker_new(base);
 	LIST_INIT(&dr->runs);
 	return dr;
+}
+
+void
+driver_fallback(struct driver *dr, struct ca *ca)
+{
+	dr->fallback = ca;
 }
 
 static void
@@ -95,7 +107,8 @@ run_free(struct run *r)
 	unpublish(r);
 	store_forget(r->driver->store, r);
 	limits_cancel(r->driver->limits, r);
-	ca_cancel(r->driver->ca, r->posting);
+	ca_cancel(r->ca, r->posting);
+	keymaker_cancel(r->driver->keymaker, r);
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
 	mem_wipe_free(r->key_pem);
@@ -110,6 +123,7 @@ driver_free(struct driver *dr)
 		return;
 	while (!LIST_EMPTY(&dr->runs))
 		run_free(LIST_FIRST(&dr->runs));
+	keymaker_free(dr->keymaker);
 	free(dr);
 }
 
@@ -163,6 +177,53 @@ journal(struct run *r, const char *expected, const char *step, const char *url,
 		fail(r, &e);
 }
 
+/* The CA that an order is at; the first one when there is no order yet. */
+static struct ca *
+ca_of(const struct driver *dr, const char *url)
+{
+	if (url[0] != '\0' && dr->fallback != NULL && !ca_owns(dr->ca, url) &&
+	    ca_owns(dr->fallback, url))
+		return dr->fallback;
+	return dr->ca;
+}
+
+static const char *
+or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+/* What is wanted of an order is said in the settings of its CA. */
+static void
+use_ca(struct run *r, struct ca *ca)
+{
+	const struct conf *c = r->driver->conf;
+	bool second = ca == r->driver->fallback;
+
+	r->ca = ca;
+	r->order.profile =
+	    or_null(second ? c->acme_fallback.profile : c->acme.profile);
+	r->order.preferred = or_null(second ? c->acme_fallback.preferred_chain
+					    : c->acme.preferred_chain);
+	r->order.replaces = ari_replaces(&r->d, ca_directory(ca));
+	r->order.ari_renewal =
+	    r->order.replaces != NULL && ari_within(&r->d, loop_wall_ms());
+}
+
+/* What the CA counts of the order; at a CA we come from, renewals are known. */
+static void
+new_ticket(struct run *r, int64_t journal_ms)
+{
+	const char *directory = ca_directory(r->ca);
+
+	limits_ticket(&r->ticket, &r->d, directory, journal_ms);
+	if (r->order.ari_renewal)
+		r->ticket.kind = LIMIT_ARI;
+	else if (r->d.ca[0] != '\0' && strcmp(r->d.ca, directory) != 0)
+		r->ticket.kind = LIMIT_NEW;
+	r->spent = false;
+}
+
 static void
 got_journal(void *arg, const struct store_order *saved, const struct err *e)
 {
@@ -173,8 +234,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		return;
 	}
 	r->key_pem = xstrdup(saved->key_pem);
-	limits_ticket(&r->ticket, &r->d, r->driver->conf->acme.directory,
-	    saved->started_at);
+	use_ca(r, ca_of(r->driver, saved->url));
+	new_ticket(r, saved->started_at);
 	if (saved->step[0] == '\0') {
 		fault_point("F1");
 		journal(r, "", "new", NULL, NULL);
@@ -190,6 +251,17 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 	journal(r, "*", saved->step, NULL, NULL);
 }
 
+static void
+new_order(struct run *r)
+{
+	order_clear(&r->order);
+	r->order.names[0] = r->d.name;
+	r->order.nnames = 1;
+	r->url_saved = false;
+	r->furthest = ORDER_NEW;
+	r->tries = 0;
+}
+
 void
 driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
 {
@@ -201,8 +273,8 @@ driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
 	r->d = *d;
 	r->d.extra = NULL;
 	r->d.nextra = 0;
-	r->order.names[0] = r->d.name;
-	r->order.nnames = 1;
+	r->ca = dr->ca;
+	new_order(r);
 	r->deadline =
 	    loop_now_ms() + (int64_t)dr->conf->acme.order_timeout_s * 1000;
 	LIST_INSERT_HEAD(&dr->runs, r, link);
@@ -306,6 +378,25 @@ may_pass(const struct run *r, const struct err *e)
 	return nonsense(e);
 }
 
+/* Is there a second CA for this domain, and the order not there already? */
+static bool
+has_fallback(const struct run *r)
+{
+	const struct ca *ca = r->driver->fallback;
+
+	return ca != NULL && r->ca != ca && ca_thumbprint(ca)[0] != '\0' &&
+	       r->d.version > 0;
+}
+
+/* No pause reaches beyond the moment from which the second CA may be used. */
+static int64_t
+until_fallback(const struct run *r, int64_t pause)
+{
+	int64_t left = renew_last_tenth(&r->d) - loop_wall_ms();
+
+	return has_fallback(r) && left > 0 && left < pause ? left : pause;
+}
+
 /* Nobody's fault: ask the same once more, after a pause. */
 static bool
 try_again(struct run *r, const struct err *e)
@@ -316,6 +407,7 @@ try_again(struct run *r, const struct err *e)
 		return false;
 	for (int i = 1; i < r->tries; i++)
 		pause *= 3;
+	pause = until_fallback(r, pause);
 	if (e->retry_ms > pause)
 		pause = e->retry_ms;
 	if (loop_now_ms() + pause > r->deadline)
@@ -338,9 +430,37 @@ refused(struct run *r, const struct err *e)
 	struct err why = *e;
 
 	limits_refused(r->driver->limits, &r->ticket,
-	    r->order.state == ORDER_NEW, ca_detail(r->driver->ca), r->d.action,
+	    r->order.state == ORDER_NEW, ca_detail(r->ca), r->d.action,
 	    sizeof(r->d.action), &why);
 	fail(r, &why);
+}
+
+/*
+ * The first CA is away, and the certificate ends soon: a new order at the
+ * second one.  What the journal says of the first one's is overwritten.
+ */
+static bool
+try_fallback(struct run *r, const struct err *e)
+{
+	struct ca *ca = r->driver->fallback;
+	const struct domain *d = &r->d;
+	struct err why = *e;
+
+	if (e->kind != ERR_AGAIN || !has_fallback(r) ||
+	    loop_wall_ms() < renew_last_tenth(d))
+		return false;
+	log_warn("domain=%s ca=%s: %s; its certificate ends soon, so the order "
+		 "goes to ca=%s",
+	    d->name, ca_directory(r->ca), e->text, ca_directory(ca));
+	if (r->order.state == ORDER_NEW)
+		limits_refused(r->driver->limits, &r->ticket, true, "",
+		    r->d.action, sizeof(r->d.action), &why);
+	unpublish(r);
+	new_order(r);
+	use_ca(r, ca);
+	new_ticket(r, 0);
+	journal(r, "*", "new", "", NULL);
+	return true;
 }
 
 static void
@@ -352,7 +472,13 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 	if (e == NULL) {
 		after_post(r);
 		take(r, reply);
-	} else if (!try_again(r, e)) {
+	} else if (order_refused(&r->order, e)) {
+		log_info("domain=%s order=%s goes on without: %s", r->d.name,
+		    order_state_name(r->order.state), e->text);
+		new_ticket(r, 0);
+		advance(r);
+	} else if (!(r->tries > 0 && try_fallback(r, e)) && !try_again(r, e) &&
+		   !try_fallback(r, e)) {
 		refused(r, e);
 	}
 }
@@ -365,7 +491,7 @@ post(void *arg)
 
 	r->ask.payload = NULL;
 	before_post(r);
-	r->posting = ca_post(r->driver->ca, r->ask.url, payload, got_post, r);
+	r->posting = ca_post(r->ca, r->ask.url, payload, got_post, r);
 }
 
 /* What the CA counts is spent before it is asked. */
@@ -400,8 +526,7 @@ static void
 publish(struct run *r)
 {
 	const struct authz *a = order_authz(&r->order);
-	char *keyauth =
-	    xasprintf("%s.%s", a->token, ca_thumbprint(r->driver->ca));
+	char *keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
 
 	unpublish(r);
 	memcpy(r->token, a->token, sizeof(r->token));
@@ -434,20 +559,40 @@ key_saved(void *arg, const struct err *e)
 
 /* The key is in the journal before a certificate for it can exist. */
 static void
+got_key(void *arg, const char *pem, const struct err *why)
+{
+	struct run *r = arg;
+	struct err e;
+
+	if (why != NULL) {
+		fail(r, why);
+		return;
+	}
+	mem_wipe_free(r->key_pem);
+	r->key_pem = xstrdup(pem);
+	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
+		NULL, r->key_pem, key_saved, r, &e) == -1)
+		fail(r, &e);
+}
+
+static void
 need_csr(struct run *r)
 {
-	struct err e;
+	int type = key_type_parse(r->driver->conf->acme.key_type);
+	char *pem;
 
 	unpublish(r);
 	if (r->key_pem[0] != '\0') {
 		make_csr(r);
-		return;
+	} else if (type != -1 && key_type_slow((enum key_type)type)) {
+		keymaker_make(
+		    r->driver->keymaker, (enum key_type)type, got_key, r);
+	} else {
+		pem =
+		    key_new(type != -1 ? (enum key_type)type : KEY_ECDSA_P256);
+		got_key(r, pem, NULL);
+		mem_wipe_free(pem);
 	}
-	mem_wipe_free(r->key_pem);
-	r->key_pem = cert_key_new();
-	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
-		NULL, r->key_pem, key_saved, r, &e) == -1)
-		fail(r, &e);
 }
 
 static void
@@ -515,15 +660,22 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 }
 
 static void
-describe(struct domain *d, const struct cert *cert, int percent)
+describe(struct run *r, const struct cert *cert)
 {
+	const struct conf *conf = r->driver->conf;
+	struct domain *d = &r->d;
+	char id[sizeof(d->ari_id)];
+
 	memcpy(d->serial, cert->serial, sizeof(d->serial));
 	memcpy(d->sha1, cert->sha1, sizeof(d->sha1));
 	memcpy(d->issuer, cert->issuer, sizeof(d->issuer));
 	d->not_before = cert->not_before;
 	d->not_after = cert->not_after;
-	d->renew_at =
-	    renew_at(d->name, cert->not_before, cert->not_after, percent);
+	d->renew_at = renew_at(d->name, cert->not_before, cert->not_after,
+	    conf->acme.renew_percent);
+	cert_ari_id(cert, id, sizeof(id));
+	ari_begin(d, ca_directory(r->ca), id, conf->acme.ari, loop_wall_ms(),
+	    conf->acme.ari_poll_min_s);
 	d->last_error[0] = '\0';
 	d->attempts = 0;
 	d->rate_limited_until = 0;
@@ -553,7 +705,7 @@ finish(struct run *r)
 			fail(r, &e);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
-		describe(&r->d, &cert, dr->conf->acme.renew_percent);
+		describe(r, &cert);
 		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
 		    bundle.len, committed, r);
 	}

@@ -27,6 +27,12 @@ struct driver *driver_new(struct event_base *, const struct conf *,
 void driver_free(struct driver *); /* nobody is called back */
 
 /*
+ * A second CA, with conf's acme_fallback: for domains in the last tenth of
+ * their certificate's lifetime, when the first cannot be reached.
+ */
+void driver_fallback(struct driver *, struct ca *);
+
+/*
  * Get a certificate for d->name under d->epoch.  d is copied.  In fn, d has
  * the certificate's fields, version and gen when e is NULL; otherwise e says
  * why there is none: type "FENCED" and "GONE" mean that the domain is no longer

@@ -19,6 +19,7 @@
 #include "sync/need.h"
 #include "sync/platform.h"
 #include "sync/renew.h"
+#include "sync/renewal_info.h"
 #include "sync/revoke.h"
 #include "sync/roster.h"
 #include "sync/skew.h"
@@ -54,6 +55,7 @@ struct intake {
 	struct driver *driver;
 	struct ca *ca;
 	struct roster *roster;
+	struct renewal_info *renewal_info;
 	int64_t epoch; /* 0: not leading */
 	struct work *table;
 	struct event *tick;
@@ -80,7 +82,8 @@ static void next_orders(struct intake *);
 struct intake *
 intake_new(struct event_base *base, const struct conf *conf,
     const struct skew *skew, struct store *store, struct checks *checks,
-    struct driver *driver, struct ca *ca, struct roster *roster)
+    struct driver *driver, struct ca *ca, struct roster *roster,
+    struct renewal_info *renewal_info)
 {
 	struct intake *in = xcalloc(1, sizeof(*in));
 
@@ -92,6 +95,7 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->driver = driver;
 	in->ca = ca;
 	in->roster = roster;
+	in->renewal_info = renewal_info;
 	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
 	return in;
 }
@@ -116,6 +120,7 @@ work_free(struct work *w)
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
 	revoke_cancel(w->in->revokes, w);
+	renewal_info_cancel(w->in->renewal_info, w);
 	store_forget(w->in->store, w);
 	roster_forget(w->in->roster, w);
 	free(w);
@@ -377,6 +382,14 @@ revoked(void *arg, const struct err *e)
 }
 
 static void
+got_renewal_info(void *arg, bool moved)
+{
+	struct work *w = arg;
+
+	put_down(w, renew_due(&w->d), moved ? "renewal_moved" : NULL);
+}
+
+static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
 	struct work *w = arg;
@@ -422,6 +435,10 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	case NEED_CERTIFICATE:
 		certificate(w);
 		break;
+	case NEED_RENEWAL_INFO:
+		renewal_info_ask(
+		    w->in->renewal_info, &w->d, got_renewal_info, w);
+		break;
 	case NEED_PROOF:
 		proof(w);
 		break;
@@ -462,6 +479,8 @@ failed(struct work *w, const struct err *e)
 	    renew_pause(d->attempts, (int64_t)conf->acme.retry_first_s * 1000,
 		(int64_t)conf->acme.retry_max_s * 1000, e->retry_ms,
 		loop_random(UINT32_MAX));
+	pause = renew_hurry(pause, d->not_after, now,
+	    (int64_t)conf->acme.retry_first_s * 1000, e->retry_ms);
 	d->rate_limited_until = e->kind == ERR_LIMITED ? now + pause : 0;
 	snprintf(d->last_error, sizeof(d->last_error), "%s", e->text);
 	snprintf(reason, sizeof(reason), "%s%.230s",

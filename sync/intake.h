@@ -15,6 +15,7 @@ struct driver;
 struct event_base;
 struct intake;
 struct platform;
+struct renewal_info;
 struct revokes;
 struct roster;
 struct skew;
@@ -22,7 +23,7 @@ struct store;
 
 struct intake *intake_new(struct event_base *, const struct conf *,
     const struct skew *, struct store *, struct checks *, struct driver *,
-    struct ca *, struct roster *);
+    struct ca *, struct roster *, struct renewal_info *);
 void intake_free(struct intake *);
 
 /* Who revokes certificates. */

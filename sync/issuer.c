@@ -12,29 +12,42 @@
 #include "sync/challenge.h"
 #include "sync/check.h"
 #include "sync/driver.h"
+#include "sync/http.h"
 #include "sync/intake.h"
 #include "sync/limits.h"
+#include "sync/renewal_info.h"
 #include "sync/revoke.h"
 #include "sync/roster.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
 
+struct issuer;
+
+/* Who we are at one of the CAs. */
+struct account {
+	struct issuer *is;
+	struct ca *ca;
+	struct event *again;
+	char *key; /* while leading */
+};
+
 struct issuer {
 	struct event_base *base;
 	const struct conf *conf;
 	struct store *store;
-	struct ca *ca;
+	struct http *fallback_http;
+	/* The second one's ca is NULL when there is no second CA. */
+	struct account first, second;
 	struct roster *roster;
 	struct challenges *challenges;
 	struct checks *checks;
 	struct limits *limits;
 	struct driver *driver;
+	struct renewal_info *renewal_info;
 	struct revokes *revokes;
 	struct intake *intake;
-	struct event *again;
-	char *account_key; /* of the CA account, while leading */
-	int64_t epoch;     /* 0: asleep */
+	int64_t epoch; /* 0: asleep */
 };
 
 static void load_account(void *);
@@ -52,13 +65,31 @@ url_saved(void *arg, const struct err *e)
 static void
 on_account(void *arg, const char *url)
 {
-	struct issuer *is = arg;
+	struct account *a = arg;
 	struct err e;
 
-	if (is->account_key != NULL &&
-	    store_account_put(is->store, is->conf->acme.directory,
-		is->account_key, url, url_saved, is, &e) == -1)
+	if (a->key != NULL &&
+	    store_account_put(a->is->store, ca_directory(a->ca), a->key, url,
+		url_saved, a, &e) == -1)
 		log_error("account: %s", e.text);
+}
+
+/* Its HTTPS may be trusted by other authorities than the first one's. */
+static void
+second_ca(struct issuer *is)
+{
+	const struct conf *conf = is->conf;
+	const struct http_conf http = { .ca_file = conf->acme_fallback.ca_file,
+		.max_in_flight = conf->acme.max_requests,
+		.timeout_ms = conf->acme.request_timeout_ms };
+
+	if (conf->acme_fallback.directory[0] == '\0')
+		return;
+	is->fallback_http = http_new(is->base, &http);
+	is->second.is = is;
+	is->second.ca = ca_new_fallback(
+	    is->base, is->fallback_http, conf, on_account, &is->second);
+	driver_fallback(is->driver, is->second.ca);
 }
 
 struct issuer *
@@ -67,21 +98,25 @@ issuer_new(struct event_base *base, const struct conf *conf,
     struct http *http, struct resolve *resolve)
 {
 	struct issuer *is = xcalloc(1, sizeof(*is));
+	struct ca *ca = ca_new(base, http, conf, on_account, &is->first);
 
 	is->base = base;
 	is->conf = conf;
 	is->store = store;
-	is->ca = ca_new(base, http, conf, on_account, is);
-	ca_tell_skew(is->ca, skew);
+	is->first.is = is;
+	is->first.ca = ca;
+	ca_tell_skew(ca, skew);
 	is->roster = roster_new(base, store);
 	is->challenges = challenges_new(base, conf, store, is->roster);
 	is->checks = checks_new(base, conf, resolve, http, store);
 	is->limits = limits_new(base, conf, store);
-	is->driver = driver_new(
-	    base, conf, ring, store, is->ca, is->challenges, is->limits);
+	is->driver =
+	    driver_new(base, conf, ring, store, ca, is->challenges, is->limits);
+	second_ca(is);
+	is->renewal_info = renewal_info_new(conf, ca, is->second.ca);
 	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
-	    is->ca, is->roster);
-	is->revokes = revokes_new(store, ring, is->ca);
+	    ca, is->roster, is->renewal_info);
+	is->revokes = revokes_new(store, ring, ca);
 	intake_revokes(is->intake, is->revokes);
 	return is;
 }
@@ -100,13 +135,17 @@ issuer_free(struct issuer *is)
 	issuer_stop(is);
 	intake_free(is->intake);
 	revokes_free(is->revokes);
+	renewal_info_free(is->renewal_info);
 	driver_free(is->driver);
 	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
 	roster_free(is->roster);
-	ca_free(is->ca);
-	loop_timer_free(&is->again);
+	ca_free(is->first.ca);
+	ca_free(is->second.ca);
+	http_free(is->fallback_http);
+	loop_timer_free(&is->first.again);
+	loop_timer_free(&is->second.again);
 	free(is);
 }
 
@@ -121,45 +160,48 @@ limits_known(void *arg, const struct err *e)
 }
 
 static void
-use_account(struct issuer *is, const char *url)
+use_account(struct account *a, const char *url)
 {
+	struct issuer *is = a->is;
 	struct err e;
 
-	if (ca_set_account(is->ca, is->account_key, url, &e) == -1) {
+	if (ca_set_account(a->ca, a->key, url, &e) == -1) {
 		log_error("account: %s", e.text);
 		return;
 	}
-	store_thumbprint(is->store, ca_thumbprint(is->ca));
+	if (a != &is->first)
+		return;
+	store_thumbprint(is->store, ca_thumbprint(a->ca));
 	limits_start(is->limits, limits_known, is);
 }
 
 static void
-try_later(struct issuer *is, const char *what)
+try_later(struct account *a, const char *what)
 {
 	log_warn("account: %s; again in %d ms", what, AGAIN_MS);
-	loop_after(is->base, &is->again, AGAIN_MS, load_account, is);
+	loop_after(a->is->base, &a->again, AGAIN_MS, load_account, a);
 }
 
 static void
 key_saved(void *arg, const struct err *e)
 {
-	struct issuer *is = arg;
+	struct account *a = arg;
 
 	if (e != NULL)
-		try_later(is, e->text);
+		try_later(a, e->text);
 	else
-		use_account(is, "");
+		use_account(a, "");
 }
 
 /* The key is in Redis before the CA hears of it: no account is ever lost. */
 static void
-new_account(struct issuer *is)
+new_account(struct account *a)
 {
 	struct err e;
 
-	is->account_key = cert_key_new();
-	if (store_account_put(is->store, is->conf->acme.directory,
-		is->account_key, "", key_saved, is, &e) == -1)
+	a->key = cert_key_new();
+	if (store_account_put(a->is->store, ca_directory(a->ca), a->key, "",
+		key_saved, a, &e) == -1)
 		log_error("account: %s", e.text);
 }
 
@@ -167,47 +209,57 @@ static void
 got_account(
     void *arg, const char *key_pem, const char *url, const struct err *e)
 {
-	struct issuer *is = arg;
+	struct account *a = arg;
 
 	if (e != NULL) {
-		try_later(is, e->text);
+		try_later(a, e->text);
 		return;
 	}
-	mem_wipe_free(is->account_key);
-	is->account_key = NULL;
+	mem_wipe_free(a->key);
+	a->key = NULL;
 	if (key_pem[0] == '\0') {
-		new_account(is);
+		new_account(a);
 		return;
 	}
-	is->account_key = xstrdup(key_pem);
-	use_account(is, url);
+	a->key = xstrdup(key_pem);
+	use_account(a, url);
 }
 
 static void
 load_account(void *arg)
 {
-	struct issuer *is = arg;
+	struct account *a = arg;
 
-	store_account(is->store, is->conf->acme.directory, got_account, is);
+	store_account(a->is->store, ca_directory(a->ca), got_account, a);
 }
 
 void
 issuer_start(struct issuer *is, int64_t epoch)
 {
 	is->epoch = epoch;
-	load_account(is);
+	load_account(&is->first);
+	if (is->second.ca != NULL)
+		load_account(&is->second);
+}
+
+static void
+forget_account(struct account *a)
+{
+	if (a->is != NULL)
+		store_forget(a->is->store, a);
+	loop_cancel(a->again);
+	mem_wipe_free(a->key);
+	a->key = NULL;
 }
 
 void
 issuer_stop(struct issuer *is)
 {
 	is->epoch = 0;
-	loop_cancel(is->again);
-	store_forget(is->store, is);
 	intake_stop(is->intake);
 	limits_stop(is->limits);
-	mem_wipe_free(is->account_key);
-	is->account_key = NULL;
+	forget_account(&is->first);
+	forget_account(&is->second);
 }
 
 void

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sync/renew.h"
+
 static bool
 has_custom(const struct domain *d)
 {
@@ -44,6 +46,8 @@ need_of(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
 		return NEED_NOTHING;
 	if (domain_wildcard(d->name))
 		return NEED_DNS01;
+	if (d->version > 0 && renew_ask(d, now_ms))
+		return NEED_RENEWAL_INFO;
 	if (d->version > 0 && now_ms < d->renew_at)
 		return NEED_NOTHING;
 	return NEED_CERTIFICATE;
@@ -55,14 +59,14 @@ need_next_at(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
 	int64_t turn = d->custom_not_after - NEED_TAKE_OVER_MS;
 
 	if (!has_custom(d))
-		return d->letsencrypt ? d->renew_at : 0;
+		return d->letsencrypt ? renew_due(d) : 0;
 	if (!d->letsencrypt)
 		return d->custom_not_after;
 	if (need_custom_serves(d, now_ms + custom_before_ms))
 		return d->custom_not_after - custom_before_ms;
 	if (d->renew_at == 0)
 		return now_ms; /* there is no managed one yet */
-	return turn < d->renew_at ? turn : d->renew_at;
+	return turn < renew_due(d) ? turn : renew_due(d);
 }
 
 /* errors holds "name=why; name=why": what does this node say of name? */

@@ -21,14 +21,15 @@
 
 /* What a domain needs, by its record alone. */
 enum need {
-	NEED_NOTHING = 0, /* until need_next_at() */
-	NEED_CERTIFICATE, /* DNS check, then an order */
-	NEED_PROOF,       /* its certificate is on its way to the nodes */
-	NEED_SWITCH_OFF,  /* Let's Encrypt is off */
-	NEED_DNS01,       /* a wildcard */
-	NEED_REVOCATION,  /* its owner wants it revoked */
-	NEED_TAKE_OVER,   /* the managed certificate is to follow the custom */
-	NEED_OWNER,       /* the custom one has expired, Let's Encrypt is off */
+	NEED_NOTHING = 0,  /* until need_next_at() */
+	NEED_CERTIFICATE,  /* DNS check, then an order */
+	NEED_RENEWAL_INFO, /* the CA may want it renewed at another time */
+	NEED_PROOF,        /* its certificate is on its way to the nodes */
+	NEED_SWITCH_OFF,   /* Let's Encrypt is off */
+	NEED_DNS01,        /* a wildcard */
+	NEED_REVOCATION,   /* its owner wants it revoked */
+	NEED_TAKE_OVER,    /* the managed certificate is to follow the custom */
+	NEED_OWNER, /* the custom one has expired, Let's Encrypt is off */
 };
 enum need need_of(
     const struct domain *, int64_t now_ms, int64_t custom_before_ms);

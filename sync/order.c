@@ -145,8 +145,7 @@ order_refused(struct order *o, const struct err *e)
 void
 order_refetch(struct order *o)
 {
-	free(o->chain);
-	o->chain = NULL;
+	chain_forget(o);
 	enter(o, ORDER_DOWNLOAD, 0);
 }
 
@@ -478,14 +477,17 @@ ask_download(struct order *o, struct ask *ask, struct err *e)
 static int
 got_download(struct order *o, const struct reply *r, struct err *e)
 {
-	if (r->text == NULL || strlen(r->text) != r->len ||
-	    strstr(r->text, "-----BEGIN CERTIFICATE-----") == NULL)
+	bool pem = r->text != NULL && strlen(r->text) == r->len &&
+	           strstr(r->text, "-----BEGIN CERTIFICATE-----") != NULL;
+
+	/* Of alternates a bad one is only passed over. */
+	if (o->chain == NULL && !pem)
 		return err_set(e, ERR_BUG, "certificate is not PEM");
-	if (r->len > CHAIN_MAX)
+	if (o->chain == NULL && r->len > CHAIN_MAX)
 		return err_set(e, ERR_BUG,
 		    "certificate chain has %zu bytes; at most %d are accepted",
 		    r->len, CHAIN_MAX);
-	if (chain_take(o, r->text, r->link))
+	if (chain_take(o, pem && r->len <= CHAIN_MAX ? r->text : "", r->link))
 		o->state = ORDER_DONE;
 	return 0;
 }

@@ -68,7 +68,12 @@ put_own(json_t *o, const struct domain *d)
 	json_object_set_new(o, "issuer", json_text(d->issuer));
 	json_object_set_new(o, "not_before", json_time(d->not_before));
 	json_object_set_new(o, "not_after", json_time(d->not_after));
+	json_object_set_new(o, "ca", json_text(d->ca));
 	json_object_set_new(o, "renew_at", json_time(d->renew_at));
+	json_object_set_new(o, "ari_start", json_time(d->ari_start));
+	json_object_set_new(o, "ari_end", json_time(d->ari_end));
+	json_object_set_new(
+	    o, "explanation_url", json_text(d->explanation_url));
 	json_object_set_new(o, "version", json_integer(d->version));
 	json_object_set_new(
 	    o, "rate_limited_until", json_time(d->rate_limited_until));

@@ -255,6 +255,22 @@ why_attempts(const struct show *s, const json_t *d, struct buf *out)
 	buf_putf(out, "%" PRId64 " failed since the last success\n", n);
 }
 
+/* When the CA wants it renewed, and where it says why. */
+static void
+why_window(const struct show *s, const json_t *d, struct buf *out)
+{
+	int64_t start = text_time_member(d, "ari_start");
+	int64_t end = text_time_member(d, "ari_end");
+	char at[STR_TIME_MAX];
+
+	if (end == 0)
+		return;
+	put_name(s, out, "");
+	buf_putf(out, "the CA suggests renewal from %s", str_time(at, start));
+	buf_putf(out, " to %s\n", str_time(at, end));
+	put_member(s, out, "Explanation", d, "explanation_url");
+}
+
 static void
 why_certificate(const struct show *s, const json_t *d, struct buf *out)
 {
@@ -282,6 +298,7 @@ why_certificate(const struct show *s, const json_t *d, struct buf *out)
 		buf_puts(out, "expired)\n");
 	free(serial);
 	free(issuer);
+	why_window(s, d, out);
 }
 
 static void

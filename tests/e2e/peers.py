@@ -138,8 +138,10 @@ class Pebble(Process):
     """Let's Encrypt's small CA.  It validates for real, at http_port."""
 
     def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
-                 authz_reuse=50, blocklist=(), validity=90 * 86400):
+                 authz_reuse=50, blocklist=(), validity=90 * 86400,
+                 command=None, alternate_roots=0):
         super().__init__("pebble", directory)
+        self.command = command or program("pebble")
         self.tls = tls
         self.dns = dns
         self.http_port = http_port
@@ -149,6 +151,7 @@ class Pebble(Process):
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
             "PEBBLE_AUTHZREUSE": str(authz_reuse),
+            "PEBBLE_ALTERNATE_ROOTS": str(alternate_roots),
         }
         self.root = self.dir / "pebble-root.pem"
         self.take_ports()
@@ -185,18 +188,23 @@ class Pebble(Process):
         path = self.dir / "pebble.json"
         path.write_text(json.dumps(self.config(), indent=1))
         os.environ.pop("PEBBLE_VA_ALWAYS_VALID", None)
-        self.spawn(program("pebble"), "-config", path,
+        self.spawn(self.command, "-config", path,
                    "-dnsserver", self.dns.address)
         self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port)
                         and self.managed("roots/0"))
         self.root.write_bytes(self.managed("roots/0"))
 
-    def managed(self, what):
-        """A document of the management interface, b"" when not there yet."""
+    def managed(self, what, **post):
+        """A document of the management interface, b"" when not there yet.
+
+        With anything to post it is a POST.
+        """
         trust = ssl.create_default_context(cafile=self.tls.ca)
         url = f"https://{LOOPBACK}:{self.management}/{what}"
+        data = json.dumps(post).encode() if post else None
         try:
-            with urllib.request.urlopen(url, timeout=5, context=trust) as r:
+            with urllib.request.urlopen(
+                    url, data, timeout=5, context=trust) as r:
                 return r.read()
         except (urllib.error.URLError, OSError):
             return b""
@@ -291,8 +299,17 @@ class World:
         self.dns = started(ChallTestSrv(self.dir))
         self.pebble = started(Pebble(
             self.dir, self.tls, self.dns, self.http_port, **pebble))
+        self.more = []
+
+    def second_ca(self, **pebble):
+        """Another CA, which knows nothing of the first one."""
+        self.more.append(started(Pebble(
+            self.dir / f"ca{len(self.more) + 2}", self.tls, self.dns,
+            self.http_port, **pebble)))
+        return self.more[-1]
 
     def stop(self):
-        self.pebble.stop()
+        for pebble in (self.pebble, *self.more):
+            pebble.stop()
         self.dns.stop()
 

@@ -52,6 +52,10 @@ a_proven_certificate_needs_nothing_until_its_renewal(void **state)
 	d.renew_at = NOW + 1;
 	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
 	assert_int_equal(need_of(&d, NOW + 1, DAYS(10)), NEED_CERTIFICATE);
+	d.ari_poll_at = NOW;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_RENEWAL_INFO);
+	assert_int_equal(need_of(&d, NOW - 1, DAYS(10)), NEED_NOTHING);
+	assert_int_equal(need_of(&d, NOW + 1, DAYS(10)), NEED_CERTIFICATE);
 }
 
 static void

@@ -1,0 +1,153 @@
+"""Programs of other Debian releases, for what the installed ones cannot do.
+
+A package is fetched with the system's own mirror and archive keys into a cache
+directory (CERTFLEET_CACHE, default ~/.cache/certfleet), by an apt that has its
+own sources and lists and needs no root, and is unpacked there: nothing is
+installed.  Whoever cannot reach a mirror gets Unavailable, with the reason.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+CACHE = Path(os.environ.get("CERTFLEET_CACHE")
+             or Path.home() / ".cache" / "certfleet")
+SECONDS = 180
+
+
+class Unavailable(Exception):
+    """It cannot be had here; the text says why."""
+
+
+def run(*args, **kw):
+    try:
+        done = subprocess.run(
+            [str(a) for a in args], text=True, timeout=SECONDS,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, **kw)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise Unavailable(f"{args[0]}: {e}") from None
+    if done.returncode != 0:
+        raise Unavailable(f"{args[0]} ended with {done.returncode}: "
+                          + done.stdout.strip()[-400:])
+    return done.stdout
+
+
+def mirror():
+    """The Debian mirror that this system itself uses."""
+    if not shutil.which("apt-get"):
+        raise Unavailable("there is no apt-get")
+    targets = run("apt-get", "indextargets", "--format", "$(ORIGIN) $(SITE)",
+                  "Created-By: Packages")
+    # Security updates live at a mirror of their own, which has no other suites.
+    sites = re.findall(r"^Debian (\S+)$", targets, re.M) or \
+        re.findall(r"(\S+)$", targets, re.M)
+    for site in sites:
+        if "security" not in site:
+            return site
+    raise Unavailable("apt has no Debian mirror, or has no lists yet")
+
+
+class Suite:
+    """One release of Debian, as an apt of our own knows it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.dir = CACHE / name
+        self.conf = self.dir / "apt.conf"
+
+    def apt(self, *args, **kw):
+        env = dict(os.environ, APT_CONFIG=str(self.conf), LC_ALL="C.UTF-8")
+        return run("apt-get", "-qq", *args, env=env, **kw)
+
+    def prepare(self):
+        """Sources, lists and an apt that looks at nothing but these."""
+        if not KEYRING.exists():
+            raise Unavailable(f"{KEYRING} is not there")
+        for sub in ("lists/partial", "archives/partial", "parts", "etc"):
+            (self.dir / sub).mkdir(parents=True, exist_ok=True)
+        arch = run("dpkg", "--print-architecture").strip()
+        (self.dir / "etc" / "sources.list").write_text(
+            f"deb [signed-by={KEYRING}] {mirror()} {self.name} main\n")
+        (self.dir / "status").touch()
+        self.conf.write_text(
+            f'Dir::Etc "{self.dir}/etc";\n'
+            f'Dir::Etc::sourcelist "{self.dir}/etc/sources.list";\n'
+            f'Dir::Etc::sourceparts "{self.dir}/parts";\n'
+            f'Dir::Etc::parts "{self.dir}/parts";\n'
+            f'Dir::State::lists "{self.dir}/lists";\n'
+            f'Dir::State::status "{self.dir}/status";\n'
+            f'Dir::Cache "{self.dir}";\n'
+            f'Dir::Cache::archives "{self.dir}/archives";\n'
+            f'APT::Architecture "{arch}";\n'
+            f'APT::Architectures "{arch}";\n'
+            'APT::Sandbox::User "";\n'
+            # A mirror may stand still.  What it has is signed all the same.
+            'Acquire::Check-Valid-Until "false";\n'
+            'Acquire::GzipIndexes "true";\n'
+            'Dir::Cache::pkgcache "";\n'
+            'Dir::Cache::srcpkgcache "";\n'
+            'Acquire::Languages "none";\n')
+        self.apt("update")
+
+    def fetch(self, package):
+        """The package's files, unpacked; fetched once."""
+        root = self.dir / package
+        if (root / ".complete").exists():
+            return root
+        if not self.conf.exists():
+            self.prepare()
+        debs = self.dir / "debs" / package
+        shutil.rmtree(debs, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
+        debs.mkdir(parents=True)
+        try:
+            self.apt("download", package, cwd=debs)
+        except Unavailable:
+            self.prepare()  # the lists may be older than the mirror
+            self.apt("download", package, cwd=debs)
+        deb, *_ = list(debs.glob("*.deb")) or [None]
+        if deb is None:
+            raise Unavailable(f"{self.name} has no {package}")
+        run("dpkg", "-x", deb, root)
+        (root / ".complete").touch()
+        return root
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Two test runs must not unpack into the same place."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def package(name, suite):
+    """Where the package of that release is unpacked."""
+    try:
+        with locked(CACHE):
+            return Suite(suite).fetch(name)
+    except OSError as e:
+        raise Unavailable(f"{CACHE}: {e}") from None
+
+
+@cache
+def program(name, package_name, suite="sid"):
+    """A program of another release that runs with this system's libraries."""
+    path = package(package_name, suite) / "usr" / "bin" / name
+    if not path.exists():
+        raise Unavailable(f"{package_name} of {suite} has no {name}")
+    try:
+        subprocess.run([path, "-h"], timeout=20, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    except OSError as e:
+        raise Unavailable(f"{path} does not run here: {e}") from None
+    return str(path)

@@ -1,0 +1,328 @@
+"""Certificates for years: renewed in time, when the CA says, by whom it says."""
+
+import json
+import re
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import newer
+from harness import SLOW, program, run, wait_for
+from node import PREFIX, served_by
+
+DAY = 86400
+
+
+def in_use(node, name):
+    node.point_here(name)
+    node.add(name)
+    return node.await_status(name, "in_use")
+
+
+def await_version(node, name, version, seconds):
+    """Wait until this version is in use; its record."""
+    def there():
+        record = node.record(name)
+        return record if record.get("proven") == str(version) else None
+
+    return node.await_record(
+        f"version {version} of {name}", there, seconds, name)
+
+
+class Watcher:
+    """Looks at a name all the time, as its visitors do."""
+
+    def __init__(self, node, name):
+        self.node = node
+        self.name = name
+        self.gaps = []
+        self.statuses = set()
+        self.looks = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    def look(self):
+        while not self.over.wait(0.1):
+            shown = self.node.served(self.name)
+            self.looks += 1
+            self.statuses.add(self.node.status(self.name))
+            if shown is None or not shown.verified:
+                self.gaps.append((time.time(), shown))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+# --- by the clock -------------------------------------------------------------
+
+
+def test_short_certificates_are_renewed_at_two_thirds_without_a_gap(ground):
+    node = ground.node(ground.world(validity=30))
+    name = "short.test"
+    first = in_use(node, name)
+    due = int(first["renew_at"]) / 1000
+    begin, end = int(first["not_before"]), int(first["not_after"])
+    lifetime = end - begin
+    assert 0.63 * lifetime <= due * 1000 - begin <= 0.67 * lifetime
+    orders = node.pebble.orders()
+    with Watcher(node, name) as watcher:
+        wait_for("the renewal's order", lambda: node.pebble.orders() > orders,
+                 40, 0.02)
+        began = time.time()
+        second = await_version(node, name, 2, 10)
+        third = await_version(node, name, 3, 40)
+    assert -0.05 <= began - due <= 1.5 * SLOW, "exact to the second"
+    assert watcher.looks > 50
+    assert watcher.gaps == []
+    assert watcher.statuses == {"in_use"}
+    serials = [r["serial"] for r in (first, second, third)]
+    assert len(set(serials)) == 3
+    assert node.pebble.issued() == serials, "one for each time it was due"
+
+
+def test_a_renewal_that_fails_keeps_serving_and_is_tried_again(ground):
+    node = ground.node(ground.world(validity=70, authz_reuse=0), settings={
+        "haproxy": {"barrier_timeout_ms": 1000}})
+    name = "fails.test"
+    first = in_use(node, name)
+    node.agent.stop()
+    with Watcher(node, name) as watcher:
+        record = node.await_record(
+            "the renewal to fail",
+            lambda: int(node.record(name).get("attempts", 0)) > 0
+            and node.record(name), 80, name)
+        assert record["status"] == "in_use"
+        assert record["serial"] == first["serial"]
+        assert record["reason"].startswith("renewal failed: ")
+        assert record["last_error"]
+        assert int(record["next_at"]) > time.time() * 1000 - 500
+        node.agent.start()
+        second = await_version(node, name, 2, 15)
+    assert watcher.gaps == []
+    assert watcher.statuses == {"in_use"}
+    for forgotten in ("attempts", "last_error"):
+        assert forgotten not in second
+
+
+# --- when the CA says ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pebble_with_ari():
+    try:
+        return newer.program("pebble", "pebble")
+    except newer.Unavailable as e:
+        pytest.skip(f"no newer Pebble: {e}")
+
+
+@pytest.fixture(scope="module")
+def ari(session_ground, pebble_with_ari):
+    """A node whose CA has renewal information; it asks all the time."""
+    world = session_ground.world("ari", command=pebble_with_ari)
+    return session_ground.node(world, name="a1", settings={
+        "acme": {"ari_poll_min_s": 1, "ari_poll_max_s": 2}})
+
+
+def rfc3339(at):
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def set_window(node, name, start, end, **more):
+    """Make Pebble say this of the certificate that is served."""
+    window = {"start": rfc3339(start), "end": rfc3339(end)}
+    node.pebble.managed(
+        "set-renewal-info/", certificate=node.served(name).pem,
+        ariResponse=json.dumps({"suggestedWindow": window, **more}))
+
+
+def await_window(node, name):
+    return node.await_record(
+        "the CA's window", lambda: node.record(name).get("ari_end")
+        and node.record(name), 20, name)
+
+
+def replacements(node):
+    """How many orders the CA has taken as replacements."""
+    return len(re.findall(r"ARI: order .* is a replacement of",
+                          node.pebble.text()))
+
+
+def test_the_cas_window_decides(ari):
+    name = "window.test"
+    in_use(ari, name)
+    record = await_window(ari, name)
+    start, end = int(record["ari_start"]), int(record["ari_end"])
+    assert start <= int(record["renew_at"]) < end
+    assert record["ari_id"].count(".") == 1
+    # Pebble: two thirds of the lifetime, a day before and after.
+    lifetime = int(record["not_after"]) - int(record["not_before"])
+    middle = (start + end) / 2 - int(record["not_before"])
+    assert abs(middle - lifetime * 2 / 3) < 3600 * 1000
+
+
+def test_a_window_moved_into_the_past_renews_at_once(ari):
+    name = "past.test"
+    before = replacements(ari)
+    first = in_use(ari, name)
+    await_window(ari, name)
+    now = datetime.now(timezone.utc)
+    moved = time.time()
+    set_window(ari, name, now - timedelta(days=2), now - timedelta(days=1))
+    second = await_version(ari, name, 2, 15)
+    assert second["serial"] != first["serial"]
+    assert time.time() - moved < 10 * SLOW
+    assert ari.served(name).serial == second["serial"]
+    assert f"{name} order=new goes on without" not in ari.sync.text()
+    assert replacements(ari) == before + 1, "the CA took it as a replacement"
+
+
+def test_the_explanation_is_shown(ari):
+    name = "explained.test"
+    in_use(ari, name)
+    await_window(ari, name)
+    now = datetime.now(timezone.utc)
+    url = "https://ca.test/docs/incident-7"
+    set_window(ari, name, now + timedelta(days=3), now + timedelta(days=4),
+               explanationURL=url)
+    record = ari.await_record(
+        "the explanation", lambda: ari.record(name).get("explanation_url")
+        and ari.record(name), 15, name)
+    assert record["explanation_url"] == url
+    at = datetime.fromtimestamp(int(record["renew_at"]) / 1000, timezone.utc)
+    assert timedelta(days=2.9) < at - now < timedelta(days=4)
+    assert url in ari.cli("why", name).out
+    status, body = ari.api("GET", f"/api/v1/domains/{name}")
+    assert status == 200 and body["domain"]["explanation_url"] == url
+    # It ends with the certificate it was about.
+    set_window(ari, name, now - timedelta(days=2), now - timedelta(days=1))
+    record = await_version(ari, name, 2, 15)
+    assert "explanation_url" not in record
+
+
+def test_nonsense_about_the_window_changes_nothing(ari):
+    name = "nonsense.test"
+    in_use(ari, name)
+    before = await_window(ari, name)
+    for response in ("{", "{}", json.dumps({"suggestedWindow": {
+            "start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}})):
+        polled = ari.record(name)["ari_poll_at"]
+        ari.pebble.managed("set-renewal-info/",
+                           certificate=ari.served(name).pem,
+                           ariResponse=response)
+        ari.await_record("two more polls", lambda: int(
+            ari.record(name)["ari_poll_at"]) > int(polled) + 2000, 20, name)
+        record = ari.record(name)
+        for field in ("renew_at", "ari_start", "ari_end", "serial", "status"):
+            assert record[field] == before[field], field
+
+
+def test_what_was_replaced_already_is_renewed_without_saying_so(ari):
+    """As after a crash of Redis: the record is older than the CA's memory."""
+    name = "again.test"
+    first = in_use(ari, name)
+    await_window(ari, name)
+    now = datetime.now(timezone.utc)
+    set_window(ari, name, now - timedelta(days=2), now - timedelta(days=1))
+    await_version(ari, name, 2, 15)
+    await_window(ari, name)
+    with ari.redis_client() as redis:
+        redis("HSET", f"{PREFIX}{{p0}}:domain:{name}",
+              "ari_id", first["ari_id"], "renew_at", "1")
+        redis("ZADD", f"{PREFIX}{{p0}}:due", "1", name)
+    await_version(ari, name, 3, 15)
+    assert re.search(rf"domain={name} order=new goes on without: .*replace",
+                     ari.sync.text()), ari.sync.tail()
+
+
+# --- what is ordered, and from whom -------------------------------------------
+
+
+def shown_to_openssl(node, name):
+    return run(program("openssl"), "s_client", "-connect",
+               f"{node.address}:{node.world.https_port}", "-servername", name,
+               stdin=-3).stdout
+
+
+@pytest.mark.parametrize("key_type, shown", [
+    ("ecdsa-p384", "384 bit"),
+    ("rsa-2048", "2048 bit"),
+    ("rsa-4096", "4096 bit"),
+])
+def test_keys_are_of_the_kind_that_is_wanted(ground, key_type, shown):
+    node = ground.node(settings={"acme": {"key_type": key_type}})
+    name = f"{key_type}.test"
+    in_use(node, name)
+    assert node.served(name).verified
+    text = shown_to_openssl(node, name)
+    assert f"Server public key is {shown}" in text
+    assert ("RSA" in re.search(r"Peer signature type: (.*)", text)[1]) == \
+        key_type.startswith("rsa")
+
+
+def subject_of(pem, directory):
+    path = directory / "root.pem"
+    path.write_bytes(pem)
+    text = run(program("openssl"), "x509", "-in", path, "-noout", "-subject",
+               "-nameopt", "multiline").stdout
+    return path, re.search(r"commonName\s*= (.*)", text)[1].strip()
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_the_preferred_chain_is_served(ground, wanted):
+    world = ground.world(alternate_roots=2)
+    root, issuer = subject_of(world.pebble.managed(f"roots/{wanted}"),
+                              ground.dir)
+    node = ground.node(world, settings={"acme": {"preferred_chain": issuer}})
+    name = "chain.test"
+    in_use(node, name)
+    shown = served_by(name, node.address, world.https_port, root)
+    assert shown.verified, shown
+    if wanted != 0:
+        assert not node.served(name).verified, "only that chain is served"
+
+
+def test_the_second_ca_is_used_when_the_first_is_away_and_time_is_short(ground):
+    world = ground.world(validity=50)
+    second = world.second_ca()
+    node = ground.node(world, settings={"acme_fallback": {
+        "directory": second.directory, "ca_file": str(world.tls.ca),
+        "contact": ["mailto:ops@fleet.test"], "agree_tos": True}})
+    name = "hedge.test"
+    first = in_use(node, name)
+    assert first["ca"] == world.pebble.directory
+    last_tenth = int(first["not_after"]) - 5000
+    world.pebble.stop()
+    node.pebble.root.write_bytes(
+        node.pebble.root.read_bytes() + second.root.read_bytes())
+    with Watcher(node, name) as watcher:
+        wait_for("an order at the second CA", second.orders, 60, 0.05)
+        began = time.time() * 1000
+        record = await_version(node, name, 2, 10)
+    assert last_tenth - 100 <= began < last_tenth + 3000 * SLOW
+    assert watcher.gaps == []
+    assert record["ca"] == second.directory
+    assert [record["serial"]] == second.issued()
+
+
+def test_a_new_domain_waits_for_the_first_ca(ground):
+    """The second CA is for what is served, not for what is new."""
+    world = ground.world()
+    second = world.second_ca()
+    node = ground.node(world, settings={"acme_fallback": {
+        "directory": second.directory, "ca_file": str(world.tls.ca),
+        "agree_tos": True}})
+    world.pebble.stop()
+    name = "new.test"
+    node.point_here(name)
+    node.add(name)
+    node.await_record("an attempt to fail", lambda: int(
+        node.record(name).get("attempts", 0)) > 0, 40, name)
+    assert second.orders() == 0
+    assert second.requests() == 0
