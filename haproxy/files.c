@@ -22,6 +22,7 @@
 
 #define BUNDLE_SUFFIX ".bundle"
 #define PEM_SUFFIX ".pem"
+#define WILDCARD "_wildcard_." /* domain_file()'s for "*." */
 #define BUNDLE_MAX (1024 * 1024)
 #define LIST_MAX (256 * 1024 * 1024)
 /* What a directory leaves of FILES_PATH_MAX to the file's name. */
@@ -32,8 +33,8 @@
 
 /* A domain that is on disk in both forms. */
 struct entry {
-	char name[DOMAIN_NAME_MAX];
 	UT_hash_handle hh;
+	char name[]; /* there are many */
 };
 
 struct files {
@@ -211,6 +212,24 @@ files_path(
 	    f->cert_dir, STEM_MAX, file);
 }
 
+int
+files_name(const char *path, char name[static DOMAIN_NAME_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash != NULL ? slash + 1 : path;
+	bool wild = str_has_prefix(file, WILDCARD);
+	size_t len = strlen(file);
+
+	if (!str_has_suffix(file, PEM_SUFFIX) || len > STEM_MAX)
+		return -1;
+	if (wild)
+		file += strlen(WILDCARD);
+	len = strlen(file) - strlen(PEM_SUFFIX);
+	snprintf(
+	    name, DOMAIN_NAME_MAX, "%s%.*s", wild ? "*." : "", (int)len, file);
+	return 0;
+}
+
 static char *
 bundle_path(const struct files *f, const char *name)
 {
@@ -232,17 +251,14 @@ find(const struct files *f, const char *name)
 static void
 insert(struct files *f, const char *name)
 {
-	struct err e = { 0 };
+	size_t len = strlen(name);
 	struct entry *it;
 
-	if (find(f, name) != NULL)
+	if (find(f, name) != NULL || len >= DOMAIN_NAME_MAX)
 		return;
-	it = xcalloc(1, sizeof(*it));
-	if (str_copy(it->name, sizeof(it->name), name, &e) == -1) {
-		free(it);
-		return;
-	}
-	HASH_ADD_STR(f->entries, name, it);
+	it = xcalloc(1, sizeof(*it) + len + 1);
+	memcpy(it->name, name, len + 1);
+	HASH_ADD_KEYPTR(hh, f->entries, it->name, len, it);
 	f->dirty = true;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "common/domain.h"
 #include "common/err.h"
 
 #define FILES_PATH_MAX 512
@@ -29,6 +30,12 @@ void files_free(struct files *);
 /* The path of a domain's PEM, as HAProxy knows it. */
 void files_path(
     const struct files *, const char *name, char out[static FILES_PATH_MAX]);
+
+/*
+ * The domain of such a path; -1 when the path does not tell: that of a long
+ * name ends in a digest.  It may be another's, so files_path() has to agree.
+ */
+int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
 
 /*
  * Write a domain's sealed bundle and PEM and add it to the crt-list held in

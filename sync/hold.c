@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/conf.h"
 #include "common/domain.h"
@@ -15,12 +16,16 @@
 #include "haproxy/handshake.h"
 #include "sync/cert.h"
 #include "sync/keep.h"
+#include "sync/lowest.h"
 #include "sync/skew.h"
 
 #define DEFAULT_NAME "default" /* no domain's: it has no dot */
 #define DEFAULT_SNI "default.certfleet.invalid"
 #define TARGETS_MAX 32 /* HAProxy processes of one node */
 #define PROVE_FIRST_MS 50
+#define ERROR_MAX 160
+#define LIST_FIRST_MS 50 /* a change of the crt-list waits for others */
+#define LIST_PAUSES 50   /* times what writing it took, in between */
 #define PROVE_LAST_MS 10000
 
 enum held_state {
@@ -32,21 +37,20 @@ enum held_state {
 
 /* One certificate of this node; dies when its domain is removed. */
 struct held {
-	UT_hash_handle hh;      /* by name */
-	UT_hash_handle hh_path; /* by path */
+	UT_hash_handle hh; /* by name */
 	struct hold *hold;
-	char name[DOMAIN_NAME_MAX];
-	char path[FILES_PATH_MAX];
+	TAILQ_ENTRY(held) under_way; /* while is_under_way() */
 	char sha1[41];
 	int64_t not_after, version, gen;
 	int64_t since; /* when the owner chose this kind; 0: not known */
 	enum held_state state;
 	bool proven_before; /* read from disk: no handshake needed */
 	uint32_t pushed;    /* a bit for each HAProxy that has it */
-	char error[160];
+	char *error;        /* while HELD_FAILED, else NULL */
 	struct handshake *handshake;
 	struct event *again;
 	int64_t pause_ms;
+	char name[]; /* there are many: not a byte more than it has */
 };
 
 /* One HAProxy process. */
@@ -65,16 +69,22 @@ struct hold {
 	struct files *files;
 	hold_fn *fn;
 	void *arg;
-	struct held *names, *paths;
+	struct held *names;
+	TAILQ_HEAD(, held) under_way;
+	struct lowest lowest; /* generation of those */
 	struct target target[TARGETS_MAX];
 	unsigned int ntargets;
 	struct event *changed, *sync;
+	bool writing;    /* sync will write the crt-list */
+	int64_t list_at; /* not before */
 };
 
 static void on_pushed(
     void *, const char *path, const char *sha1, const struct err *);
 static void on_process(void *, int pid, const char *version);
 static void prove(void *);
+static void settle(struct held *);
+static void write_crt_list(void *);
 
 struct hold *
 hold_new(struct event_base *base, const struct conf *conf,
@@ -90,6 +100,7 @@ hold_new(struct event_base *base, const struct conf *conf,
 	h->files = files;
 	h->fn = fn;
 	h->arg = arg;
+	TAILQ_INIT(&h->under_way);
 	for (size_t i = 0; i < conf->haproxy.sockets.n && i < TARGETS_MAX;
 	     i++) {
 		struct target *t = &h->target[h->ntargets];
@@ -113,7 +124,8 @@ static void
 held_free(struct held *x)
 {
 	HASH_DELETE(hh, x->hold->names, x);
-	HASH_DELETE(hh_path, x->hold->paths, x);
+	settle(x);
+	free(x->error);
 	if (x->handshake != NULL)
 		handshake_cancel(x->handshake);
 	loop_timer_free(&x->again);
@@ -132,6 +144,8 @@ hold_free(struct hold *h)
 	HASH_ITER (hh, h->names, x, next)
 		held_free(x);
 	loop_timer_free(&h->changed);
+	if (h->writing)
+		write_crt_list(h);
 	loop_timer_free(&h->sync);
 	free(h);
 }
@@ -152,16 +166,36 @@ changed(struct hold *h)
 	loop_after(h->base, &h->changed, 0, tell, h);
 }
 
+/*
+ * HAProxy reads the list at its start only, and we compare then: it may be late.
+ * A long one is written so seldom that little time goes into it.
+ */
 static void
 write_crt_list(void *arg)
 {
 	struct hold *h = arg;
+	int64_t began = loop_now_ms();
 	struct err e;
 
+	h->writing = false;
 	if (files_sync(h->files, &e) == -1) {
 		log_error("crt-list: %s", e.text);
+		h->writing = true;
 		loop_after(h->base, &h->sync, PROVE_LAST_MS, write_crt_list, h);
 	}
+	h->list_at = loop_now_ms() + (loop_now_ms() - began) * LIST_PAUSES;
+}
+
+static void
+want_crt_list(struct hold *h)
+{
+	int64_t wait = h->list_at - loop_now_ms();
+
+	if (h->writing)
+		return;
+	h->writing = true;
+	loop_after(h->base, &h->sync,
+	    wait > LIST_FIRST_MS ? wait : LIST_FIRST_MS, write_crt_list, h);
 }
 
 /* --- one certificate ------------------------------------------------------------- */
@@ -184,25 +218,92 @@ is_default(const struct held *x)
 static struct held *
 held_new(struct hold *h, const char *name)
 {
-	struct held *x = xcalloc(1, sizeof(*x));
+	size_t len = strlen(name);
+	struct held *x = xcalloc(1, sizeof(*x) + len + 1);
 
 	x->hold = h;
-	snprintf(x->name, sizeof(x->name), "%s", name);
-	files_path(h->files, name, x->path);
-	HASH_ADD_STR(h->names, name, x);
-	HASH_ADD_KEYPTR(hh_path, h->paths, x->path, strlen(x->path), x);
+	x->state = HELD_FAILED; /* until it is pushed */
+	memcpy(x->name, name, len + 1);
+	HASH_ADD_KEYPTR(hh, h->names, x->name, len, x);
 	return x;
+}
+
+/* By the name in the path; one that is too long for a file's name is rare. */
+static struct held *
+find_path(const struct hold *h, const char *path)
+{
+	char name[DOMAIN_NAME_MAX], its[FILES_PATH_MAX];
+	struct held *x = NULL;
+
+	if (files_name(path, name) == 0 && (x = find(h, name)) != NULL) {
+		files_path(h->files, name, its);
+		if (strcmp(its, path) == 0)
+			return x;
+	}
+	for (x = h->names; x != NULL; x = x->hh.next) {
+		files_path(h->files, x->name, its);
+		if (strcmp(its, path) == 0)
+			break;
+	}
+	return x;
+}
+
+/* --- what is under way holds back what counts as applied -------------------------- */
+
+static bool
+is_under_way(const struct held *x)
+{
+	return x->gen > 0 &&
+	       (x->state == HELD_PUSHING || x->state == HELD_PROVING);
+}
+
+static void
+settle(struct held *x)
+{
+	struct hold *h = x->hold;
+	struct held *it;
+
+	if (!is_under_way(x))
+		return;
+	TAILQ_REMOVE(&h->under_way, x, under_way);
+	if (lowest_remove(&h->lowest, x->gen))
+		TAILQ_FOREACH (it, &h->under_way, under_way)
+			lowest_add(&h->lowest, it->gen);
+}
+
+static void
+unsettle(struct held *x)
+{
+	if (!is_under_way(x))
+		return;
+	TAILQ_INSERT_TAIL(&x->hold->under_way, x, under_way);
+	lowest_add(&x->hold->lowest, x->gen);
+}
+
+static void
+set_state(struct held *x, enum held_state state)
+{
+	settle(x);
+	x->state = state;
+	unsettle(x);
+}
+
+static void
+set_error(struct held *x, const char *text)
+{
+	free(x->error);
+	x->error =
+	    text != NULL ? xmemdup0(text, strnlen(text, ERROR_MAX)) : NULL;
 }
 
 static void
 failed(struct held *x, const struct err *e)
 {
-	if (strcmp(x->error, e->text) != 0 || x->state != HELD_FAILED)
+	if (x->error == NULL || strncmp(x->error, e->text, ERROR_MAX) != 0)
 		log_error("domain=%s version=%lld not served: %s", x->name,
 		    (long long)x->version, e->text);
-	snprintf(x->error, sizeof(x->error), "%.*s", (int)sizeof(x->error) - 1,
-	    e->text);
-	x->state = HELD_FAILED;
+	set_error(x, e->text);
+	set_state(x, HELD_FAILED);
 	changed(x->hold);
 }
 
@@ -212,8 +313,8 @@ served(struct held *x)
 	if (x->state != HELD_SERVED && !x->proven_before)
 		log_info("domain=%s version=%lld served sha1=%s", x->name,
 		    (long long)x->version, x->sha1);
-	x->state = HELD_SERVED;
-	x->error[0] = '\0';
+	set_state(x, HELD_SERVED);
+	set_error(x, NULL);
 	changed(x->hold);
 }
 
@@ -272,7 +373,7 @@ prove(void *arg)
 static void
 begin_proof(struct held *x)
 {
-	x->state = HELD_PROVING;
+	set_state(x, HELD_PROVING);
 	x->pause_ms = 0;
 	if (x->handshake != NULL)
 		handshake_cancel(x->handshake);
@@ -287,7 +388,7 @@ on_pushed(void *arg, const char *path, const char *sha1, const struct err *e)
 	struct hold *h = t->hold;
 	struct held *x;
 
-	HASH_FIND(hh_path, h->paths, path, strlen(path), x);
+	x = find_path(h, path);
 	if (x == NULL || strcmp(x->sha1, sha1) != 0)
 		return; /* about a certificate that is no longer wanted */
 	if (e != NULL && e->kind == ERR_REFUSED) {
@@ -317,13 +418,15 @@ static void
 push_everywhere(struct held *x)
 {
 	struct hold *h = x->hold;
+	char path[FILES_PATH_MAX];
 
-	x->state = HELD_PUSHING;
+	files_path(h->files, x->name, path);
+	set_state(x, HELD_PUSHING);
 	x->pushed = 0;
-	x->error[0] = '\0';
+	set_error(x, NULL);
 	loop_cancel(x->again);
 	for (unsigned int i = 0; i < h->ntargets; i++)
-		push_want(h->target[i].push, x->path, x->sha1,
+		push_want(h->target[i].push, path, x->sha1,
 		    is_default(x) ? "" : x->name);
 	if (h->ntargets == 0)
 		begin_proof(x);
@@ -350,7 +453,9 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 	if (x == NULL)
 		x = held_new(h, name);
 	x->version = entry->version;
+	settle(x);
 	x->gen = entry->gen;
+	unsettle(x);
 	if (skew_implausible(h->skew, loop_wall_ms())) {
 		/* Its dates cannot be judged; the index is read again soon. */
 		err_set(&e, ERR_AGAIN,
@@ -370,7 +475,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
 		x->not_after = cert.not_after;
 		x->proven_before = false;
-		loop_after(h->base, &h->sync, 0, write_crt_list, h);
+		want_crt_list(h);
 		push_everywhere(x);
 	}
 	cert_clear(&cert);
@@ -380,13 +485,15 @@ void
 hold_drop(struct hold *h, const char *name)
 {
 	struct held *x = find(h, name);
+	char path[FILES_PATH_MAX];
 	struct err e;
 
 	if (x == NULL)
 		return;
 	log_info("domain=%s removed", name);
+	files_path(h->files, name, path);
 	for (unsigned int i = 0; i < h->ntargets; i++)
-		push_unwant(h->target[i].push, x->path);
+		push_unwant(h->target[i].push, path);
 	if (files_remove(h->files, name, &e) == -1)
 		log_error("domain=%s files: %s", name, e.text);
 	held_free(x);
@@ -452,13 +559,7 @@ hold_sha1(const struct hold *h, const char *name)
 int64_t
 hold_applied(const struct hold *h, int64_t seen)
 {
-	const struct held *x;
-
-	for (x = h->names; x != NULL; x = x->hh.next)
-		if ((x->state == HELD_PUSHING || x->state == HELD_PROVING) &&
-		    x->gen > 0 && x->gen <= seen)
-			seen = x->gen - 1;
-	return seen;
+	return lowest_applied(&h->lowest, seen);
 }
 
 static void
@@ -466,7 +567,8 @@ add_error(struct hold_status *s, const struct held *x)
 {
 	size_t at = strlen(s->errors);
 
-	if (at + strlen(x->name) + strlen(x->error) + 4 < sizeof(s->errors))
+	if (x->error != NULL &&
+	    at + strlen(x->name) + strlen(x->error) + 4 < sizeof(s->errors))
 		snprintf(s->errors + at, sizeof(s->errors) - at, "%s%s=%s",
 		    at > 0 ? "; " : "", x->name, x->error);
 }

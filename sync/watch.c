@@ -13,6 +13,7 @@
 #include "common/redis_keys.h"
 #include "common/str.h"
 #include "sync/hold.h"
+#include "sync/lowest.h"
 #include "sync/store.h"
 
 #define FETCHES_MAX 32 /* bundles asked for at the same time */
@@ -21,10 +22,10 @@
 struct fetch {
 	TAILQ_ENTRY(fetch) link;
 	struct watch *watch;
-	char name[DOMAIN_NAME_MAX];
 	struct hold_entry entry;
 	bool custom; /* its owner's own is wanted */
 	bool asked;
+	char name[];
 };
 
 struct watch {
@@ -36,6 +37,7 @@ struct watch {
 	watch_fn *fn;
 	void *arg;
 	TAILQ_HEAD(, fetch) fetches;
+	struct lowest lowest; /* generation of those */
 	int nasked;
 	int64_t seen;    /* generation that hold has been told of */
 	int64_t reading; /* generation of the index being read */
@@ -74,9 +76,15 @@ watch_new(struct event_base *base, const struct conf *conf,
 static void
 fetch_free(struct fetch *f)
 {
-	TAILQ_REMOVE(&f->watch->fetches, f, link);
-	f->watch->nasked -= f->asked;
-	store_forget(f->watch->store, f);
+	struct watch *w = f->watch;
+	const struct fetch *it;
+
+	TAILQ_REMOVE(&w->fetches, f, link);
+	if (lowest_remove(&w->lowest, f->entry.gen))
+		TAILQ_FOREACH (it, &w->fetches, link)
+			lowest_add(&w->lowest, it->entry.gen);
+	w->nasked -= f->asked;
+	store_forget(w->store, f);
 	free(f);
 }
 
@@ -97,13 +105,7 @@ int64_t
 watch_seen(const struct watch *w)
 {
 	/* What is still to be fetched has not been told to hold. */
-	int64_t seen = w->seen;
-	const struct fetch *f;
-
-	TAILQ_FOREACH (f, &w->fetches, link)
-		if (f->entry.gen <= seen)
-			seen = f->entry.gen - 1;
-	return seen;
+	return lowest_applied(&w->lowest, w->seen);
 }
 
 /* --- fetching ------------------------------------------------------------------- */
@@ -154,12 +156,14 @@ static void
 fetch(struct watch *w, const char *name, bool custom,
     const struct hold_entry *entry)
 {
-	struct fetch *f = xcalloc(1, sizeof(*f));
+	size_t len = strlen(name);
+	struct fetch *f = xcalloc(1, sizeof(*f) + len + 1);
 
 	f->watch = w;
 	f->custom = custom;
 	f->entry = *entry;
-	memcpy(f->name, name, strlen(name) + 1);
+	memcpy(f->name, name, len + 1);
+	lowest_add(&w->lowest, entry->gen);
 	TAILQ_INSERT_TAIL(&w->fetches, f, link);
 }
 

@@ -124,6 +124,7 @@ the_crt_list_is_sorted_and_has_name_filters(void **state)
 {
 	struct files *f = open_files();
 	char wild[FILES_PATH_MAX], a[FILES_PATH_MAX], b[FILES_PATH_MAX];
+	char name[DOMAIN_NAME_MAX];
 	struct err e = { 0 };
 	char *want;
 
@@ -137,6 +138,11 @@ the_crt_list_is_sorted_and_has_name_filters(void **state)
 	files_path(f, "a.example.com", a);
 	files_path(f, "b.example.com", b);
 	assert_null(strchr(wild, '*'));
+	assert_int_equal(files_name(wild, name), 0);
+	assert_string_equal(name, "*.example.com");
+	assert_int_equal(files_name(a, name), 0);
+	assert_string_equal(name, "a.example.com");
+	assert_int_equal(files_name("/certs/crt-list.txt", name), -1);
 	want = xasprintf("%s *.example.com\n%s a.example.com\n"
 			 "%s b.example.com\n",
 	    wild, a, b);
