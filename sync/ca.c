@@ -208,7 +208,7 @@ cured(struct call *c, const struct err *e)
 		return true;
 	}
 	if (strcmp(e->type, "accountDoesNotExist") == 0 && c != ca->account &&
-	    !c->registered_again) {
+	    c->key == NULL && !c->registered_again) {
 		c->registered_again = true;
 		/* Unless another call has found out already. */
 		if (c->kid == ca->kid_count) {
@@ -299,10 +299,12 @@ send_call(struct call *c, const char *nonce)
 	if (url == NULL)
 		err_set(&e, ERR_CONFIG, "the CA does not offer %s", c->url);
 	else if (ca_check_url(ca, url, &e) == 0)
-		rc = nonce == NULL ? 0
-		                   : acme_request(ca->key, url,
-					 c == ca->account ? NULL : ca->kid,
-					 nonce, c->payload, &body, &e);
+		rc = nonce == NULL
+		         ? 0
+		         : acme_request(c->key != NULL ? c->key : ca->key, url,
+			       c == ca->account || c->key != NULL ? NULL
+								  : ca->kid,
+			       nonce, c->payload, &body, &e);
 	if (rc == 0) {
 		c->kid = ca->kid_count;
 		sent(c, ca_send(ca, nonce != NULL ? "POST" : "GET", url,
@@ -398,6 +400,7 @@ ca_free(struct ca *ca)
 {
 	if (ca == NULL)
 		return;
+	ca_roll_cancel(ca);
 	drop_all(ca, &ca->waiting);
 	drop_all(ca, &ca->flying);
 	drop_all(ca, &ca->failed);

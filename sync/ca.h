@@ -54,6 +54,17 @@ bool ca_owns(const struct ca *, const char *url);
 const char *ca_thumbprint(const struct ca *);
 
 /*
+ * Give the account another key (P-256), and use it: fn is told the account's
+ * URL.  ERR_REFUSED: the CA has said no, the old key stays; ERR_AGAIN: it is
+ * not known which key the account has, call again with the same before anything
+ * else.  One at a time; fn is never called from within.
+ */
+typedef void ca_roll_fn(void *arg, const char *url, const struct err *e);
+int ca_roll(
+    struct ca *, const char *key_pem, ca_roll_fn *, void *arg, struct err *);
+void ca_roll_cancel(struct ca *);
+
+/*
  * POST url ("newOrder": that resource) signed; payload is stolen, NULL means
  * POST-as-GET.  Exactly one of reply and e is not NULL: a problem document
  * (RFC 7807) and any status of 400 or more becomes an err with its kind, type

@@ -33,7 +33,8 @@ struct call {
 	char *url;   /* or the name of a resource */
 	char *below; /* the resource to GET below it; NULL: a signed POST */
 	json_t *payload;
-	ca_fn *fn; /* NULL: our own newAccount */
+	const struct jose_key *key; /* signs with its JWK; NULL: the account */
+	ca_fn *fn;                  /* NULL: our own newAccount */
 	void *arg;
 
 	uint64_t http_id; /* 0: waiting */
@@ -82,6 +83,7 @@ struct ca {
 	struct nonces nonces;
 	struct fetch nonce_fetch[CA_NONCE_REQUESTS_MAX];
 
+	struct roll *roll; /* ca_roll.c: the account is to have another key */
 	struct calls waiting, flying, failed;
 	struct call *account; /* newAccount, while under way */
 	struct err hold;      /* why everything fails until hold_until */

@@ -17,6 +17,7 @@
 #include "sync/limits.h"
 #include "sync/renewal_info.h"
 #include "sync/revoke.h"
+#include "sync/rollover.h"
 #include "sync/roster.h"
 #include "sync/store.h"
 
@@ -46,11 +47,13 @@ struct issuer {
 	struct driver *driver;
 	struct renewal_info *renewal_info;
 	struct revokes *revokes;
+	struct rollover *rollover;
 	struct intake *intake;
 	int64_t epoch; /* 0: asleep */
 };
 
 static void load_account(void *);
+static void rolled_over(void *, const char *key_pem, const char *url);
 
 /* The CA has told the account's URL: keep it beside the key. */
 static void
@@ -118,6 +121,7 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	    ca, is->roster, is->renewal_info);
 	is->revokes = revokes_new(store, ring, ca);
 	intake_revokes(is->intake, is->revokes);
+	is->rollover = rollover_new(base, conf, store, ca, rolled_over, is);
 	return is;
 }
 
@@ -135,6 +139,7 @@ issuer_free(struct issuer *is)
 	issuer_stop(is);
 	intake_free(is->intake);
 	revokes_free(is->revokes);
+	rollover_free(is->rollover);
 	renewal_info_free(is->renewal_info);
 	driver_free(is->driver);
 	limits_free(is->limits);
@@ -159,6 +164,21 @@ limits_known(void *arg, const struct err *e)
 	intake_start(is->intake, is->epoch);
 }
 
+/* The account's key is settled: it is told, and work begins. */
+static void
+rolled_over(void *arg, const char *key_pem, const char *url)
+{
+	struct issuer *is = arg;
+
+	(void)url;
+	if (key_pem != NULL) {
+		mem_wipe_free(is->first.key);
+		is->first.key = xstrdup(key_pem);
+	}
+	store_thumbprint(is->store, ca_thumbprint(is->first.ca));
+	limits_start(is->limits, limits_known, is);
+}
+
 static void
 use_account(struct account *a, const char *url)
 {
@@ -169,10 +189,8 @@ use_account(struct account *a, const char *url)
 		log_error("account: %s", e.text);
 		return;
 	}
-	if (a != &is->first)
-		return;
-	store_thumbprint(is->store, ca_thumbprint(a->ca));
-	limits_start(is->limits, limits_known, is);
+	if (a == &is->first)
+		rollover_start(is->rollover);
 }
 
 static void
@@ -252,9 +270,25 @@ forget_account(struct account *a)
 	a->key = NULL;
 }
 
+/*
+ * Orders in flight are put down: what is signed by the old key, or was published
+ * with its thumbprint, is worth nothing afterwards.  They go on from the
+ * journal.
+ */
+void
+issuer_rollover(struct issuer *is)
+{
+	if (is->epoch == 0 || is->first.key == NULL)
+		return;
+	intake_stop(is->intake);
+	limits_stop(is->limits);
+	rollover_start(is->rollover);
+}
+
 void
 issuer_stop(struct issuer *is)
 {
+	rollover_stop(is->rollover);
 	is->epoch = 0;
 	intake_stop(is->intake);
 	limits_stop(is->limits);

@@ -30,6 +30,9 @@ void issuer_platform(struct issuer *, const struct platform *);
 void issuer_start(struct issuer *, int64_t epoch);
 void issuer_stop(struct issuer *);
 
+/* Somebody has asked for another account key. */
+void issuer_rollover(struct issuer *);
+
 void issuer_kick(struct issuer *);                    /* a domain was added */
 void issuer_ready(struct issuer *, const char *text); /* CHANNEL_READY */
 void issuer_ack(struct issuer *, const char *text);   /* CHANNEL_ACKS */

@@ -170,6 +170,8 @@ on_event(void *arg, const char *type)
 {
 	struct node *n = arg;
 
+	if (strcmp(type, "rollover") == 0)
+		issuer_rollover(n->issuer);
 	if (by_owner(type))
 		issuer_kick(n->issuer);
 	if (strcmp(type, "added") != 0)

@@ -175,6 +175,18 @@ void store_account(
 int store_account_put(struct store *, const char *ca, const char *key_pem,
     const char *url, store_fn *, void *arg, struct err *);
 
+/*
+ * A new key for the account: asked for; then, "" until it is put, the key that
+ * is to follow.  It ends when the account has that key, or will not get it.
+ */
+void store_rollover_ask(struct store *, store_fn *, void *arg);
+typedef void store_rollover_fn(
+    void *arg, bool asked, const char *key_pem, const struct err *e);
+void store_rollover(struct store *, store_rollover_fn *, void *arg);
+int store_rollover_put(
+    struct store *, const char *key_pem, store_fn *, void *arg, struct err *);
+void store_rollover_end(struct store *, bool done);
+
 void store_publish(struct store *, const char *token, const char *keyauth,
     int ttl_s, store_fn *, void *arg);
 void store_withdraw(struct store *, const char *token);

@@ -42,6 +42,7 @@ union store_tell {
 	store_bundle_fn *bundle;
 	store_nodes_fn *nodes;
 	store_events_fn *events;
+	store_rollover_fn *rollover;
 	store_limit_fn *limit;
 };
 

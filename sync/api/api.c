@@ -47,6 +47,7 @@ static const struct route {
 	{ EVHTTP_REQ_GET, "/api/v1/limits", limits_show },
 	{ EVHTTP_REQ_POST, "/api/v1/plan", plan_make },
 	{ EVHTTP_REQ_POST, "/api/v1/domains/:name/revoke", own_domains_revoke },
+	{ EVHTTP_REQ_POST, "/api/v1/account/rollover", account_rollover },
 	{ EVHTTP_REQ_GET, "/api/v1/nodes", nodes_list },
 	{ EVHTTP_REQ_GET, "/api/v1/events", events_list },
 	{ EVHTTP_REQ_GET, "/api/v1/status", status_show },

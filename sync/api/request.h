@@ -93,6 +93,7 @@ request_fn domains_list, domains_add, domains_show, domains_change,
     domains_remove;
 request_fn limits_show, plan_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
+request_fn account_rollover;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
 /*

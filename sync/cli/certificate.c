@@ -183,3 +183,24 @@ cli_revoke(const struct cli *cli)
 	json_decref(answer);
 	return rc;
 }
+
+int
+cli_account(const struct cli *cli)
+{
+	json_t *answer;
+	int rc;
+
+	if (strcmp(cli->arg[0], "rollover") != 0) {
+		cli_complain("\"rollover\", not \"%s\"", cli->arg[0]);
+		return CLI_USAGE;
+	}
+	rc =
+	    cli_ask(cli, "POST", "/api/v1/account/rollover", NULL, "", &answer);
+	if (rc == CLI_OK && cli->json)
+		cli_print_json(answer);
+	else if (rc == CLI_OK)
+		cli_say("the leader gives the account another key; certfleet "
+			"events tells when");
+	json_decref(answer);
+	return rc;
+}

@@ -36,6 +36,8 @@ static const struct command {
 	  "switch Let's Encrypt on or off for a domain" },
 	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes]",
 	  "revoke a domain's certificate at the CA and order another" },
+	{ "account", cli_account, 1, 1, "rollover",
+	  "give the CA account another key" },
 	{ "status", cli_status, 0, 0, "",
 	  "how the fleet is" },
 	{ "why", cli_why, 1, 1, "DOMAIN",

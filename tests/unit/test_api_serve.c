@@ -243,6 +243,13 @@ store_revoke(struct store *s, const char *name, const char *reason,
 	l->n = lookup(name) != NULL && lookup(name)->sha1[0] != '\0';
 }
 
+void
+store_rollover_ask(struct store *s, store_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_done, (union fns){ .done = fn }, arg);
+}
+
 static void
 say_domain(struct later *l)
 {
