@@ -30,7 +30,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
-	python3-pytest libfaketime
+	python3-pytest libfaketime knot
 DEPS_BENCH := $(DEPS) redis-tools wrk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
