@@ -119,7 +119,7 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->renewal_info = renewal_info_new(conf, ca, is->second.ca);
 	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
 	    ca, is->roster, is->renewal_info);
-	is->revokes = revokes_new(store, ring, ca);
+	is->revokes = revokes_new(store, ring, ca, is->second.ca);
 	intake_revokes(is->intake, is->revokes);
 	is->rollover = rollover_new(base, conf, store, ca, rolled_over, is);
 	return is;

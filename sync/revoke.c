@@ -20,6 +20,7 @@
 struct revoke {
 	LIST_ENTRY(revoke) link;
 	struct revokes *all;
+	struct ca *ca; /* that issued it */
 	char name[DOMAIN_NAME_MAX], sha1[41];
 	int64_t epoch, not_after;
 	int reason;
@@ -31,18 +32,20 @@ struct revoke {
 struct revokes {
 	struct store *store;
 	const struct seal_ring *ring;
-	struct ca *ca;
+	struct ca *first, *second;
 	LIST_HEAD(, revoke) list;
 };
 
 struct revokes *
-revokes_new(struct store *store, const struct seal_ring *ring, struct ca *ca)
+revokes_new(struct store *store, const struct seal_ring *ring, struct ca *first,
+    struct ca *second)
 {
 	struct revokes *all = xcalloc(1, sizeof(*all));
 
 	all->store = store;
 	all->ring = ring;
-	all->ca = ca;
+	all->first = first;
+	all->second = second;
 	LIST_INIT(&all->list);
 	return all;
 }
@@ -52,7 +55,7 @@ revoke_free(struct revoke *r)
 {
 	LIST_REMOVE(r, link);
 	store_forget(r->all->store, r);
-	ca_cancel(r->all->ca, r->posting);
+	ca_cancel(r->ca, r->posting);
 	free(r);
 }
 
@@ -139,7 +142,7 @@ post(struct revoke *r, const char *chain)
 {
 	char *leaf = leaf_b64url(chain);
 
-	r->posting = ca_post(r->all->ca, "revokeCert",
+	r->posting = ca_post(r->ca, "revokeCert",
 	    json_pack("{s:s, s:i}", "certificate", leaf, "reason", r->reason),
 	    posted, r);
 	free(leaf);
@@ -183,6 +186,10 @@ revoke_start(
 	r->all = all;
 	memcpy(r->name, d->name, sizeof(r->name));
 	memcpy(r->sha1, d->sha1, sizeof(r->sha1));
+	r->ca = all->first;
+	if (all->second != NULL &&
+	    strcmp(d->ca, ca_directory(all->second)) == 0)
+		r->ca = all->second;
 	r->epoch = d->epoch;
 	r->not_after = d->not_after;
 	r->reason = reason_number(d->revoke);

@@ -13,8 +13,9 @@ struct revokes;
 struct seal_ring;
 struct store;
 
-struct revokes *revokes_new(
-    struct store *, const struct seal_ring *, struct ca *);
+/* second: the CA for when the first cannot be reached, or NULL. */
+struct revokes *revokes_new(struct store *, const struct seal_ring *,
+    struct ca *first, struct ca *second);
 void revokes_free(struct revokes *); /* nobody is called back */
 
 /*
