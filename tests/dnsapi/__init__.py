@@ -41,6 +41,7 @@ Fakes
     publish_s how long after a change the name servers get it
     change_s  gcloud, route53: how long a change is pending (and not shown)
     clock_s   how much its clock is ahead of ours (ovh, route53, gcloud)
+    port      to listen at; 0: a free one
     more      azure, gcloud token_s (lifetime of a token); gandi public and
               livedns (names of such domains); ovh endpoint; route53 prior
               (PriorRequestNotComplete while a change is pending)

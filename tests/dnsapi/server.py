@@ -182,7 +182,7 @@ class Api:
     APEX = "@"
 
     def __init__(self, zones=(), dns=None, tls=None, way=None, page_size=None,
-                 publish_s=0, change_s=0.3, clock_s=0):
+                 publish_s=0, change_s=0.3, clock_s=0, port=0):
         self.way = way or self.WAYS[0]
         if self.way not in self.WAYS:
             raise ValueError(f"{self.NAME} has {self.WAYS}, not {way}")
@@ -191,6 +191,7 @@ class Api:
         self.publish_s = publish_s
         self.change_s = change_s
         self.clock_s = clock_s
+        self.port = port
         self.rules, self.requests, self.secrets = [], [], []
         self.tokens = {}
         self.lock = threading.RLock()
@@ -238,7 +239,7 @@ class Api:
     def start(self):
         if not self.tls:
             self.tls = TlsFiles(temp_dir())
-        self.httpd = _Https(("127.0.0.1", 0), Handler)
+        self.httpd = _Https(("127.0.0.1", self.port), Handler)
         self.httpd.api = self
         self.httpd.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.httpd.context.load_cert_chain(self.tls.cert, self.tls.key)

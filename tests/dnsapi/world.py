@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from harness import free_port
-from peers import ChallTestSrv, Pebble, TlsFiles, World, started
+from peers import ChallTestSrv, World, started
 
 from .nameservers import NameServers
 from .resolver import Resolver
@@ -27,18 +26,14 @@ class _Dns(Resolver):
 class DnsWorld(World):
     """As World, with .servers, the NameServers; count, lags, v6 are theirs."""
 
-    def __init__(self, directory, http_port=None, count=2, lags=(), v6=False,
-                 **pebble):
-        self.dir = Path(directory)
-        self.tls = TlsFiles(self.dir / "tls")
-        self.http_port = http_port or free_port()
-        self.https_port = free_port()
-        self.servers = NameServers(self.dir, count, lags, v6)
+    def __init__(self, directory, *args, count=2, lags=(), v6=False, **kw):
+        self.servers = NameServers(Path(directory), count, lags, v6)
+        super().__init__(directory, *args, **kw)
+
+    def start_dns(self):
         challtestsrv = started(ChallTestSrv(self.dir))
         challtestsrv.host = "127.0.0.1"
-        self.dns = _Dns(self.servers, challtestsrv)
-        self.pebble = started(Pebble(
-            self.dir, self.tls, self.dns, self.http_port, **pebble))
+        return _Dns(self.servers, challtestsrv)
 
     def stop(self):
         super().stop()

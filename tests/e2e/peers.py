@@ -296,10 +296,14 @@ class World:
         self.tls = TlsFiles(self.dir / "tls")
         self.http_port = http_port or free_port()
         self.https_port = free_port()
-        self.dns = started(ChallTestSrv(self.dir))
+        self.dns = self.start_dns()
         self.pebble = started(Pebble(
             self.dir, self.tls, self.dns, self.http_port, **pebble))
         self.more = []
+
+    def start_dns(self):
+        """What Pebble and the nodes ask; other worlds have other DNS."""
+        return started(ChallTestSrv(self.dir))
 
     def second_ca(self, **pebble):
         """Another CA, which knows nothing of the first one."""
