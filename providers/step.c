@@ -270,6 +270,24 @@ step_next_zone(struct txt_record *t, struct err *e)
 }
 
 int
+step_not_this_zone(
+    struct txt_record *t, const struct http_msg_res *res, struct err *e)
+{
+	char vars[128];
+
+	if (res->status == 403)
+		t->conflicts++;
+	if (step_next_zone(t, e) == 0)
+		return 0;
+	if (t->conflicts == 0)
+		return -1;
+	name_credentials(t, vars, sizeof(vars));
+	return err_set(e, ERR_CONFIG,
+	    "%s: no zone for %.*s, or the credentials in %s may not read it",
+	    t->access->provider->name, NAME_SHOWN, t->fqdn, vars);
+}
+
+int
 step_conflict(struct txt_record *t, int step, struct err *e)
 {
 	if (++t->conflicts > CONFLICTS_MAX)

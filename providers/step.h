@@ -50,8 +50,17 @@ const char *step_relative(
 int step_next_zone(struct txt_record *, struct err *);
 
 /*
+ * The same after an answer that may be 403: credentials for some zones only
+ * are refused all others, there or not.  So what was forbidden is the error
+ * (ERR_CONFIG) only when nothing is found.
+ */
+int step_not_this_zone(
+    struct txt_record *, const struct http_msg_res *, struct err *);
+
+/*
  * Somebody else was faster: go on with that step, which reads again.
- * ERR_AGAIN when it happens all the time.
+ * ERR_AGAIN when it happens all the time.  Where nothing guards a set against
+ * other writers, this also follows each write: they may be faster afterwards.
  */
 int step_conflict(struct txt_record *, int step, struct err *);
 
