@@ -11,6 +11,7 @@ static const struct provider *const providers[] = {
 	&provider_cloudflare,
 	&provider_gandiv5,
 	&provider_gcloud,
+	&provider_godaddy,
 	&provider_ovh,
 	&provider_route53,
 };
