@@ -8,6 +8,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
+static bool
+has(const char *pem)
+{
+	return pem != NULL && pem[0] != '\0';
+}
+
 /* Whatever a body says, it is a name in its one form or a complaint. */
 static void
 read_body(const char *text, size_t len)
@@ -28,7 +34,10 @@ read_body(const char *text, size_t len)
 		if (domain_normalise(c.name, again, &e) == -1 ||
 		    strcmp(c.name, again) != 0)
 			abort();
-		if (c.letsencrypt_enabled == 0 || c.canonical == 1)
+		if (c.canonical == 1)
+			abort();
+		/* A certificate never comes without its key, nor alone. */
+		if (has(c.tlscert) != has(c.tlskey))
 			abort();
 	} else {
 		told = json_dumps(errors, 0);
@@ -37,7 +46,7 @@ read_body(const char *text, size_t len)
 		free(told);
 	}
 	json_decref(errors);
-	json_decref(body);
+	json_forget(body);
 }
 
 /* No segment is longer than what was sent, and none leaves the buffer. */
