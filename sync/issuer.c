@@ -79,7 +79,7 @@ on_account(void *arg, const char *url)
 
 /* Its HTTPS may be trusted by other authorities than the first one's. */
 static void
-second_ca(struct issuer *is)
+second_ca(struct issuer *is, struct skew *skew)
 {
 	const struct conf *conf = is->conf;
 	const struct http_conf http = { .ca_file = conf->acme_fallback.ca_file,
@@ -92,6 +92,7 @@ second_ca(struct issuer *is)
 	is->second.is = is;
 	is->second.ca = ca_new_fallback(
 	    is->base, is->fallback_http, conf, on_account, &is->second);
+	ca_tell_skew(is->second.ca, skew);
 	driver_fallback(is->driver, is->second.ca);
 }
 
@@ -115,7 +116,7 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->limits = limits_new(base, conf, store);
 	is->driver =
 	    driver_new(base, conf, ring, store, ca, is->challenges, is->limits);
-	second_ca(is);
+	second_ca(is, skew);
 	is->renewal_info = renewal_info_new(conf, ca, is->second.ca);
 	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
 	    ca, is->roster, is->renewal_info);

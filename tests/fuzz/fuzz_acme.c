@@ -1,7 +1,7 @@
 /*
  * What a CA may send: the first byte says how the rest is read.  0-7: the
- * reply to what an order asks in that state; 8: a directory, a problem; 9: the
- * lines of a head; 10: a URL.
+ * reply to what an order asks in that state; 8: a directory, a problem, renewal
+ * information; 9: the lines of a head; 10: a URL; 11: links.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +12,8 @@
 #include "common/mem.h"
 #include "common/str.h"
 #include "sync/acme.h"
+#include "sync/acme_link.h"
+#include "sync/ari.h"
 #include "sync/http.h"
 #include "sync/http_head.h"
 #include "sync/order.h"
@@ -84,6 +86,41 @@ fuzz_order(enum order_state s, json_t *body, const char *text, size_t len)
 	order_clear(&o);
 }
 
+/* Whatever window it is: a renewal inside the lifetime, and not in the past. */
+static void
+fuzz_window(json_t *body)
+{
+	struct err e = { 0 };
+	struct domain d;
+	struct ari ari;
+
+	if (ari_parse(&ari, body, &e) == -1) {
+		must_be_sentence(&e);
+		return;
+	}
+	must(ari.start < ari.end);
+	for (const char *p = ari.explanation_url; *p != '\0'; p++)
+		must(*p > ' ' && *p < 0x7f);
+	domain_init(&d);
+	d.not_before = 1000;
+	d.not_after = 4000000000000;
+	ari_take(&d, &ari, 2000);
+	must(d.renew_at >= 2000 && d.renew_at < d.not_after);
+}
+
+/* Each link found lies in the text, and the search comes to an end. */
+static void
+fuzz_links(const char *text)
+{
+	const char *at = text;
+	char url[256];
+
+	while (acme_link(&at, "alternate", url, sizeof(url)) == 0) {
+		must(url[0] != '\0' && strstr(text, url) != NULL);
+		must(at > text && at <= text + strlen(text));
+	}
+}
+
 static void
 fuzz_objects(json_t *body)
 {
@@ -99,6 +136,7 @@ fuzz_objects(json_t *body)
 	acme_directory_clear(&d);
 	acme_problem(&a, &e);
 	must_be_sentence(&e);
+	fuzz_window(body);
 }
 
 static void
@@ -152,11 +190,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char *text;
 	json_t *body;
 
-	if (len == 0 || data[0] > 10)
+	if (len == 0 || data[0] > 11)
 		return 0;
 	text = xmemdup0(data + 1, len - 1);
 	body = json_loadb(text, len - 1, JSON_REJECT_DUPLICATES, NULL);
-	if (data[0] == 10)
+	if (data[0] == 11)
+		fuzz_links(text);
+	else if (data[0] == 10)
 		fuzz_url(text);
 	else if (data[0] == 9)
 		fuzz_head(text, len - 1);

@@ -1,0 +1,116 @@
+/* Which CA an order is at, what is wanted of it there, and when the next is. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "sync/ari.h"
+#include "sync/ca.h"
+#include "sync/driver_impl.h"
+#include "sync/renew.h"
+
+/* The CA that an order is at; the first one when there is no order yet. */
+struct ca *
+run_ca_of(const struct driver *dr, const char *url)
+{
+	if (url[0] != '\0' && dr->fallback != NULL && !ca_owns(dr->ca, url) &&
+	    ca_owns(dr->fallback, url))
+		return dr->fallback;
+	return dr->ca;
+}
+
+static const char *
+or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+/* What is wanted of an order is said in the settings of its CA. */
+void
+run_use_ca(struct run *r, struct ca *ca)
+{
+	const struct conf *c = r->driver->conf;
+	bool second = ca == r->driver->fallback;
+
+	r->ca = ca;
+	r->order.profile =
+	    or_null(second ? c->acme_fallback.profile : c->acme.profile);
+	r->order.preferred = or_null(second ? c->acme_fallback.preferred_chain
+					    : c->acme.preferred_chain);
+	r->order.replaces = ari_replaces(&r->d, ca_directory(ca));
+	r->order.ari_renewal =
+	    r->order.replaces != NULL && ari_within(&r->d, loop_wall_ms());
+}
+
+/* What the CA counts of the order; at a CA we come from, renewals are known. */
+void
+run_new_ticket(struct run *r, int64_t journal_ms)
+{
+	const char *directory = ca_directory(r->ca);
+
+	limits_ticket(&r->ticket, &r->d, directory, journal_ms);
+	if (r->order.ari_renewal)
+		r->ticket.kind = LIMIT_ARI;
+	else if (r->d.ca[0] != '\0' && strcmp(r->d.ca, directory) != 0)
+		r->ticket.kind = LIMIT_NEW;
+	r->spent = false;
+}
+
+void
+run_new_order(struct run *r)
+{
+	order_clear(&r->order);
+	r->order.names[0] = r->d.name;
+	r->order.nnames = 1;
+	r->url_saved = false;
+	r->furthest = ORDER_NEW;
+	r->tries = 0;
+}
+
+/* Is there a second CA for this domain, and the order not there already? */
+static bool
+has_fallback(const struct run *r)
+{
+	const struct ca *ca = r->driver->fallback;
+
+	return ca != NULL && r->ca != ca && ca_thumbprint(ca)[0] != '\0' &&
+	       r->d.version > 0;
+}
+
+/* No pause reaches beyond the moment from which the second CA may be used. */
+int64_t
+run_until_fallback(const struct run *r, int64_t pause)
+{
+	int64_t left = renew_last_tenth(&r->d) - loop_wall_ms();
+
+	return has_fallback(r) && left > 0 && left < pause ? left : pause;
+}
+
+/*
+ * The first CA is away, and the certificate ends soon: a new order at the
+ * second one.  What the journal says of the first one's is overwritten.
+ */
+bool
+run_try_fallback(struct run *r, const struct err *e)
+{
+	struct ca *ca = r->driver->fallback;
+	const struct domain *d = &r->d;
+	struct err why = *e;
+
+	if (e->kind != ERR_AGAIN || !has_fallback(r) ||
+	    loop_wall_ms() < renew_last_tenth(d))
+		return false;
+	log_warn("domain=%s ca=%s: %s; its certificate ends soon, so the order "
+		 "goes to ca=%s",
+	    d->name, ca_directory(r->ca), e->text, ca_directory(ca));
+	if (r->order.state == ORDER_NEW)
+		limits_refused(r->driver->limits, &r->ticket, true, "",
+		    r->d.action, sizeof(r->d.action), &why);
+	run_unpublish(r);
+	run_new_order(r);
+	run_use_ca(r, ca);
+	run_new_ticket(r, 0);
+	run_journal(r, "*", "new", "", NULL);
+	return true;
+}

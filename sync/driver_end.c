@@ -1,0 +1,141 @@
+/* The end of an order: a certificate in Redis, or a reason. */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "sync/ari.h"
+#include "sync/bundle.h"
+#include "sync/ca.h"
+#include "sync/cert.h"
+#include "sync/driver_impl.h"
+#include "sync/fault.h"
+#include "sync/renew.h"
+#include "sync/store.h"
+
+#define KEEP_ATTEMPTS 9 /* an order is waited for that often: a day */
+#define PROOF_MS 10000  /* look at the nodes again, if none reports */
+
+static void
+committed(void *arg, int64_t version, int64_t gen, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		run_fail(r, e);
+		return;
+	}
+	fault_point("F13");
+	r->d.version = version;
+	r->d.gen = gen;
+	log_info("domain=%s issued serial=%s version=%lld gen=%lld ca=\"%s\"",
+	    r->d.name, r->d.serial, (long long)version, (long long)gen,
+	    r->d.issuer);
+	run_tell(r, NULL);
+}
+
+static void
+describe(struct run *r, const struct cert *cert)
+{
+	const struct conf *conf = r->driver->conf;
+	struct domain *d = &r->d;
+	char id[sizeof(d->ari_id)];
+
+	memcpy(d->serial, cert->serial, sizeof(d->serial));
+	memcpy(d->sha1, cert->sha1, sizeof(d->sha1));
+	memcpy(d->issuer, cert->issuer, sizeof(d->issuer));
+	d->not_before = cert->not_before;
+	d->not_after = cert->not_after;
+	d->renew_at = renew_at(d->name, cert->not_before, cert->not_after,
+	    conf->acme.renew_percent);
+	cert_ari_id(cert, id, sizeof(id));
+	ari_begin(d, ca_directory(r->ca), id, conf->acme.ari, loop_wall_ms(),
+	    conf->acme.ari_poll_min_s);
+	d->last_error[0] = '\0';
+	d->attempts = 0;
+	d->rate_limited_until = 0;
+	d->next_at = loop_wall_ms() + PROOF_MS;
+}
+
+/* Check what the CA sent, and make it the domain's in one step. */
+void
+run_finish(struct run *r)
+{
+	struct driver *dr = r->driver;
+	struct err e = { 0 };
+	struct cert cert = { 0 };
+	struct buf bundle;
+	int64_t now = loop_wall_ms();
+	const char *chain = r->order.chain;
+
+	fault_point("F12");
+	run_unpublish(r);
+	buf_init(&bundle, BUNDLE_MAX);
+	if (cert_parse(&cert, chain, strlen(chain), &e) == -1 ||
+	    cert_check(&cert, r->key_pem, r->d.name, now, &e) == -1 ||
+	    bundle_pack(dr->ring, r->d.name, &cert, r->key_pem, &bundle, &e) ==
+		-1) {
+		err_prefix(&e, "the CA's certificate");
+		if (!run_try_again(r, &e))
+			run_fail(r, &e);
+	} else {
+		limits_issued(dr->limits, &r->ticket);
+		describe(r, &cert);
+		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
+		    bundle.len, committed, r);
+	}
+	buf_clear(&bundle);
+	cert_clear(&cert);
+}
+
+static void
+abandoned(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	/* A journal that could not be removed is found by the next attempt. */
+	(void)e;
+	run_tell(r, &r->why);
+}
+
+/*
+ * Is the order worth going on with?  Once there is a key there may be a
+ * certificate, and only the CA can say that there is none; one that was
+ * looked at (ORDER_DONE) and is no good will not become better.
+ */
+static bool
+worth_keeping(const struct run *r, const struct err *e)
+{
+	bool late = loop_now_ms() > r->deadline;
+	bool has_key = r->key_pem != NULL && r->key_pem[0] != '\0';
+	/* An order that was made outlives a "slow down". */
+	bool later = e->kind == ERR_AGAIN ||
+	             (e->kind == ERR_LIMITED && r->order.url != NULL);
+
+	if (strcmp(e->type, "FENCED") == 0 || strcmp(e->type, "GONE") == 0)
+		return true;
+	if (!later && !run_nonsense(e))
+		return false;
+	if (has_key && r->order.url != NULL && r->order.state != ORDER_DONE)
+		return r->d.attempts < KEEP_ATTEMPTS;
+	return later && !late;
+}
+
+/*
+ * No certificate.  The journal stays when the CA may still finish the order;
+ * after a verdict the next attempt begins a new one.
+ */
+void
+run_fail(struct run *r, const struct err *e)
+{
+	run_unpublish(r);
+	if (worth_keeping(r, e)) {
+		run_tell(r, e);
+		return;
+	}
+	r->why = *e;
+	store_abandon(r->driver->store, r->d.name, r->d.epoch, abandoned, r);
+}

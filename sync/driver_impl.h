@@ -1,0 +1,92 @@
+/*
+ * The inside of the driver, shared by sync/driver.c (what an order asks for),
+ * sync/driver_ca.c (at which CA) and sync/driver_end.c (what becomes of it).
+ */
+#ifndef SYNC_DRIVER_IMPL_H
+#define SYNC_DRIVER_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/err.h"
+#include "sync/driver.h"
+#include "sync/limits.h"
+#include "sync/order.h"
+
+struct event;
+
+/* A domain whose order is being worked on. */
+struct run {
+	LIST_ENTRY(run) link;
+	struct driver *driver;
+	struct ca *ca; /* at which the order is */
+	driver_fn *fn;
+	void *arg;
+	struct domain d;
+	struct order order;
+	struct ticket ticket;
+	bool spent;    /* for this newOrder */
+	char *key_pem; /* the certificate's; "" until needed */
+	struct event *timer;
+	struct ask ask; /* payload is ours until it is sent */
+	uint64_t posting;
+	int64_t deadline;
+	int tries;                 /* since the order last came further... */
+	enum order_state furthest; /* ...than ever before */
+	bool url_saved;
+	char token[ORDER_TOKEN_MAX]; /* that is published, or "" */
+	struct err why;              /* there will be no certificate */
+};
+
+struct driver {
+	struct event_base *base;
+	const struct conf *conf;
+	const struct seal_ring *ring;
+	struct store *store;
+	struct ca *ca, *fallback; /* fallback may be NULL */
+	struct challenges *challenges;
+	struct limits *limits;
+	struct keymaker *keymaker;
+	LIST_HEAD(, run) runs;
+};
+
+/* Begin anew, with nothing known of an order. */
+void run_new_order(struct run *);
+
+/* The CA that an order is at; the first one when there is no order yet. */
+struct ca *run_ca_of(const struct driver *, const char *url);
+
+/* From now on at this CA: what is wanted of an order is in its settings. */
+void run_use_ca(struct run *, struct ca *);
+
+/* What the CA counts of the order: to be spent before newOrder. */
+void run_new_ticket(struct run *, int64_t journal_ms);
+
+/* No pause reaches beyond the moment from which the second CA may be used. */
+int64_t run_until_fallback(const struct run *, int64_t pause);
+
+/* Go to the second CA, if the first is away and it is time; true when so. */
+bool run_try_fallback(struct run *, const struct err *);
+
+/* Write the journal, then go on. */
+void run_journal(struct run *, const char *expected, const char *step,
+    const char *url, const char *key_pem);
+void run_unpublish(struct run *);
+
+/* What no CA means to say: an answer cut short, a page of some proxy. */
+bool run_nonsense(const struct err *);
+
+/* The same once more, after a pause; false when that has no sense. */
+bool run_try_again(struct run *, const struct err *);
+
+/* The order is done: check what the CA sent, and commit it. */
+void run_finish(struct run *);
+
+/* There will be no certificate; the run ends. */
+void run_fail(struct run *, const struct err *);
+
+/* Tell whoever wanted it, and free the run. */
+void run_tell(struct run *, const struct err *);
+
+#endif
