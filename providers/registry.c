@@ -10,6 +10,7 @@ static const struct provider *const providers[] = {
 	&provider_azure,
 	&provider_cloudflare,
 	&provider_dnsimple,
+	&provider_gandi,
 	&provider_gandiv5,
 	&provider_gcloud,
 	&provider_godaddy,
