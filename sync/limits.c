@@ -452,7 +452,9 @@ block(struct limits *l, const struct ticket *t, const struct limit_problem *p,
 		 ": %s",
 	    t->name, limit_name(limit.bucket), limit.key,
 	    (p->until - loop_wall_ms()) / 1000, e->text);
-	limit_wait(e, &limit, true, p->until, loop_wall_ms());
+	/* The CA's own words stay; others who come hear ours. */
+	snprintf(e->type, sizeof(e->type), "%s", LIMIT_WAIT);
+	e->retry_ms = p->until - loop_wall_ms();
 }
 
 void

@@ -343,6 +343,71 @@ def test_orders_of_the_account_are_counted(ground):
     assert node.pebble.orders() == 2
 
 
+# --- what the CA says ---------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def refusing(session_ground):
+    """A node whose CA says what a rule of tests/fakeca says."""
+    fakeca = pytest.importorskip("fakeca")
+    world = session_ground.world("limits", authz_reuse=0, nonce_reject=0)
+    ca = fakeca.FakeCA(world.pebble, world.tls, world.dir)
+    node = session_ground.node(world, name="l1", settings={
+        "acme": {"directory": ca.directory, "retry_first_s": 1,
+                 "retry_max_s": 3}})
+    node.ca, node.faults = ca, pytest.importorskip("fakeca.faults")
+    yield node
+    node.sync.stop()
+    ca.stop()
+
+
+def asked_for(node, name):
+    return [at for at, kind, names in node.ca.requests
+            if kind == "newOrder" and name in names]
+
+
+@pytest.mark.parametrize("anchor, shared, ours", [
+    ("new-orders-per-account", True, "enough orders of our account"),
+    ("new-certificates-per-registered-domain", True, "enough certificates"),
+    ("new-certificates-per-exact-set-of-identifiers", False, ""),
+    ("authorization-failures-per-identifier-per-account", False, "")])
+def test_a_429_holds_back_all_behind_its_bucket(refusing, anchor, shared, ours):
+    node, wait = refusing, 5
+    domain = f"{anchor[:10]}{len(anchor)}.test"
+    first, second = f"www.{domain}", f"api.{domain}"
+    node.ca.on("newOrder", node.faults.rate_limited(anchor, wait, "seconds"),
+               name=first, times=1)
+    added(node, first)
+    record = await_limited(node, first)
+    assert "too many" in record["reason"], record
+    assert record.get("attempts", "0") == "0"
+    limited = int(record["rate_limited_until"]) / 1000
+    assert 0 < limited - time.time() <= wait
+    # Refused: nothing was spent.
+    assert not limits_of(node).get(f"set:{first}", {}).keys() - {"blocked"}
+    added(node, second)
+    if shared:
+        assert ours in await_limited(node, second)["reason"]
+    for name in first, second:
+        node.await_status(name, "in_use")
+    assert len(asked_for(node, first)) == 2
+    assert asked_for(node, first)[1] >= limited - 0.1
+    assert len(asked_for(node, second)) == 1
+    assert (asked_for(node, second)[0] >= limited - 0.1) == shared
+
+
+def test_paused_is_for_a_person_with_the_whole_link(refusing):
+    node, name = refusing, "paused.test"
+    url = "https://sfe.ca.test/sfe/v1/unpause?jwt=" + "x" * 600
+    node.ca.on("newOrder", node.faults.paused(url), name=name)
+    added(node, name)
+    record = node.await_status(name, "action_required")
+    assert url in record["action"]
+    assert url in node.cli("why", name).out
+    node.ca.reset()
+    record = node.await_status(name, "in_use", 60)
+    assert "action" not in record
+
+
 # --- for people: limits and plan ----------------------------------------------
 
 def test_limits_tells_what_is_left(ground):
