@@ -463,9 +463,16 @@ limits_refused(struct limits *l, const struct ticket *t, bool new_order,
 {
 	struct limit_problem p;
 
-	if (new_order && limit_refused(e))
-		for (int b = 0; b < LIMIT_BUCKETS; b++)
-			refund(l, t, b);
+	/*
+	 * Where an answer made no sense there may be an order, but nobody who
+	 * finalizes it: there will be no certificate.
+	 */
+	if (new_order && e->kind != ERR_AGAIN) {
+		refund(l, t, LIMIT_SET);
+		refund(l, t, LIMIT_DOMAIN);
+		if (limit_refused(e))
+			refund(l, t, LIMIT_ORDERS);
+	}
 	if (e->kind != ERR_LIMITED)
 		return;
 	limit_problem(detail, e->retry_ms, loop_wall_ms(), &p);

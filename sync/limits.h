@@ -55,8 +55,8 @@ void limits_spend(struct limits *, struct ticket *, limits_fn *, void *arg);
 void limits_cancel(struct limits *, const void *arg);
 
 /*
- * The CA refused a request with this error and this detail.  When no order was
- * made of it, what was spent is given back.  A rate limit blocks its bucket for
+ * The CA refused a request with this error and this detail.  After newOrder the
+ * certificate that will not be is given back, and the order when none was made.  A rate limit blocks its bucket for
  * all; e says to wait then.  When a person must act, e becomes ERR_REFUSED of
  * type LIMIT_PAUSED, and action is what to do.
  */

@@ -52,8 +52,9 @@ class Place:
             r = self.node.record(name)
             said = " ".join(r.get(k, "") for k in
                             ("reason", "action", "last_error"))
-            return r if int(r.get("attempts", 0)) > 0 and all(
-                w in said for w in words) else None
+            # To be held back by a limit is no failure.
+            held = int(r.get("attempts", 0)) or r.get("rate_limited_until")
+            return r if held and all(w in said for w in words) else None
 
         return self.node.await_record(f"{name} to say {words}", there, seconds,
                                       name)
