@@ -429,7 +429,7 @@ count(struct limits *l, const struct ticket *t, enum limit_bucket bucket)
 
 	if (t->id[0] == '\0')
 		return;
-	ticket_limit(l, t, bucket, &limit);
+	ticket_limit(l, t, (int)bucket, &limit);
 	if (limit.max == 0)
 		return;
 	store_limit_happened(l->store, &limit, t->id, 0, NULL, NULL);
