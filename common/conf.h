@@ -71,7 +71,7 @@ struct conf {
 		int max_requests;        /* HTTPS requests in flight, 32 */
 		int retry_first_s;       /* 300 */
 		int retry_max_s;         /* 86400 */
-		int renew_percent;       /* of the lifetime, 66 */
+		int renew_percent;       /* of the lifetime, 67 */
 		int renewals_per_minute; /* 120, unless they are urgent */
 		int custom_days;    /* 10: before a custom certificate ends */
 		bool ari;           /* true: renew when the CA says */

@@ -113,7 +113,7 @@ const struct conf_setting conf_settings[] = {
 	    "first wait after a failure; doubles each time"),
 	SET(acme, retry_max_s, INT(1, 86400, "s"), "86400",
 	    "longest wait: at least one attempt per day"),
-	SET(acme, renew_percent, INT(1, 99, "%"), "66",
+	SET(acme, renew_percent, INT(1, 99, "%"), "67",
 	    "renew when that much of the lifetime has passed"),
 	SET(acme, renewals_per_minute, INT(1, 60000, ""), "120",
 	    "pace of renewals that are not urgent, after an outage"),

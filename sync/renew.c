@@ -16,12 +16,15 @@ hash(const char *name)
 int64_t
 renew_at(const char *name, int64_t not_before, int64_t not_after, int percent)
 {
-	int64_t lifetime = not_after - not_before;
+	int64_t lifetime = not_after - not_before, due, spread;
 
 	if (lifetime <= 0)
 		return not_after;
-	return not_before + lifetime / 100 * percent -
-	       (int64_t)(hash(name) % 1000) * (lifetime / SPREAD) / 1000;
+	due = not_before + lifetime / 100 * percent;
+	spread = lifetime / SPREAD;
+	if (spread > (not_after - due) / 2)
+		spread = (not_after - due) / 2;
+	return due + (int64_t)(hash(name) % 1000) * spread / 1000;
 }
 
 int64_t

@@ -10,9 +10,9 @@
 #include "common/domain.h"
 
 /*
- * A certificate is renewed when percent of its lifetime has passed (day 60 of
- * 90, day 30 of 45), moved back by up to a fiftieth of the lifetime: where in
- * it is a fixed point per name, so that names issued together are not renewed
+ * A certificate is due for renewal when percent of its lifetime has passed (67:
+ * day 60 of 90, day 30 of 45), or up to a fiftieth of the lifetime later: how
+ * much is fixed per name, so that names issued together are not renewed
  * together.  Times in wall-clock milliseconds.
  */
 int64_t renew_at(

@@ -13,19 +13,19 @@
 static void
 ninety_days_are_renewed_about_day_sixty(void **state)
 {
-	int64_t at = renew_at("www.example.com", 0, 90 * DAY, 66);
+	int64_t at = renew_at("www.example.com", 0, 90 * DAY, 67);
 
 	(void)state;
-	assert_in_range(at, 57 * DAY, 60 * DAY);
+	assert_in_range(at, 60 * DAY, 63 * DAY);
 }
 
 static void
 forty_five_days_are_renewed_about_day_thirty(void **state)
 {
-	int64_t at = renew_at("www.example.com", DAY, 46 * DAY, 66);
+	int64_t at = renew_at("www.example.com", DAY, 46 * DAY, 67);
 
 	(void)state;
-	assert_in_range(at, 29 * DAY, 31 * DAY);
+	assert_in_range(at, 31 * DAY, 33 * DAY);
 }
 
 static void
@@ -39,9 +39,9 @@ names_issued_together_are_renewed_apart(void **state)
 		int64_t at, late;
 
 		snprintf(name, sizeof(name), "shop%d.example.com", i);
-		at = renew_at(name, 0, 90 * DAY, 66);
-		assert_true(at == renew_at(name, 0, 90 * DAY, 66));
-		late = 90 * DAY / 100 * 66 - at;
+		at = renew_at(name, 0, 90 * DAY, 67);
+		assert_true(at == renew_at(name, 0, 90 * DAY, 67));
+		late = at - 90 * DAY / 100 * 67;
 		buckets[late / (90 * DAY / 50 / 10 + 1)]++;
 	}
 	for (int i = 0; i < 10; i++)
@@ -49,11 +49,23 @@ names_issued_together_are_renewed_apart(void **state)
 }
 
 static void
+a_late_renewal_is_still_before_the_end(void **state)
+{
+	char name[64];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "shop%d.example.com", i);
+		assert_in_range(renew_at(name, 0, 1000000, 99), 990000, 995000);
+	}
+}
+
+static void
 a_certificate_without_lifetime_is_renewed_at_its_end(void **state)
 {
 	(void)state;
-	assert_true(renew_at("a.example", 500, 500, 66) == 500);
-	assert_true(renew_at("a.example", 500, 100, 66) == 100);
+	assert_true(renew_at("a.example", 500, 500, 67) == 500);
+	assert_true(renew_at("a.example", 500, 100, 67) == 100);
 }
 
 static void
@@ -131,6 +143,7 @@ main(void)
 		cmocka_unit_test(ninety_days_are_renewed_about_day_sixty),
 		cmocka_unit_test(forty_five_days_are_renewed_about_day_thirty),
 		cmocka_unit_test(names_issued_together_are_renewed_apart),
+		cmocka_unit_test(a_late_renewal_is_still_before_the_end),
 		cmocka_unit_test(
 		    a_certificate_without_lifetime_is_renewed_at_its_end),
 		cmocka_unit_test(pauses_double_up_to_a_day),
