@@ -134,11 +134,13 @@ a_fault_is_told_from_a_value(void **state)
 static void
 other_texts_are_no_response(void **state)
 {
-	static const char *const texts[] = { "",
-		"<html><p>Maintenance</p></html>", "<methodResponse>",
+	static const char *const texts[] = {
+		"",
+		"<html><p>Maintenance</p></html>",
+		"<methodResponse>",
 		"<methodResponse/>",
-		"<methodCall><params><param><value>1</value></param></params>"
-		"</methodCall>" };
+		"<call><params><param><value/></param></params></call>",
+	};
 	bool fault;
 
 	(void)state;
