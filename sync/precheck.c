@@ -71,10 +71,10 @@ show(char out[static SHOWN_MAX], const char *text)
 	str_printable(clean, sizeof(clean), text, strlen(text));
 	len = strlen(clean);
 	if (len < SHOWN_MAX)
-		snprintf(out, SHOWN_MAX, "%s", clean);
+		memcpy(out, clean, len + 1);
 	else
-		snprintf(out, SHOWN_MAX, "%.*s...%s", SHOWN_MAX / 2 - 2, clean,
-		    clean + len - tail);
+		snprintf(out, SHOWN_MAX, "%.*s...%.*s", SHOWN_MAX / 2 - 2,
+		    clean, (int)tail, clean + len - tail);
 	return out;
 }
 

@@ -1,0 +1,88 @@
+/*
+ * What the intake*.c files share: the domains in hand.  intake.c takes them and
+ * finds out what they need, intake_order.c gets certificates for them,
+ * intake_proof.c waits until the nodes serve those.  Private to the intake.
+ */
+#ifndef SYNC_INTAKE_IMPL_H
+#define SYNC_INTAKE_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/domain.h"
+#include "common/table.h"
+#include "sync/intake.h"
+#include "sync/lane.h"
+#include "sync/store.h"
+
+struct waiting;
+
+/* A domain in hand, from being claimed to its next due time being written. */
+struct work {
+	UT_hash_handle hh;
+	struct intake *in;
+	char name[DOMAIN_NAME_MAX];
+	struct domain d; /* without the fields we do not know */
+	bool again;      /* kicked while in hand: look once more */
+	struct lane_item lane;
+};
+
+struct intake {
+	struct event_base *base;
+	const struct conf *conf;
+	const struct skew *skew;
+	const struct platform *platform;
+	struct revokes *revokes;
+	struct store *store;
+	struct checks *checks;
+	struct driver *driver;
+	struct ca *ca;
+	struct roster *roster;
+	struct renewal_info *renewal_info;
+	int64_t epoch; /* 0: not leading */
+	struct work *table;
+	struct event *tick;
+	struct lanes lanes;
+	int64_t pace; /* when the next renewal may begin, if it is not urgent */
+	/* Names waiting for proof, by the generation they wait for. */
+	struct waiting *waiting;
+	int64_t acked; /* the highest generation that a node has told */
+	bool claiming;
+};
+
+/* Take a name in hand, unless it is, and see what it needs. */
+void intake_take(struct intake *, const char *name);
+
+/* Let those order whose turn it is. */
+void intake_next_orders(struct intake *);
+
+/* How long before a custom certificate's end the managed one is made. */
+int64_t intake_custom_before_ms(const struct intake *);
+
+/* The nodes' acknowledgements that are waited for. */
+void intake_wait_for_proof(struct intake *, const char *name, int64_t gen);
+void intake_forget_waiting(struct intake *, const char *name);
+void intake_forget_all_waiting(struct intake *);
+
+/* A certificate is needed: DNS first, then the order. */
+void work_certificate(struct work *);
+
+/* A certificate is on its way: do the nodes serve it? */
+void work_proof(struct work *);
+
+/* Change the status; true when people will see a difference. */
+bool work_say(struct domain *, enum domain_status, const char *reason);
+
+/* status, but a certificate that still serves is not talked down. */
+enum domain_status work_unless_in_use(
+    const struct domain *, enum domain_status);
+
+/* Put the domain down until next_at; event: its type, or NULL. */
+void work_put_down(struct work *, int64_t next_at, const char *event);
+
+/* The record was written, or not: the domain leaves our hand. */
+void work_written(void *arg, const struct err *);
+void work_free(struct work *);
+
+#endif

@@ -1,0 +1,225 @@
+/* Intake: a domain that needs a certificate, from the DNS check to the order. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/str.h"
+#include "sync/ca.h"
+#include "sync/check.h"
+#include "sync/driver.h"
+#include "sync/intake_impl.h"
+#include "sync/limit.h"
+#include "sync/renew.h"
+
+#define BUSY_MS 5000   /* the lane is full: come again */
+#define URGENT_PART 10 /* renewals in the last tenth are not paced */
+#define PACE_BURST 8   /* renewals that may begin at the same moment */
+
+static void
+failed(struct work *w, const struct err *e)
+{
+	const struct conf *conf = w->in->conf;
+	struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), pause;
+	char reason[sizeof(d->reason)];
+
+	lanes_leave(&w->in->lanes, &w->lane);
+	intake_next_orders(w->in);
+	d->attempts++;
+	pause =
+	    renew_pause(d->attempts, (int64_t)conf->acme.retry_first_s * 1000,
+		(int64_t)conf->acme.retry_max_s * 1000, e->retry_ms,
+		loop_random(UINT32_MAX));
+	pause = renew_hurry(pause, d->not_after, now,
+	    (int64_t)conf->acme.retry_first_s * 1000, e->retry_ms);
+	d->rate_limited_until = e->kind == ERR_LIMITED ? now + pause : 0;
+	snprintf(d->last_error, sizeof(d->last_error), "%s", e->text);
+	snprintf(reason, sizeof(reason), "%s%.230s",
+	    d->status == DOMAIN_IN_USE ? "renewal failed: " : "", e->text);
+	if (e->kind == ERR_CONFIG || e->kind == ERR_BUG)
+		log_error("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
+		    d->name, (long long)d->attempts, (long long)pause / 1000,
+		    e->text);
+	else
+		log_warn("domain=%s attempt=%lld next_in_s=%lld error=\"%s\"",
+		    d->name, (long long)d->attempts, (long long)pause / 1000,
+		    e->text);
+	work_say(d,
+	    strcmp(e->type, LIMIT_PAUSED) == 0
+		? DOMAIN_ACTION_REQUIRED
+		: work_unless_in_use(d, DOMAIN_CREATING),
+	    reason);
+	work_put_down(w, now + pause, "failed");
+}
+
+/* Nothing has failed: there is a place for it at the CA later. */
+static void
+wait_for_limit(struct work *w, const struct err *e)
+{
+	struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), free_at = now + e->retry_ms;
+	char reason[sizeof(d->reason)];
+	bool news;
+
+	lanes_leave(&w->in->lanes, &w->lane);
+	intake_next_orders(w->in);
+	snprintf(reason, sizeof(reason), "%s%.230s",
+	    d->status == DOMAIN_IN_USE ? "renewal waits: " : "", e->text);
+	d->rate_limited_until = free_at;
+	news = work_say(d, work_unless_in_use(d, DOMAIN_CREATING), reason);
+	log_info("domain=%s rate_limited_until=%lld reason=\"%s\"", d->name,
+	    (long long)free_at, reason);
+	work_put_down(w,
+	    now + limit_pause(free_at, now, loop_random(UINT32_MAX)),
+	    news ? "status" : NULL);
+}
+
+static void
+ordered(void *arg, const struct domain *d, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	char name[DOMAIN_NAME_MAX];
+	bool acked;
+
+	if (e != NULL && limit_waits(e)) {
+		wait_for_limit(w, e);
+		return;
+	}
+	if (e != NULL && strcmp(e->type, LIMIT_PAUSED) == 0)
+		memcpy(w->d.action, d->action, sizeof(w->d.action));
+	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
+	    strcmp(e->type, "GONE") != 0) {
+		failed(w, e);
+		return;
+	}
+	if (e != NULL)
+		log_info("domain=%s order put down: %s", w->name, e->text);
+	/*
+	 * The commit has written the record; the nodes are at work now, and
+	 * will say so, unless one was faster than the commit's answer.
+	 */
+	if (e == NULL)
+		intake_wait_for_proof(in, d->name, d->gen);
+	acked = e == NULL && d->gen <= in->acked;
+	memcpy(name, w->name, sizeof(name));
+	work_free(w);
+	intake_next_orders(in);
+	if (e == NULL && acked)
+		intake_take(in, name);
+}
+
+static void
+order(void *arg, const struct err *e)
+{
+	struct work *w = arg;
+
+	if (e != NULL) {
+		work_written(w, e);
+		return;
+	}
+	/* What the record says when the certificate is committed. */
+	snprintf(w->d.reason, sizeof(w->d.reason),
+	    "certificate issued, on its way to the nodes");
+	driver_run(w->in->driver, &w->d, ordered, w);
+}
+
+static void
+begin_order(struct work *w)
+{
+	struct intake *in = w->in;
+	bool renewal = w->d.status == DOMAIN_IN_USE, news;
+
+	w->d.action[0] = '\0';
+	w->d.rate_limited_until = 0;
+	news = work_say(&w->d, work_unless_in_use(&w->d, DOMAIN_CREATING),
+	    renewal ? "being renewed" : "ordering the certificate");
+	w->d.next_at = 0;
+	if (news)
+		store_update(in->store, &w->d, -1, "status", order, w);
+	else
+		order(w, NULL);
+}
+
+void
+intake_next_orders(struct intake *in)
+{
+	struct work *w;
+
+	while ((w = lanes_next(&in->lanes)) != NULL)
+		begin_order(w);
+}
+
+/*
+ * After an outage many renewals are overdue: they begin at an even pace, but
+ * for those that have little time left.  Returns how long this one is to wait.
+ */
+static int64_t
+pace(struct intake *in, const struct domain *d, int64_t now)
+{
+	int64_t step = 60000 / in->conf->acme.renewals_per_minute;
+
+	if (d->not_after - now < (d->not_after - d->not_before) / URGENT_PART)
+		return 0;
+	if (in->pace < now - PACE_BURST * step)
+		in->pace = now - PACE_BURST * step;
+	if (in->pace > now)
+		return in->pace - now + loop_random(BUSY_MS);
+	in->pace += step;
+	return 0;
+}
+
+/* Queue for an order; whoever cannot wait here comes again. */
+static void
+queue(struct work *w)
+{
+	struct intake *in = w->in;
+	const struct domain *d = &w->d;
+	int64_t now = loop_wall_ms(), wait = 0;
+	enum lane lane = d->attempts > 0  ? LANE_RETRY
+	                 : d->version > 0 ? LANE_RENEWAL
+	                                  : LANE_NEW;
+
+	if (lane == LANE_RENEWAL)
+		wait = pace(in, d, now);
+	if (wait > 0 || lanes_put(&in->lanes, &w->lane, lane, d->app, w) == -1)
+		work_put_down(w, now + (wait > 0 ? wait : BUSY_MS), NULL);
+	else
+		intake_next_orders(in);
+}
+
+static void
+checked(void *arg, enum precheck_verdict verdict, const struct err *why)
+{
+	struct work *w = arg;
+	struct domain *d = &w->d;
+	int64_t next = loop_wall_ms() + w->in->conf->dns.check_interval_ms;
+	bool news = false;
+
+	switch (verdict) {
+	case PRECHECK_OK:
+		queue(w);
+		return;
+	case PRECHECK_AGAIN:
+		/* Nothing is known, so nothing is said but that. */
+		news = work_say(d, d->status, why->text);
+		break;
+	case PRECHECK_PENDING:
+	case PRECHECK_PROBE:
+	case PRECHECK_CAA:
+		news = work_say(
+		    d, work_unless_in_use(d, DOMAIN_PENDING_DNS), why->text);
+		break;
+	}
+	work_put_down(w, next, news ? "status" : NULL);
+}
+
+void
+work_certificate(struct work *w)
+{
+	if (w->d.status == DOMAIN_DISABLED)
+		work_say(&w->d, DOMAIN_PENDING_DNS, "its DNS is being checked");
+	check_start(
+	    w->in->checks, w->name, ca_thumbprint(w->in->ca), checked, w);
+}

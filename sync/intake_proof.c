@@ -1,0 +1,138 @@
+/* Intake: a certificate on its way to the nodes, until all of them serve it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "sync/intake_impl.h"
+#include "sync/need.h"
+#include "sync/roster.h"
+
+#define PROOF_MS 10000 /* ask the nodes again, if none reports */
+
+/* A name that waits for proof, and the generation it waits for. */
+struct waiting {
+	UT_hash_handle hh;
+	char name[DOMAIN_NAME_MAX];
+	int64_t gen;
+};
+
+void
+intake_wait_for_proof(struct intake *in, const char *name, int64_t gen)
+{
+	struct waiting *x;
+
+	HASH_FIND_STR(in->waiting, name, x);
+	if (x == NULL) {
+		x = xcalloc(1, sizeof(*x));
+		memcpy(x->name, name, strlen(name) + 1);
+		HASH_ADD_STR(in->waiting, name, x);
+	}
+	x->gen = gen;
+}
+
+void
+intake_forget_waiting(struct intake *in, const char *name)
+{
+	struct waiting *x;
+
+	HASH_FIND_STR(in->waiting, name, x);
+	if (x != NULL) {
+		HASH_DEL(in->waiting, x);
+		free(x);
+	}
+}
+
+void
+intake_forget_all_waiting(struct intake *in)
+{
+	struct waiting *x, *next;
+
+	HASH_ITER (hh, in->waiting, x, next) {
+		HASH_DEL(in->waiting, x);
+		free(x);
+	}
+}
+
+static void
+say_served(struct domain *d, const char *by)
+{
+	char reason[sizeof(d->reason)], at[STR_TIME_MAX];
+
+	if (d->custom_sha1[0] == '\0') {
+		work_say(d, DOMAIN_IN_USE, by);
+		return;
+	}
+	snprintf(reason, sizeof(reason),
+	    "the certificate uploaded by the owner is served until %s",
+	    str_time(at, d->custom_not_after));
+	work_say(d, DOMAIN_NOT_USED, reason);
+}
+
+static void
+got_nodes(
+    void *arg, const struct store_node *node, size_t n, const struct err *e)
+{
+	struct work *w = arg;
+	int64_t now = loop_wall_ms();
+	struct domain *d = &w->d;
+	char why[sizeof(d->reason)];
+	bool news;
+	int proven;
+
+	if (e != NULL) {
+		log_warn("domain=%s nodes: %s", w->name, e->text);
+		work_free(w);
+		return;
+	}
+	proven = need_proven(d, node, n, why, sizeof(why));
+	if (proven == 1) {
+		d->proven = d->version;
+		say_served(d, why);
+		intake_forget_waiting(w->in, w->name);
+		store_proven(w->in->store, w->name);
+		work_put_down(w,
+		    need_next_at(d, now, intake_custom_before_ms(w->in)),
+		    "status");
+		return;
+	}
+	if (proven == -1)
+		snprintf(d->last_error, sizeof(d->last_error), "%s", why);
+	else
+		intake_wait_for_proof(w->in, w->name, d->gen);
+	news = work_say(d, work_unless_in_use(d, DOMAIN_CREATING), why);
+	work_put_down(w, loop_wall_ms() + PROOF_MS, news ? "status" : NULL);
+}
+
+void
+work_proof(struct work *w)
+{
+	roster_ask(w->in->roster, got_nodes, w);
+}
+
+void
+intake_ack(struct intake *in, const char *text)
+{
+	const char *space = strchr(text, ' ');
+	struct waiting *x, *next;
+	struct work *w;
+	int64_t gen;
+
+	if (in->epoch == 0 || space == NULL ||
+	    str_int(space + 1, 0, INT64_MAX, &gen) == -1)
+		return;
+	if (gen > in->acked)
+		in->acked = gen;
+	HASH_ITER (hh, in->waiting, x, next) {
+		if (x->gen > gen)
+			continue;
+		HASH_FIND_STR(in->table, x->name, w);
+		if (w != NULL)
+			w->again = true;
+		else
+			intake_take(in, x->name);
+	}
+}
