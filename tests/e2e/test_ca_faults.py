@@ -131,6 +131,21 @@ def test_a_limit_is_obeyed_to_the_second(place, anchor, form):
     assert asked[0] >= started
 
 
+def test_an_account_that_is_paused_needs_a_person(place):
+    name = "paused.test"
+    url = "https://sfe.ca.test/sfe/v1/unpause?jwt=eyJhbGciOiJIUzI1NiJ9.e30.x"
+    rule = place.ca.on("newOrder", faults.paused(url), name=name)
+    place.add(name)
+    record = place.told(name, url)
+    assert record["status"] == "action_required", record
+    assert url in record["action"]
+    asked = rule.hits
+    time.sleep(2)
+    assert rule.hits - asked <= 3
+    place.ca.reset()  # the person has followed the link
+    place.in_use(name, 90)
+
+
 # --- failures of the CA ----------------------------------------------------
 
 
