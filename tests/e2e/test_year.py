@@ -8,7 +8,7 @@ all the time; a referee at the CA counts what is asked and issued.  At the end:
 - no lapse of service at any domain whose owner did nothing wrong,
 - no limit exceeded, nobody asked before the time that the CA had named,
 - at most one certificate for each renewal that was due, and no way back to an
-  older one.
+  older one (but for the moment in which HAProxy is reloaded).
 
 CERTFLEET_YEAR=1000 is the long form, with that many domains.
 """
@@ -38,6 +38,7 @@ RUN_S = (2.6 if LONG else 1.7) * LIFETIME
 MISCHIEF_PER_RENEWAL = 2
 CAREFREE = LIFETIME * 0.5  # seconds in which a name has so much of it
 
+CATCH_UP_S = 2 * SLOW
 SHARED, SHARED_LIMIT = 8, 6
 REQUEST_MS = int(1500 * SLOW)
 
@@ -120,15 +121,26 @@ class Observer(Process):
         return [s for s in self.seen() if "why" in s]
 
     def downgrades(self):
-        newest = {}
+        """Older certificates that stayed after a newer one was seen.
+
+        While HAProxy is reloaded two processes answer, and the new one has
+        read its files before the last push: it is brought up to date at once.
+        """
+        newest, older = {}, {}
         for s in self.seen():
             if "serial" not in s:
                 continue
-            before = newest.get(s["name"])
+            name = s["name"]
+            before = newest.get(name)
             if before and s["not_after"] < before["not_after"]:
-                yield before, s
-            else:
-                newest[s["name"]] = s
+                older.setdefault(name, s)
+                continue
+            newest[name] = s
+            since = older.pop(name, s)
+            if s["at"] - since["at"] > CATCH_UP_S:
+                yield since, s
+        for name, since in older.items():
+            yield since, newest[name]
 
     def certificates(self):
         found = defaultdict(set)
