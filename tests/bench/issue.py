@@ -11,24 +11,23 @@ of its own to stand beside.  A last run looks at sync's memory with 1,000 orders
 in flight.  Ends with 0 also when a target is missed: it says so.
 """
 
-import atexit
 import http.client
 import http.server
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parent))
 
+from figures import cpu_s, in_memory, memory_mib, missed, verdict  # noqa: E402
 from harness import BUILD, environment, kill_all, program, run  # noqa: E402
 from harness import temp_dir, wait_for  # noqa: E402
 from node import PREFIX, Node  # noqa: E402
@@ -46,31 +45,6 @@ LEGO_MIN = 50  # certfleet to lego
 CPU_MS_MAX = 2.5
 REQUESTS_MAX = 8
 RSS_MIB_MAX = 30
-
-TICK = os.sysconf("SC_CLK_TCK")
-missed = []
-
-
-def verdict(what, value, good, target):
-    """One line; what missed its target is remembered."""
-    print(f"  {what:44} {value:>9}  {'PASS' if good else 'FAIL'} ({target})",
-          flush=True)
-    if not good:
-        missed.append(what)
-
-
-def cpu_s(pid):
-    """Processor seconds of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def memory_mib(pid, what):
-    """VmRSS or VmHWM of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{what}:"):
-            return int(line.split()[1]) / 1024
-    return 0
 
 
 class Client:
@@ -98,17 +72,6 @@ def world(directory, count, prefix):
         made.dns.add_a(f"{prefix}{i}.test", "127.0.0.1")
     return made
 
-
-
-def in_memory(node):
-    """The run-time directory is in memory, as /run is on a real machine."""
-    if not os.access("/dev/shm", os.W_OK):
-        return
-    node.run_dir = Path(tempfile.mkdtemp(prefix="cf-", dir="/dev/shm"))
-    atexit.register(shutil.rmtree, node.run_dir, ignore_errors=True)
-    node.cert_dir = node.run_dir / "certs"
-    node.crt_list = node.cert_dir / "crt-list.txt"
-    node.api_socket = node.run_dir / "admin.sock"
 
 
 def product(directory, count, acme=None):
