@@ -28,7 +28,7 @@
 #include "common/err.h"
 #include "haproxy/answer.h"
 
-#define DEPLOY_ENTRIES_MAX 8
+#define DEPLOY_ENTRIES_MAX 4
 
 /* What HAProxy is known to have under one name. */
 struct deploy_have {

@@ -16,7 +16,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
-#include "common/table.h"
 #include "haproxy/command.h"
 #include "haproxy/disk.h"
 
@@ -31,18 +30,13 @@
 #define STEM_MAX 200
 #define STEM_KEPT 150
 
-/* A domain that is on disk in both forms. */
-struct entry {
-	UT_hash_handle hh;
-	char name[]; /* there are many */
-};
-
 struct files {
 	char *bundles; /* state_dir/certs */
 	char *cert_dir;
 	char *crt_list;
-	struct entry *entries;
-	bool dirty; /* the crt-list differs from entries */
+	char **names; /* of domains on disk in both forms, sorted */
+	size_t nnames, room;
+	bool dirty; /* the crt-list differs from names */
 };
 
 static int load(struct files *, struct err *);
@@ -91,14 +85,11 @@ files_new(const char *state_dir, const char *cert_dir, const char *crt_list,
 void
 files_free(struct files *f)
 {
-	struct entry *it, *next;
-
 	if (f == NULL)
 		return;
-	HASH_ITER (hh, f->entries, it, next) {
-		HASH_DEL(f->entries, it);
-		free(it);
-	}
+	for (size_t i = 0; i < f->nnames; i++)
+		free(f->names[i]);
+	free(f->names);
 	free(f->bundles);
 	free(f->cert_dir);
 	free(f->crt_list);
@@ -239,26 +230,63 @@ bundle_path(const struct files *f, const char *name)
 	return xasprintf("%s/%s%s", f->bundles, file, BUNDLE_SUFFIX);
 }
 
-static struct entry *
-find(const struct files *f, const char *name)
+/* Where the name is, or would be. */
+static size_t
+find(const struct files *f, const char *name, bool *found)
 {
-	struct entry *it;
+	size_t low = 0, high = f->nnames, middle;
+	int order;
 
-	HASH_FIND_STR(f->entries, name, it);
-	return it;
+	*found = false;
+	/* They often come in order. */
+	if (high > 0 && strcmp(f->names[high - 1], name) < 0)
+		return high;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		order = strcmp(f->names[middle], name);
+		if (order == 0) {
+			*found = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 static void
 insert(struct files *f, const char *name)
 {
-	size_t len = strlen(name);
-	struct entry *it;
+	bool found;
+	size_t at = find(f, name, &found);
 
-	if (find(f, name) != NULL || len >= DOMAIN_NAME_MAX)
+	if (found)
 		return;
-	it = xcalloc(1, sizeof(*it) + len + 1);
-	memcpy(it->name, name, len + 1);
-	HASH_ADD_KEYPTR(hh, f->entries, it->name, len, it);
+	if (f->nnames == f->room) {
+		f->room = f->room > 0 ? f->room * 2 : 64;
+		f->names = xrealloc(f->names, f->room * sizeof(char *));
+	}
+	memmove(&f->names[at + 1], &f->names[at],
+	    (f->nnames - at) * sizeof(char *));
+	f->names[at] = xstrdup(name);
+	f->nnames++;
+	f->dirty = true;
+}
+
+static void
+take_out(struct files *f, const char *name)
+{
+	bool found;
+	size_t at = find(f, name, &found);
+
+	if (!found)
+		return;
+	free(f->names[at]);
+	f->nnames--;
+	memmove(&f->names[at], &f->names[at + 1],
+	    (f->nnames - at) * sizeof(char *));
 	f->dirty = true;
 }
 
@@ -299,15 +327,10 @@ files_put(struct files *f, const char *name, const void *bundle,
 int
 files_remove(struct files *f, const char *name, struct err *e)
 {
-	struct entry *it = find(f, name);
 	char path[FILES_PATH_MAX], *sealed;
 	int rc;
 
-	if (it != NULL) {
-		HASH_DEL(f->entries, it);
-		f->dirty = true;
-		free(it);
-	}
+	take_out(f, name);
 	if (files_sync(f, e) == -1)
 		return -1;
 	files_path(f, name, path);
@@ -317,27 +340,19 @@ files_remove(struct files *f, const char *name, struct err *e)
 	return rc ? -1 : 0;
 }
 
-static int
-by_name(const struct entry *a, const struct entry *b)
-{
-	return strcmp(a->name, b->name);
-}
-
 int
 files_sync(struct files *f, struct err *e)
 {
-	struct entry *it, *next;
 	char path[FILES_PATH_MAX];
 	struct buf list;
 	int rc;
 
 	if (!f->dirty && access(f->crt_list, F_OK) == 0)
 		return 0;
-	HASH_SORT(f->entries, by_name);
 	buf_init(&list, LIST_MAX);
-	HASH_ITER (hh, f->entries, it, next) {
-		files_path(f, it->name, path);
-		buf_putf(&list, "%s %s\n", path, it->name);
+	for (size_t i = 0; i < f->nnames; i++) {
+		files_path(f, f->names[i], path);
+		buf_putf(&list, "%s %s\n", path, f->names[i]);
 	}
 	rc = disk_write(f->crt_list, list.p, list.len, e);
 	buf_clear(&list);

@@ -33,6 +33,8 @@ enum held_state {
 	HELD_PROVING, /* they have it; a handshake is to show it */
 	HELD_SERVED,
 	HELD_FAILED,
+	/* must stay last */
+	HELD_STATES
 };
 
 /* One certificate of this node; dies when its domain is removed. */
@@ -70,6 +72,7 @@ struct hold {
 	hold_fn *fn;
 	void *arg;
 	struct held *names;
+	size_t count[HELD_STATES];
 	TAILQ_HEAD(, held) under_way;
 	struct lowest lowest; /* generation of those */
 	struct target target[TARGETS_MAX];
@@ -125,6 +128,7 @@ held_free(struct held *x)
 {
 	HASH_DELETE(hh, x->hold->names, x);
 	settle(x);
+	x->hold->count[x->state]--;
 	free(x->error);
 	if (x->handshake != NULL)
 		handshake_cancel(x->handshake);
@@ -223,6 +227,7 @@ held_new(struct hold *h, const char *name)
 
 	x->hold = h;
 	x->state = HELD_FAILED; /* until it is pushed */
+	h->count[x->state]++;
 	memcpy(x->name, name, len + 1);
 	HASH_ADD_KEYPTR(hh, h->names, x->name, len, x);
 	return x;
@@ -284,7 +289,9 @@ static void
 set_state(struct held *x, enum held_state state)
 {
 	settle(x);
+	x->hold->count[x->state]--;
 	x->state = state;
+	x->hold->count[x->state]++;
 	unsettle(x);
 }
 
@@ -595,16 +602,16 @@ add_target(struct hold_status *s, const struct target *t)
 void
 hold_status(const struct hold *h, struct hold_status *s)
 {
-	const struct held *x;
+	const struct held *x = find(h, DEFAULT_NAME);
 
 	memset(s, 0, sizeof(*s));
-	for (x = h->names; x != NULL; x = x->hh.next) {
-		s->wanted += !is_default(x);
-		s->served += x->state == HELD_SERVED && !is_default(x);
-		s->failed += x->state == HELD_FAILED;
+	s->wanted = HASH_COUNT(h->names) - (x != NULL);
+	s->served =
+	    h->count[HELD_SERVED] - (x != NULL && x->state == HELD_SERVED);
+	s->failed = h->count[HELD_FAILED];
+	for (x = s->failed > 0 ? h->names : NULL; x != NULL; x = x->hh.next)
 		if (x->state == HELD_FAILED)
 			add_error(s, x);
-	}
 	for (unsigned int i = 0; i < h->ntargets; i++)
 		add_target(s, &h->target[i]);
 }

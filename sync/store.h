@@ -206,8 +206,9 @@ struct store_entry {
 	bool custom;   /* the owner's own */
 	int64_t since; /* when its owner chose the kind; 0: never */
 };
-typedef void store_index_fn(
-    void *arg, const struct store_entry *, size_t n, const struct err *e);
+/* A page at a time; more: another follows, unless e says that it failed. */
+typedef void store_index_fn(void *arg, const struct store_entry *, size_t n,
+    bool more, const struct err *e);
 void store_index(struct store *, int partition, store_index_fn *, void *arg);
 
 /* Names that were removed: the only reason to drop a certificate. */

@@ -12,6 +12,7 @@
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define NODES_MAX 1000
+#define INDEX_PAGE 500 /* entries asked for at a time */
 
 static void
 got_gen(struct call *c, const struct rds_reply *r, const struct err *e)
@@ -91,27 +92,19 @@ entry_parse(char *text, struct store_entry *entry)
 	return choice_parse(choice, entry);
 }
 
-static void
-got_index(struct call *c, const struct rds_reply *r, const struct err *e)
-{
-	char clean[DOMAIN_NAME_MAX], **text;
-	struct store_entry *entry;
-	size_t n = 0;
-	struct err bad;
+static void ask_index(struct call *, const char *cursor);
 
-	if (e != NULL) {
-		c->tell.index(c->arg, NULL, 0, e);
-		return;
-	}
-	entry = xcalloc(r->nitems / 2, sizeof(*entry));
-	text = xcalloc(r->nitems / 2, sizeof(*text));
+static void
+tell_index(struct call *c, const struct rds_reply *r, bool more)
+{
+	struct store_entry *entry = xcalloc(r->nitems / 2 + 1, sizeof(*entry));
+	char **text = xcalloc(r->nitems / 2 + 1, sizeof(*text));
+	size_t n = 0;
+
 	for (size_t i = 0; i + 1 < r->nitems; i += 2) {
-		/* Redis is shared: a name is checked before it goes further. */
 		text[n] = xstrdup(r->item[i + 1].str);
 		entry[n].name = r->item[i].str;
-		if (domain_normalise(r->item[i].str, clean, &bad) == -1 ||
-		    strcmp(clean, r->item[i].str) != 0 ||
-		    entry_parse(text[n], &entry[n]) == -1) {
+		if (entry_parse(text[n], &entry[n]) == -1) {
 			log_warn("index entry \"%s\" passed over: not ours",
 			    r->item[i].str);
 			free(text[n]);
@@ -119,11 +112,52 @@ got_index(struct call *c, const struct rds_reply *r, const struct err *e)
 			n++;
 		}
 	}
-	c->tell.index(c->arg, entry, n, NULL);
+	c->tell.index(c->arg, entry, n, more, NULL);
 	for (size_t i = 0; i < n; i++)
 		free(text[i]);
 	free(text);
 	free(entry);
+}
+
+/* HSCAN: the cursor, which is "0" at the end, then a page of the hash. */
+static void
+got_index(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct err bad;
+	bool more;
+
+	if (e == NULL && (r->nitems != 2 || r->item[0].type != RDS_STRING)) {
+		err_set(&bad, ERR_BUG, "HSCAN answers nonsense");
+		e = &bad;
+	}
+	if (e != NULL) {
+		c->tell.index(c->arg, NULL, 0, false, e);
+		return;
+	}
+	more = strcmp(r->item[0].str, "0") != 0;
+	/* The next page comes while we work on this one. */
+	if (more)
+		ask_index(c, r->item[0].str);
+	tell_index(c, &r->item[1], more);
+}
+
+static void
+ask_index(struct call *c, const char *cursor)
+{
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "HSCAN");
+	rds_arg(&cmd, c->state);
+	rds_arg(&cmd, cursor);
+	rds_arg(&cmd, "COUNT");
+	rds_arg_int(&cmd, INDEX_PAGE);
+	call_send(c, &cmd, got_index);
+}
+
+static void
+drop_index(struct call *c)
+{
+	free(c->state);
 }
 
 void
@@ -131,13 +165,12 @@ store_index(struct store *s, int partition, store_index_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	char key[KEY_MAX];
-	struct rds_cmd cmd;
 
 	c->tell.index = fn;
-	rds_cmd(&cmd, "HGETALL");
-	rds_arg(
-	    &cmd, store_key(s, KEY_INDEX, key, sizeof(key), partition, NULL));
-	call_send(c, &cmd, got_index);
+	c->state =
+	    xstrdup(store_key(s, KEY_INDEX, key, sizeof(key), partition, NULL));
+	c->drop = drop_index;
+	ask_index(c, "0");
 }
 
 void

@@ -16,7 +16,8 @@
 #include "sync/lowest.h"
 #include "sync/store.h"
 
-#define FETCHES_MAX 32 /* bundles asked for at the same time */
+/* Bundles asked for at the same time: each is work, others want to be heard. */
+#define FETCHES_MAX 4
 
 /* A bundle that is wanted from Redis. */
 struct fetch {
@@ -128,16 +129,33 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 	fetch_next(w);
 }
 
+/* Redis is shared: a name is checked before it goes further. */
+static bool
+ours(const char *name)
+{
+	char clean[DOMAIN_NAME_MAX];
+	struct err e;
+
+	if (domain_normalise(name, clean, &e) == 0 && strcmp(clean, name) == 0)
+		return true;
+	log_warn("index entry \"%s\" passed over: not ours", name);
+	return false;
+}
+
 static void
 fetch_next(struct watch *w)
 {
-	struct fetch *f;
+	struct fetch *f, *next;
 
-	TAILQ_FOREACH (f, &w->fetches, link) {
-		if (w->nasked >= FETCHES_MAX)
-			return;
+	for (f = TAILQ_FIRST(&w->fetches); f != NULL && w->nasked < FETCHES_MAX;
+	     f = next) {
+		next = TAILQ_NEXT(f, link);
 		if (f->asked)
 			continue;
+		if (!ours(f->name)) {
+			fetch_free(f);
+			continue;
+		}
 		f->asked = true;
 		w->nasked++;
 		store_bundle(w->store, f->name, f->custom, got_bundle, f);
@@ -207,8 +225,8 @@ got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
  * certificates away.
  */
 static void
-got_index(
-    void *arg, const struct store_entry *entry, size_t n, const struct err *e)
+got_index(void *arg, const struct store_entry *entry, size_t n, bool more,
+    const struct err *e)
 {
 	struct watch *w = arg;
 
@@ -226,6 +244,8 @@ got_index(
 		    0)
 			fetch(w, entry[i].name, entry[i].custom, &wanted);
 	}
+	if (more)
+		return;
 	if (w->reading < w->seen)
 		log_error("Redis went back from generation %lld to %lld",
 		    (long long)w->seen, (long long)w->reading);

@@ -36,7 +36,7 @@ def in_memory(node):
     """The run-time directory is in memory, as /run is on a real machine."""
     if not os.access("/dev/shm", os.W_OK):
         return
-    node.run_dir = Path(tempfile.mkdtemp(prefix="cf-", dir="/dev/shm"))
+    node.run_dir = Path(tempfile.mkdtemp(prefix="certfleet-bench-", dir="/dev/shm"))
     atexit.register(shutil.rmtree, node.run_dir, ignore_errors=True)
     node.cert_dir = node.run_dir / "certs"
     node.crt_list = node.cert_dir / "crt-list.txt"
