@@ -138,7 +138,7 @@ class Gandi(Api):
 
     def domain(self, fqdn):
         for zone in self.zones:
-            if zone.name == fqdn.lower():
+            if zone.name == fqdn.lower().rstrip("."):
                 return zone
         return self.refuse(404, 510042, "Error on object : OBJECT_DOMAIN "
                            f"(CAUSE_NOTFOUND) [Domain '{fqdn}' doesn't exist.]")

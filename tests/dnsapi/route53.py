@@ -83,7 +83,7 @@ class Route53(Api):
     NAME = "route53"
     PREFIX = "/2013-04-01"
     WAYS = ("zone", "discover")
-    CONTENT_TYPE = ("text/xml", "application/xml")
+    CONTENT_TYPE = ""  # anything: the vendor's own clients send none
     ROUTES = (
         ("GET", "/hostedzonesbyname", "by_name"),
         ("GET", "/hostedzone", "list_zones"),
