@@ -83,6 +83,7 @@ BINS     := $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(BUILD)/certfleet
 TESTS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS  := $(patsubst tests/fuzz/%.c,build-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES  := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
+ASK      := $(BUILD)/tests/dnsapi/ask
 C_FILES  := $(sort $(wildcard */*.[ch] sync/*/*.[ch] tests/*/*.[ch]))
 
 ifneq ($(V),1)
@@ -105,7 +106,7 @@ $(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(CURL_LIBS) -lcmocka
 
-$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(ARCHIVES)
+$(BENCHES) $(ASK): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(CURL_LIBS)
 
@@ -161,7 +162,7 @@ $(FUZZERS): build-fuzz/%: fuzz-objects
 	    $(LIBS) $(CURL_LIBS)
 
 ## e2e       real Redis, HAProxy and Pebble on loopback (ARGS: pytest options)
-e2e: $(BINS)
+e2e: $(BINS) $(ASK)
 	@CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 -m pytest -p no:cacheprovider \
 	    $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 

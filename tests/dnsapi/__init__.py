@@ -22,10 +22,9 @@ Fakes
     again, tokens expire), has record sets or objects, quotation marks and
     errors as the provider has, and answers what it does not know with 404, as
     the provider would.  Hosts that are two in the world are one here: the
-    tokens of azure and gcloud are given out at api.origin, by the real paths
-    (/TENANT/oauth2/v2.0/token, /token).  gcloud's key file names that as its
-    token_uri; token_uri="https://oauth2.googleapis.com/token" makes it name
-    Google's, which then has to be the JWT's audience.
+    tokens of azure and gcloud are given out at base_url, too, as
+    /TENANT/oauth2/v2.0/token and /token.  gcloud's key file names Google's
+    token_uri, and a JWT has to be for that (token_uri= makes it another).
 
     zones     {"name": [lines]} or Zones in a row.  Zone("x.test", *lines,
               served=False) is in the account but not delegated, private=True
@@ -96,6 +95,10 @@ World
     world.dns has .add_a() and so on for other names (challtestsrv's), and
     world.servers are the NameServers.  Pebble asks it, too.
 
+Ours
+    Ours(api) does what certfleet's providers do, with a fake: create(name,
+    value) and so on, see ours.py; ask.c is the program that it talks to.
+
 By hand: python3 tests/dnsapi ovh example.test
 """
 
@@ -106,12 +109,13 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from .nameservers import HELD, HOME, NameServers  # noqa: E402
+from .ours import Ours, Refused  # noqa: E402
 from .resolver import Resolver  # noqa: E402
 from .world import DnsWorld  # noqa: E402
 from .zones import Zone  # noqa: E402
 
 __all__ = ["Fake", "PROVIDERS", "NameServers", "Resolver", "Zone", "DnsWorld",
-           "HELD", "HOME"]
+           "HELD", "HOME", "Ours", "Refused"]
 
 PROVIDERS = ("azure", "cloudflare", "dnsimple", "gandi", "gandiv5", "gcloud",
              "godaddy", "ovh", "route53")

@@ -194,12 +194,13 @@ class Azure(Api):
     def list_zones(self, request, subscription, group):
         self.account(request, subscription, group)
         page = int(request.query.get("$skipToken", "1"))
-        zones, pages = self.pages(self.zones, page, 100)
+        top = int(request.query.get("$top", "100"))
+        zones, pages = self.pages(self.zones, page, top)
         answer = {"value": [self.zone_object(z) for z in zones]}
         if page < pages:
             answer["nextLink"] = (
                 f"{self.origin}{request.raw_path}?api-version=2018-05-01"
-                f"&$skipToken={page + 1}")
+                f"&$top={top}&$skipToken={page + 1}")
         return Reply(200, answer)
 
     def get_zone(self, request, subscription, group, name):

@@ -313,7 +313,7 @@ class Gandi(Client):
     def rpc(self, method, *args):
         body = xmlrpc.client.dumps(
             (self.vars["DNS_GANDI_API_KEY"], *args), method, allow_none=True)
-        text = self.send("POST", self.base_url, None, body.encode(), "text/xml")
+        text = self.send("POST", self.base_url + "/", None, body.encode(), "text/xml")
         try:
             return xmlrpc.client.loads(text)[0][0]
         except xmlrpc.client.Fault as e:
@@ -417,7 +417,7 @@ class Gcloud(Client):
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "assertion": f"{signed}.{rsa.b64url(signature)}"})
         self.token = json.loads(self.send(
-            "POST", self.base_url.removesuffix("/dns/v1") + "/token", None,
+            "POST", self.base_url + "/token", None,
             form.encode(), "application/x-www-form-urlencoded"))["access_token"]
 
     def call(self, method, path, body=None, **query):
@@ -563,7 +563,7 @@ class Route53(Client):
     NS = "{https://route53.amazonaws.com/doc/2013-04-01/}"
 
     def signed(self, method, path, body=b"", **query):
-        url = self.base_url + path
+        url = f"{self.base_url}/2013-04-01{path}"
         if query:
             url += "?" + urllib.parse.urlencode(query)
         parts = urllib.parse.urlsplit(url)

@@ -31,7 +31,7 @@ class Gandi(Api):
     which cannot be edited; livedns, names that have no v4 zone."""
 
     NAME = "gandi"
-    PREFIX = "/xmlrpc/"
+    PREFIX, BASE = "/xmlrpc/", "/xmlrpc"
     CONTENT_TYPE = "text/xml"
 
     def __init__(self, *args, public=(), livedns=(), **kw):

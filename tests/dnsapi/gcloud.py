@@ -11,12 +11,14 @@ from .server import Api, Reply
 _SCOPES = {"https://www.googleapis.com/auth/ndev.clouddns.readwrite",
            "https://www.googleapis.com/auth/cloud-platform"}
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token")
+_TOKEN_PATHS = ("/token", "/o/oauth2/token", "/oauth2/v4/token",
+                "/dns/v1/token")
+_TOKEN_URI = "https://oauth2.googleapis.com/token"
 
 
 class Gcloud(Api):
-    """token_uri is what the key file says; the usual one is ours.  The token
-    is given out at our origin, whatever host the key file names."""
+    """token_uri is what the key file says, and the JWT's audience.  The token
+    is given out here all the same: a client is told by its operator where."""
 
     NAME = "gcloud"
     PREFIX = "/dns/v1"
@@ -31,7 +33,7 @@ class Gcloud(Api):
     )
     _key = None
 
-    def __init__(self, *args, token_s=3599, token_uri=None, **kw):
+    def __init__(self, *args, token_s=3599, token_uri=_TOKEN_URI, **kw):
         self.token_s, self.token_uri = token_s, token_uri
         self.changes = {}
         super().__init__(*args, **kw)
@@ -47,9 +49,6 @@ class Gcloud(Api):
         # Lines of it would be found in a log, too.
         self.secrets += [x for x in self.pem.splitlines()
                          if not x.startswith("-")]
-
-    def signed_up(self):
-        self.token_uri = self.token_uri or self.origin + "/token"
         self.secret(self.variables["DNS_GCLOUD_JSON_KEYS"])
 
     @property

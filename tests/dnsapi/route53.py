@@ -81,7 +81,7 @@ class Route53(Api):
     """
 
     NAME = "route53"
-    PREFIX = "/2013-04-01"
+    PREFIX, BASE = "/2013-04-01", ""
     WAYS = ("zone", "discover")
     CONTENT_TYPE = ""  # anything: the vendor's own clients send none
     ROUTES = (

@@ -176,6 +176,7 @@ class Api:
     """Base of the fakes; what is in capitals or raises is theirs."""
 
     NAME = PREFIX = ""
+    BASE = None   # what of PREFIX belongs to base_url, None: all of it
     WAYS = ("",)  # of signing in or of being used; the first is the usual one
     ROUTES = ()   # (methods, pattern of the path after PREFIX, function name)
     CONTENT_TYPE = "application/json"
@@ -246,14 +247,10 @@ class Api:
         self.port = self.httpd.server_address[1]
         threading.Thread(target=self.httpd.serve_forever, args=(0.02,),
                          daemon=True).start()
-        self.signed_up()
         if self.dns:
             self.dns.add_zones({z.name: published(self.live(z))
                                 for z in self.zones if z.served})
         return self
-
-    def signed_up(self):
-        """After the port is known."""
 
     def stop(self):
         for timer in self.timers:
@@ -274,7 +271,7 @@ class Api:
 
     @property
     def base_url(self):
-        return self.origin + self.PREFIX
+        return self.origin + (self.PREFIX if self.BASE is None else self.BASE)
 
     @property
     def ca(self):
