@@ -26,6 +26,9 @@ struct rollover {
 };
 
 static void roll(void *);
+static void begin(void *);
+static void begin_again(struct rollover *, const struct err *);
+static void got(void *, bool asked, const char *key_pem, const struct err *);
 
 struct rollover *
 rollover_new(struct event_base *base, const struct conf *conf,
@@ -135,6 +138,21 @@ roll(void *arg)
 }
 
 static void
+begin(void *arg)
+{
+	struct rollover *r = arg;
+
+	store_rollover(r->store, got, r);
+}
+
+static void
+begin_again(struct rollover *r, const struct err *e)
+{
+	log_warn("account: new key: %s; again in %d ms", e->text, AGAIN_MS);
+	loop_after(r->base, &r->again, AGAIN_MS, begin, r);
+}
+
+static void
 saved(void *arg, const struct err *e)
 {
 	struct rollover *r = arg;
@@ -143,9 +161,8 @@ saved(void *arg, const struct err *e)
 		roll(r);
 		return;
 	}
-	/* The CA has not heard of it: the next leader begins anew. */
-	log_warn("account: new key not kept: %s", e->text);
-	finish(r, false);
+	/* The CA has not heard of it; whether Redis has is asked again. */
+	begin_again(r, e);
 }
 
 static void
@@ -154,9 +171,12 @@ got(void *arg, bool asked, const char *key_pem, const struct err *e)
 	struct rollover *r = arg;
 	struct err why;
 
-	if (e != NULL)
-		log_error("account: new key: %s", e->text);
-	if (e != NULL || !asked) {
+	/* The CA may have another key than we: that must be known. */
+	if (e != NULL) {
+		begin_again(r, e);
+		return;
+	}
+	if (!asked) {
 		finish(r, false);
 		return;
 	}
@@ -175,5 +195,5 @@ void
 rollover_start(struct rollover *r)
 {
 	rollover_stop(r);
-	store_rollover(r->store, got, r);
+	begin(r);
 }

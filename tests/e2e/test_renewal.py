@@ -70,7 +70,7 @@ def test_short_certificates_are_renewed_at_two_thirds_without_a_gap(ground):
     due = int(first["renew_at"]) / 1000
     begin, end = int(first["not_before"]), int(first["not_after"])
     lifetime = end - begin
-    assert 0.63 * lifetime <= due * 1000 - begin <= 0.67 * lifetime
+    assert 0.66 * lifetime <= due * 1000 - begin <= 0.70 * lifetime
     orders = node.pebble.orders()
     with Watcher(node, name) as watcher:
         wait_for("the renewal's order", lambda: node.pebble.orders() > orders,
