@@ -51,10 +51,23 @@ serial_octets(X509 *x, uint8_t octets[static OCTETS_MAX])
 	return (size_t)len - 2;
 }
 
+/* The leaf, parsed already most often; the caller owns it. */
+static X509 *
+leaf_of(const struct cert *c)
+{
+	X509 *x;
+
+	if (c->parsed == NULL)
+		return read_one(c->chain, false);
+	x = sk_X509_value((const STACK_OF(X509) *)c->parsed, 0);
+	X509_up_ref(x);
+	return x;
+}
+
 void
 cert_ari_id(const struct cert *c, char *out, size_t size)
 {
-	X509 *x = read_one(c->chain, false);
+	X509 *x = leaf_of(c);
 	const ASN1_OCTET_STRING *aki;
 	uint8_t serial[OCTETS_MAX];
 	size_t n, naki, at;
