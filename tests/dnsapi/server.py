@@ -195,6 +195,7 @@ class Api:
         self.port = port
         self.rules, self.requests, self.secrets = [], [], []
         self.tokens = {}
+        self.published = {}  # by zone: the number of what was published last
         self.lock = threading.RLock()
         self.timers = []
         self.counter = 1553659768 + (1 << 32)
@@ -369,12 +370,23 @@ class Api:
         """Publish a zone as it is now, after publish_s."""
         if not self.dns or not zone.served:
             return
-        sets = published(self.live(zone))
+        publish = self.publisher(zone, published(self.live(zone)))
         if not self.publish_s:
-            self.dns.publish(zone.name, sets)
+            publish()
         else:
-            self.later(self.publish_s,
-                       lambda: self.dns.publish(zone.name, sets))
+            self.later(self.publish_s, publish)
+
+    def publisher(self, zone, sets):
+        """Publishes these sets; not when newer ones were faster."""
+        self.counter += 1
+        number = self.counter
+
+        def publish():
+            if self.published.get(zone.id, 0) < number:
+                self.published[zone.id] = number
+                self.dns.publish(zone.name, sets)
+
+        return publish
 
     def later(self, seconds, what):
         def run():
@@ -389,11 +401,11 @@ class Api:
     def change(self, zone):
         """A change that is carried out later: .done says whether it was."""
         change = SimpleNamespace(done=False)
-        sets = published(zone.records)
+        publish = self.publisher(zone, published(zone.records))
 
         def carry_out():
             if self.dns and zone.served:
-                self.dns.publish(zone.name, sets)
+                publish()
             change.done = True
 
         self.later(self.change_s, carry_out)
