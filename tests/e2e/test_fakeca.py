@@ -93,6 +93,17 @@ def test_a_certificate_that_was_spoiled_may_be_had_again(year):
     assert year.referee.violations() == []
 
 
+def test_a_certificate_that_the_ca_wants_early_is_not_needless(year):
+    year.order("shop.test")
+    year.now += DAY
+    year.referee.due("shop.test")
+    year.order("shop.test")
+    assert year.referee.violations() == []
+    year.now += DAY
+    year.order("shop.test")
+    assert len(year.referee.violations()) == 1
+
+
 def test_one_that_nobody_took_is_found(year):
     year.order("shop.test", issue=False)
     year.referee.issued("1")

@@ -14,6 +14,7 @@ import ssl
 import sys
 import time
 
+PAUSE_S = 0.2  # after a round
 TRIES = 3  # to connect: a reload of HAProxy resets what it had not accepted
 
 
@@ -57,6 +58,7 @@ def main(address, port, root, names_file, history):
                     seen["why"] = why
                     last[name] = None
                 out.write(json.dumps(seen) + "\n")
+            time.sleep(PAUSE_S)
             rounds += 1
             out.write(json.dumps({"rounds": rounds, "at": time.time()}) + "\n")
 

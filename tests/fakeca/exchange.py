@@ -90,7 +90,8 @@ class Exchange:
         if self.kind == "newOrder":
             self.names = names_in(self.payload)
         self.account = self.header.get("kid", "")
-        self.denied = None
+        self.denied = None  # why the referee would not allow it
+        self.ari = False  # it is a renewal inside its window
 
     def __repr__(self):
         return f"{self.kind} {','.join(self.names)}"

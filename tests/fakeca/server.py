@@ -249,8 +249,8 @@ class FakeCA:
             self.requests.append((time.time(), x.kind, x.names))
             rule = next((r for r in self.rules if r.takes(x)), None)
         if x.kind == "newOrder":
-            x.denied = self.referee.wants(
-                x.account, x.names, self.within_window(x))
+            x.ari = self.within_window(x)
+            x.denied = self.referee.wants(x.account, x.names, x.ari)
         return rule.action(x) if rule else x.forward()
 
     # --- the CA that we pretend to be ----------------------------------
@@ -337,7 +337,7 @@ class FakeCA:
         if certid and self.windows:
             self.windows.replace(certid, path)
         self.learn_order(path, answer.json)
-        self.referee.ordered(path, x.account, x.names, self.within_window(x))
+        self.referee.ordered(path, x.account, x.names, x.ari)
 
     def learn_order(self, path, order):
         self.places.learn_order(path, order)
