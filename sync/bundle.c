@@ -11,6 +11,7 @@
 
 #define VERSION 1
 #define FIELDS 10
+#define SECOND_FIELDS 2
 #define KEY_PEM_MAX (16 * 1024)
 
 static int
@@ -33,12 +34,31 @@ put_int(msgpack_packer *p, const char *field, int64_t value)
 	msgpack_pack_int64(p, value);
 }
 
+/* One of a bundle's certificates. */
+struct one {
+	const struct cert *cert; /* NULL: there is no such */
+	const char *key_pem;
+	struct buf sealed;
+};
+
 /* The buffer has room for all that the checks before let through. */
 static void
-put_fields(msgpack_packer *p, const char *name, const struct cert *c,
-    const struct buf *sealed)
+put_second(msgpack_packer *p, const struct one *second)
 {
-	msgpack_pack_map(p, FIELDS);
+	put_str(p, "chain2", second->cert->chain);
+	msgpack_pack_str_with_body(p, "key2", 4);
+	msgpack_pack_bin_with_body(p, second->sealed.p, second->sealed.len);
+}
+
+static void
+put_fields(msgpack_packer *p, const char *name, const struct one *first,
+    const struct one *second)
+{
+	const struct cert *c = first->cert;
+	const struct buf *sealed = &first->sealed;
+
+	msgpack_pack_map(
+	    p, FIELDS + (second->cert != NULL ? SECOND_FIELDS : 0));
 	put_int(p, "v", VERSION);
 	put_str(p, "name", name);
 	put_str(p, "chain", c->chain);
@@ -50,27 +70,45 @@ put_fields(msgpack_packer *p, const char *name, const struct cert *c,
 	put_int(p, "not_before", c->not_before);
 	put_int(p, "not_after", c->not_after);
 	put_int(p, "issued_at", loop_wall_ms());
+	if (second->cert != NULL)
+		put_second(p, second);
+}
+
+static int
+seal_one(const struct seal_ring *ring, const char *name, struct one *one,
+    struct err *e)
+{
+	const struct cert *c = one->cert;
+
+	buf_init(&one->sealed, KEY_PEM_MAX + SEAL_OVERHEAD);
+	if (c == NULL)
+		return 0;
+	if (strlen(one->key_pem) > KEY_PEM_MAX || strlen(c->chain) > BUNDLE_MAX)
+		return err_set(e, ERR_BUG,
+		    "certificate chain has %zu bytes; a bundle takes %d",
+		    strlen(c->chain), BUNDLE_MAX);
+	return seal(ring, "bundle", name, c->sha1, one->key_pem,
+	    strlen(one->key_pem), &one->sealed, e);
 }
 
 int
-bundle_pack(const struct seal_ring *ring, const char *name,
-    const struct cert *c, const char *key_pem, struct buf *out, struct err *e)
+bundle_pack_two(const struct seal_ring *ring, const char *name,
+    const struct cert *c, const char *key_pem, const struct cert *second,
+    const char *second_pem, struct buf *out, struct err *e)
 {
-	struct buf sealed, map;
+	struct one one = { c, key_pem, { 0 } };
+	struct one two = { second, second_pem, { 0 } };
+	struct buf map;
 	msgpack_packer packer;
 	int rc = -1;
 
-	buf_init(&sealed, KEY_PEM_MAX + SEAL_OVERHEAD);
 	/* Room for more than is allowed, to say how much it would be. */
-	buf_init(&map, 2 * (size_t)BUNDLE_MAX + KEY_PEM_MAX);
-	if (strlen(key_pem) > KEY_PEM_MAX || strlen(c->chain) > BUNDLE_MAX) {
-		err_set(e, ERR_BUG,
-		    "certificate chain has %zu bytes; a bundle takes %d",
-		    strlen(c->chain), BUNDLE_MAX);
-	} else if (seal(ring, "bundle", name, c->sha1, key_pem, strlen(key_pem),
-		       &sealed, e) == 0) {
+	buf_init(&map, 2 * ((size_t)BUNDLE_MAX + KEY_PEM_MAX));
+	buf_init(&two.sealed, 0);
+	if (seal_one(ring, name, &one, e) == 0 &&
+	    seal_one(ring, name, &two, e) == 0) {
 		msgpack_packer_init(&packer, &map, write_buf);
-		put_fields(&packer, name, c, &sealed);
+		put_fields(&packer, name, &one, &two);
 		if (map.len > BUNDLE_MAX || buf_put(out, map.p, map.len) == -1)
 			err_set(e, ERR_BUG,
 			    "bundle has %zu bytes; at most %d are allowed",
@@ -78,9 +116,17 @@ bundle_pack(const struct seal_ring *ring, const char *name,
 		else
 			rc = 0;
 	}
-	buf_clear(&sealed);
+	buf_clear(&one.sealed);
+	buf_clear(&two.sealed);
 	buf_clear(&map);
 	return rc;
+}
+
+int
+bundle_pack(const struct seal_ring *ring, const char *name,
+    const struct cert *c, const char *key_pem, struct buf *out, struct err *e)
+{
+	return bundle_pack_two(ring, name, c, key_pem, NULL, NULL, out, e);
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -202,8 +248,8 @@ bounded(const uint8_t *p, size_t left)
 /* The fields that count; the others are repetitions for people. */
 struct parts {
 	int64_t version;
-	const char *name, *chain, *key;
-	size_t name_len, chain_len, key_len;
+	const char *name, *chain, *key, *chain2, *key2;
+	size_t name_len, chain_len, key_len, chain2_len, key2_len;
 };
 
 static bool
@@ -231,6 +277,13 @@ take_field(struct parts *p, const msgpack_object_kv *kv)
 	} else if (is_key(&kv->key, "key") && v->type == MSGPACK_OBJECT_BIN) {
 		p->key = v->via.bin.ptr;
 		p->key_len = v->via.bin.size;
+	} else if (is_key(&kv->key, "chain2") &&
+		   v->type == MSGPACK_OBJECT_STR) {
+		p->chain2 = v->via.str.ptr;
+		p->chain2_len = v->via.str.size;
+	} else if (is_key(&kv->key, "key2") && v->type == MSGPACK_OBJECT_BIN) {
+		p->key2 = v->via.bin.ptr;
+		p->key2_len = v->via.bin.size;
 	}
 }
 
@@ -252,7 +305,21 @@ take_parts(
 	if (p->name_len != strlen(name) ||
 	    memcmp(p->name, name, p->name_len) != 0)
 		return err_set(e, ERR_BUG, "bundle is another domain's");
+	if ((p->chain2 == NULL) != (p->key2 == NULL))
+		return err_set(e, ERR_BUG,
+		    "bundle has half of a second certificate: chain2 and key2 "
+		    "belong together");
 	return 0;
+}
+
+/* The second one in the first one's place; neither, when there is none. */
+static void
+shift_second(struct parts *p)
+{
+	p->chain = p->chain2;
+	p->chain_len = p->chain2_len;
+	p->key = p->key2;
+	p->key_len = p->key2_len;
 }
 
 /* Certificate, key, and that they belong together and to the name. */
@@ -279,9 +346,10 @@ open_parts(const struct seal_ring *ring, const char *name,
 	return rc;
 }
 
-int
-bundle_open(const struct seal_ring *ring, const char *name, const void *bytes,
-    size_t len, int64_t now_ms, struct cert *c, char **key_pem, struct err *e)
+static int
+open_one(const struct seal_ring *ring, const char *name, const void *bytes,
+    size_t len, int64_t now_ms, bool second, struct cert *c, char **key_pem,
+    struct err *e)
 {
 	msgpack_unpacked u;
 	struct parts p;
@@ -294,10 +362,31 @@ bundle_open(const struct seal_ring *ring, const char *name, const void *bytes,
 		return err_set(
 		    e, ERR_BUG, "bundle is damaged: it is not one value");
 	msgpack_unpacked_init(&u);
-	if (msgpack_unpack_next(&u, bytes, len, &at) != MSGPACK_UNPACK_SUCCESS)
+	if (msgpack_unpack_next(&u, bytes, len, &at) !=
+	    MSGPACK_UNPACK_SUCCESS) {
 		err_set(e, ERR_BUG, "bundle is damaged: it cannot be read");
-	else if (take_parts(&p, &u.data, name, e) == 0)
-		rc = open_parts(ring, name, &p, now_ms, c, key_pem, e);
+	} else if (take_parts(&p, &u.data, name, e) == 0) {
+		if (second)
+			shift_second(&p);
+		rc = p.chain == NULL
+		         ? 0
+		         : open_parts(ring, name, &p, now_ms, c, key_pem, e);
+	}
 	msgpack_unpacked_destroy(&u);
 	return rc;
+}
+
+int
+bundle_open(const struct seal_ring *ring, const char *name, const void *bytes,
+    size_t len, int64_t now_ms, struct cert *c, char **key_pem, struct err *e)
+{
+	return open_one(ring, name, bytes, len, now_ms, false, c, key_pem, e);
+}
+
+int
+bundle_open_second(const struct seal_ring *ring, const char *name,
+    const void *bytes, size_t len, int64_t now_ms, struct cert *c,
+    char **key_pem, struct err *e)
+{
+	return open_one(ring, name, bytes, len, now_ms, true, c, key_pem, e);
 }

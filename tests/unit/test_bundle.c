@@ -273,6 +273,89 @@ what_does_not_fit_is_refused_with_the_numbers(void **state)
 	free(c.chain);
 }
 
+/* A second certificate beside the first; and the bundle of both. */
+static char *
+pack_two(struct buf *out)
+{
+	char *pem = cert_placeholder();
+	struct cert second = { 0 };
+	struct err e;
+
+	assert_int_equal(cert_parse(&second, pem, strlen(pem), &e), 0);
+	buf_init(out, BUNDLE_MAX);
+	assert_int_equal(bundle_pack_two(it.ring, NAME, &it.cert, it.pem,
+			     &second, pem, out, &e),
+	    0);
+	cert_clear(&second);
+	return pem;
+}
+
+static void
+a_second_certificate_has_its_own_key(void **state)
+{
+	struct cert c;
+	struct buf two;
+	char *pem = pack_two(&two), *key;
+	struct err e;
+
+	(void)state;
+	assert_string_equal(open_as(NAME, two.p, two.len, it.now_ms), "");
+	assert_int_equal(bundle_open_second(it.ring, NAME, two.p, two.len,
+			     it.now_ms, &c, &key, &e),
+	    0);
+	assert_string_equal(key, pem);
+	assert_string_not_equal(c.sha1, it.cert.sha1);
+	assert_int_equal(cert_check(&c, key, NAME, it.now_ms, &e), 0);
+	assert_null(memmem(two.p, two.len, strchr(pem, '\n') + 1, 32));
+	mem_wipe_free(key);
+	cert_clear(&c);
+	mem_wipe_free(pem);
+	buf_clear(&two);
+}
+
+static void
+there_need_not_be_a_second_certificate(void **state)
+{
+	char *key = it.pem;
+	struct cert c;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(bundle_open_second(it.ring, NAME, it.bundle.p,
+			     it.bundle.len, it.now_ms, &c, &key, &e),
+	    0);
+	assert_null(key);
+	assert_null(c.chain);
+}
+
+static void
+a_second_certificate_is_checked_like_the_first(void **state)
+{
+	struct cert c;
+	struct buf two;
+	char *pem = pack_two(&two), *key, *at;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(bundle_open_second(it.ring, NAME, two.p, two.len,
+			     it.now_ms + 400LL * 366 * 86400000, &c, &key, &e),
+	    -1);
+	assert_null(key);
+	/* Its sealed key, damaged; then no key at all. */
+	two.p[two.len - 1] ^= 1;
+	assert_int_equal(bundle_open_second(it.ring, NAME, two.p, two.len,
+			     it.now_ms, &c, &key, &e),
+	    -1);
+	assert_string_equal(open_as(NAME, two.p, two.len, it.now_ms), "");
+	at = memmem(two.p, two.len, "key2", 4);
+	assert_non_null(at);
+	at[3] = '3';
+	assert_non_null(strstr(
+	    open_as(NAME, two.p, two.len, it.now_ms), "belong together"));
+	mem_wipe_free(pem);
+	buf_clear(&two);
+}
+
 #define with_bundle(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -289,6 +372,9 @@ main(void)
 		with_bundle(unknown_fields_are_ignored),
 		with_bundle(another_version_and_missing_parts_are_said),
 		with_bundle(what_does_not_fit_is_refused_with_the_numbers),
+		with_bundle(a_second_certificate_has_its_own_key),
+		with_bundle(there_need_not_be_a_second_certificate),
+		with_bundle(a_second_certificate_is_checked_like_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
