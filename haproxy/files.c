@@ -21,6 +21,7 @@
 
 #define BUNDLE_SUFFIX ".bundle"
 #define PEM_SUFFIX ".pem"
+#define SECOND "~rsa"          /* no domain's name has a tilde */
 #define WILDCARD "_wildcard_." /* domain_file()'s for "*." */
 #define BUNDLE_MAX (1024 * 1024)
 #define LIST_MAX (256 * 1024 * 1024)
@@ -162,12 +163,16 @@ static void
 load_one(void *arg, const char *name, const void *bundle, size_t len)
 {
 	struct files *f = arg;
-	char path[FILES_PATH_MAX];
+	char path[FILES_PATH_MAX], second[FILES_NAME_MAX];
 
 	(void)bundle, (void)len;
 	files_path(f, name, path);
 	if (access(path, R_OK) == 0)
 		insert(f, name);
+	files_second(name, second);
+	files_path(f, second, path);
+	if (access(path, R_OK) == 0)
+		insert(f, second);
 }
 
 static int
@@ -190,6 +195,28 @@ stem(const char *name, char out[static DOMAIN_FILE_MAX])
 	EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL);
 	out[STEM_KEPT] = '~';
 	str_hex(out + STEM_KEPT + 1, digest, 16);
+}
+
+void
+files_second(const char *name, char out[static FILES_NAME_MAX])
+{
+	snprintf(out, FILES_NAME_MAX, "%s" SECOND, name);
+}
+
+int
+files_is_second(const char *name)
+{
+	return str_has_suffix(name, SECOND);
+}
+
+void
+files_domain(const char *name, char out[static DOMAIN_NAME_MAX])
+{
+	size_t len = strlen(name);
+
+	if (files_is_second(name))
+		len -= strlen(SECOND);
+	snprintf(out, DOMAIN_NAME_MAX, "%.*s", (int)len, name);
 }
 
 void
@@ -320,6 +347,30 @@ files_put(struct files *f, const char *name, const void *bundle,
 	return 0;
 }
 
+int
+files_put_second(
+    struct files *f, const char *name, const char *pem, struct err *e)
+{
+	char path[FILES_PATH_MAX], second[FILES_NAME_MAX];
+	bool found;
+
+	files_second(name, second);
+	files_path(f, second, path);
+	if (pem != NULL) {
+		if (disk_write(path, pem, strlen(pem), e) == -1)
+			return -1;
+		insert(f, second);
+		return 0;
+	}
+	(void)find(f, second, &found);
+	if (!found)
+		return 0;
+	take_out(f, second);
+	if (files_sync(f, e) == -1)
+		return -1;
+	return disk_remove(path, e);
+}
+
 /*
  * The key goes before the bundle: what a crash leaves behind is sealed, and
  * is taken up again by whoever finds out that the domain is gone.
@@ -331,7 +382,7 @@ files_remove(struct files *f, const char *name, struct err *e)
 	int rc;
 
 	take_out(f, name);
-	if (files_sync(f, e) == -1)
+	if (files_put_second(f, name, NULL, e) == -1 || files_sync(f, e) == -1)
 		return -1;
 	files_path(f, name, path);
 	sealed = bundle_path(f, name);
@@ -343,7 +394,7 @@ files_remove(struct files *f, const char *name, struct err *e)
 int
 files_sync(struct files *f, struct err *e)
 {
-	char path[FILES_PATH_MAX];
+	char path[FILES_PATH_MAX], domain[DOMAIN_NAME_MAX];
 	struct buf list;
 	int rc;
 
@@ -352,7 +403,8 @@ files_sync(struct files *f, struct err *e)
 	buf_init(&list, LIST_MAX);
 	for (size_t i = 0; i < f->nnames; i++) {
 		files_path(f, f->names[i], path);
-		buf_putf(&list, "%s %s\n", path, f->names[i]);
+		files_domain(f->names[i], domain);
+		buf_putf(&list, "%s %s\n", path, domain);
 	}
 	rc = disk_write(f->crt_list, list.p, list.len, e);
 	buf_clear(&list);

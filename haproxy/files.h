@@ -16,6 +16,7 @@
 #include "common/err.h"
 
 #define FILES_PATH_MAX 512
+#define FILES_NAME_MAX (DOMAIN_NAME_MAX + 8) /* also of a second one */
 
 struct files;
 
@@ -32,7 +33,18 @@ void files_path(
     const struct files *, const char *name, char out[static FILES_PATH_MAX]);
 
 /*
- * The domain of such a path; -1 when the path does not tell: that of a long
+ * A domain may have a second certificate, of another kind of key, for clients
+ * that do not take the first.  It goes by a name of its own, which no domain
+ * has, in files_path() and in what is told here; the crt-list serves both for
+ * the domain.  It is not called "x.pem.rsa": beside "x.pem", HAProxy would load
+ * that by itself as well.
+ */
+void files_second(const char *name, char out[static FILES_NAME_MAX]);
+int files_is_second(const char *name);
+void files_domain(const char *name, char out[static DOMAIN_NAME_MAX]);
+
+/*
+ * The domain (or second name) of such a path; -1 when the path does not tell: that of a long
  * name ends in a digest.  It may be another's, so files_path() has to agree.
  */
 int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
@@ -45,10 +57,17 @@ int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
 int files_put(struct files *, const char *name, const void *bundle,
     size_t bundle_len, const char *pem, struct err *);
 
+/*
+ * Write or, with pem NULL, remove the PEM of a domain's second certificate and
+ * its line in the crt-list, which is written at once when it loses that.
+ */
+int files_put_second(
+    struct files *, const char *name, const char *pem, struct err *);
+
 /* Forget a domain: crt-list first (written at once), then its files. */
 int files_remove(struct files *, const char *name, struct err *);
 
-/* Write the crt-list when it changed: one line per domain, sorted. */
+/* Write the crt-list when it changed: one line per PEM, sorted. */
 int files_sync(struct files *, struct err *);
 
 /* HAProxy's default certificate, cert_dir/default.pem. */

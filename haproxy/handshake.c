@@ -56,8 +56,9 @@ context(void)
 	return ctx;
 }
 
+/* sigalgs: the signatures that are taken; NULL: all. */
 static int
-start(struct handshake *h, struct event_base *base)
+start(struct handshake *h, struct event_base *base, char *sigalgs)
 {
 	struct sockaddr_storage to;
 	int to_len = sizeof(to);
@@ -70,7 +71,8 @@ start(struct handshake *h, struct event_base *base)
 		    "or [::1]:443",
 		    h->address);
 	ssl = SSL_new(context());
-	if (ssl == NULL || SSL_set_tlsext_host_name(ssl, h->name) != 1) {
+	if (ssl == NULL || SSL_set_tlsext_host_name(ssl, h->name) != 1 ||
+	    (sigalgs != NULL && SSL_set1_sigalgs_list(ssl, sigalgs) != 1)) {
 		SSL_free(ssl);
 		return err_set(&h->e, ERR_BUG,
 		    "\"%s\" cannot be asked for in a handshake", h->name);
@@ -90,9 +92,9 @@ start(struct handshake *h, struct event_base *base)
 	return 0;
 }
 
-struct handshake *
-handshake_start(struct event_base *base, const char *address, const char *name,
-    int timeout_ms, handshake_fn *fn, void *arg)
+static struct handshake *
+begin(struct event_base *base, const char *address, const char *name,
+    int timeout_ms, char *sigalgs, handshake_fn *fn, void *arg)
 {
 	struct handshake *h = xcalloc(1, sizeof(*h));
 
@@ -101,11 +103,30 @@ handshake_start(struct event_base *base, const char *address, const char *name,
 	h->arg = arg;
 	h->address = xstrdup(address);
 	h->name = xstrdup(name);
-	if (start(h, base) == -1)
+	if (start(h, base, sigalgs) == -1)
 		loop_after(base, &h->timer, 0, on_failed, h);
 	else
 		loop_after(base, &h->timer, timeout_ms, on_deadline, h);
 	return h;
+}
+
+struct handshake *
+handshake_start(struct event_base *base, const char *address, const char *name,
+    int timeout_ms, handshake_fn *fn, void *arg)
+{
+	return begin(base, address, name, timeout_ms, NULL, fn, arg);
+}
+
+struct handshake *
+handshake_start_rsa(struct event_base *base, const char *address,
+    const char *name, int timeout_ms, handshake_fn *fn, void *arg)
+{
+	/* Not const, as OpenSSL's macro has it. */
+	static char rsa_only[] =
+	    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+	    "RSA+SHA256:RSA+SHA384:RSA+SHA512";
+
+	return begin(base, address, name, timeout_ms, rsa_only, fn, arg);
 }
 
 void

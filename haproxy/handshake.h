@@ -22,6 +22,10 @@ typedef void handshake_fn(void *arg, const char *sha1, const struct err *e);
  */
 struct handshake *handshake_start(struct event_base *, const char *address,
     const char *name, int timeout_ms, handshake_fn *, void *arg);
+
+/* The same of a client that takes certificates with RSA keys only. */
+struct handshake *handshake_start_rsa(struct event_base *, const char *address,
+    const char *name, int timeout_ms, handshake_fn *, void *arg);
 void handshake_cancel(struct handshake *); /* fn is not called */
 
 #endif

@@ -397,6 +397,63 @@ haproxys_default_is_a_file_of_its_own(void **state)
 	files_free(f);
 }
 
+static void
+a_second_certificate_has_a_line_of_its_own_for_the_same_name(void **state)
+{
+	struct files *f = open_files();
+	char path[FILES_PATH_MAX], line[2 * FILES_PATH_MAX];
+	char second[FILES_NAME_MAX], name[DOMAIN_NAME_MAX];
+	struct err e = { 0 };
+
+	(void)state;
+	put(f, "*.example.com", "W");
+	put(f, "www.example.com", "A");
+	assert_int_equal(files_put_second(f, "*.example.com", PEM, &e), 0);
+	assert_int_equal(files_sync(f, &e), 0);
+	files_second("*.example.com", second);
+	files_path(f, second, path);
+	holds(path, PEM);
+	snprintf(line, sizeof(line), "%s *.example.com\n", path);
+	assert_true(lists(line));
+	assert_int_equal(files_name(path, name), 0);
+	assert_string_equal(name, second);
+	files_domain(second, name);
+	assert_string_equal(name, "*.example.com");
+	assert_false(files_is_second("*.example.com"));
+	assert_true(files_is_second(second));
+
+	/* It comes back after a restart, and goes without the first. */
+	files_free(f);
+	f = open_files();
+	assert_int_equal(files_sync(f, &e), 0);
+	assert_true(lists(line));
+	assert_int_equal(files_put_second(f, "*.example.com", NULL, &e), 0);
+	assert_false(lists(line));
+	assert_true(lists(" *.example.com\n"));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(files_put_second(f, "*.example.com", NULL, &e), 0);
+	files_free(f);
+}
+
+static void
+a_removed_domain_takes_its_second_certificate_with_it(void **state)
+{
+	struct files *f = open_files();
+	char path[FILES_PATH_MAX], second[FILES_NAME_MAX];
+	struct err e = { 0 };
+
+	(void)state;
+	put(f, "www.example.com", "A");
+	assert_int_equal(files_put_second(f, "www.example.com", PEM, &e), 0);
+	assert_int_equal(files_sync(f, &e), 0);
+	assert_int_equal(files_remove(f, "www.example.com", &e), 0);
+	holds(crt_list, "");
+	files_second("www.example.com", second);
+	files_path(f, second, path);
+	assert_int_equal(access(path, F_OK), -1);
+	files_free(f);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 
 int
@@ -416,6 +473,9 @@ main(void)
 		TEST(links_are_replaced_and_never_followed),
 		TEST(a_full_disk_keeps_what_was_there),
 		TEST(haproxys_default_is_a_file_of_its_own),
+		TEST(
+		    a_second_certificate_has_a_line_of_its_own_for_the_same_name),
+		TEST(a_removed_domain_takes_its_second_certificate_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
