@@ -247,14 +247,15 @@ static void
 check_key_type(const struct check *k)
 {
 	static const char *const types[] = { "ecdsa-p256", "ecdsa-p384",
-		"rsa-2048", "rsa-3072", "rsa-4096" };
+		"rsa-2048", "rsa-3072", "rsa-4096", "dual" };
 	const char *wanted = k->c->acme.key_type;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], wanted) == 0)
 			return;
 	expect(k, &k->c->acme.key_type, "key_type",
-	    "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096", wanted);
+	    "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or dual",
+	    wanted);
 }
 
 static void

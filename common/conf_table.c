@@ -128,7 +128,7 @@ const struct conf_setting conf_settings[] = {
 	    "and not less often"),
 	SET(acme, key_type, STRING(1, 32), "ecdsa-p256",
 	    "key of the certificates: ecdsa-p256, ecdsa-p384, rsa-2048, "
-	    "rsa-3072 or rsa-4096"),
+	    "rsa-3072, rsa-4096 or dual (two: ecdsa-p256 and rsa-2048)"),
 	SET(acme, profile, STRING(0, 63), "",
 	    "profile of the CA (\"shortlived\"); default: the CA's own"),
 	SET(acme, preferred_chain, STRING(0, 128), "",

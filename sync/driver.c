@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "sync/bundle.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/challenge.h"
@@ -19,8 +20,6 @@
 
 #define TRIES_MAX 4       /* of one request, for what is nobody's fault */
 #define TRY_FIRST_MS 1000 /* then 3, 9 s */
-
-static void advance(struct run *);
 
 struct driver *
 driver_new(struct event_base *base, const struct conf *conf,
@@ -67,6 +66,7 @@ run_free(struct run *r)
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
 	mem_wipe_free(r->key_pem);
+	buf_clear(&r->first);
 	order_clear(&r->order);
 	free(r);
 }
@@ -118,7 +118,7 @@ journalled(void *arg, const struct err *e)
 	if (e != NULL)
 		run_fail(r, e);
 	else
-		advance(r);
+		run_advance(r);
 }
 
 void
@@ -133,6 +133,22 @@ run_journal(struct run *r, const char *expected, const char *step,
 }
 
 static void
+begin(struct run *r)
+{
+	fault_point("F1");
+	run_journal(r, "", "new", NULL, NULL);
+}
+
+static void
+forgotten(void *arg, const struct err *e)
+{
+	if (e != NULL)
+		run_fail(arg, e);
+	else
+		begin(arg);
+}
+
+static void
 got_journal(void *arg, const struct store_order *saved, const struct err *e)
 {
 	struct run *r = arg;
@@ -141,12 +157,19 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		run_fail(r, e);
 		return;
 	}
+	if (!run_resume_first(r, saved->first, saved->first_len)) {
+		r->key_pem = xstrdup("");
+		run_use_ca(r, r->ca);
+		run_new_ticket(r, 0);
+		store_abandon(
+		    r->driver->store, r->d.name, r->d.epoch, forgotten, r);
+		return;
+	}
 	r->key_pem = xstrdup(saved->key_pem);
 	run_use_ca(r, run_ca_of(r->driver, saved->url));
 	run_new_ticket(r, saved->started_at);
 	if (saved->step[0] == '\0') {
-		fault_point("F1");
-		run_journal(r, "", "new", NULL, NULL);
+		begin(r);
 		return;
 	}
 	log_info("domain=%s order resumes step=%s url=%s", r->d.name,
@@ -171,6 +194,7 @@ driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
 	r->d.extra = NULL;
 	r->d.nextra = 0;
 	r->ca = dr->ca;
+	buf_init(&r->first, BUNDLE_MAX);
 	run_new_order(r);
 	r->deadline =
 	    loop_now_ms() + (int64_t)dr->conf->acme.order_timeout_s * 1000;
@@ -242,13 +266,13 @@ take(struct run *r, const struct reply *reply)
 		run_journal(r, "new", "ordered", r->order.url, NULL);
 		return;
 	}
-	advance(r);
+	run_advance(r);
 }
 
 static void
 again(void *arg)
 {
-	advance(arg);
+	run_advance(arg);
 }
 
 /* What no CA means to say: an answer cut short, a page of some proxy. */
@@ -326,7 +350,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 		log_info("domain=%s order=%s goes on without: %s", r->d.name,
 		    order_state_name(r->order.state), e->text);
 		run_new_ticket(r, 0);
-		advance(r);
+		run_advance(r);
 	} else if (!(r->tries > 0 && run_try_fallback(r, e)) &&
 		   !run_try_again(r, e) && !run_try_fallback(r, e)) {
 		refused(r, e);
@@ -355,7 +379,7 @@ spent(void *arg, const struct err *e)
 		return;
 	}
 	r->spent = true;
-	advance(r);
+	run_advance(r);
 }
 
 static void
@@ -428,25 +452,23 @@ got_key(void *arg, const char *pem, const struct err *why)
 static void
 need_csr(struct run *r)
 {
-	int type = key_type_parse(r->driver->conf->acme.key_type);
+	enum key_type type = run_key_type(r);
 	char *pem;
 
 	run_unpublish(r);
 	if (r->key_pem[0] != '\0') {
 		make_csr(r);
-	} else if (type != -1 && key_type_slow((enum key_type)type)) {
-		keymaker_make(
-		    r->driver->keymaker, (enum key_type)type, got_key, r);
+	} else if (key_type_slow(type)) {
+		keymaker_make(r->driver->keymaker, type, got_key, r);
 	} else {
-		pem =
-		    key_new(type != -1 ? (enum key_type)type : KEY_ECDSA_P256);
+		pem = key_new(type);
 		got_key(r, pem, NULL);
 		mem_wipe_free(pem);
 	}
 }
 
-static void
-advance(struct run *r)
+void
+run_advance(struct run *r)
 {
 	struct err e = { 0 };
 

@@ -38,7 +38,9 @@ run_use_ca(struct run *r, struct ca *ca)
 	    or_null(second ? c->acme_fallback.profile : c->acme.profile);
 	r->order.preferred = or_null(second ? c->acme_fallback.preferred_chain
 					    : c->acme.preferred_chain);
-	r->order.replaces = ari_replaces(&r->d, ca_directory(ca));
+	/* The record has the first one's; of two, the second is a new one. */
+	if (r->first.len == 0)
+		r->order.replaces = ari_replaces(&r->d, ca_directory(ca));
 	r->order.ari_renewal =
 	    r->order.replaces != NULL && ari_within(&r->d, loop_wall_ms());
 }

@@ -37,8 +37,8 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 	run_tell(r, NULL);
 }
 
-static void
-describe(struct run *r, const struct cert *cert)
+void
+run_describe(struct run *r, const struct cert *cert)
 {
 	const struct conf *conf = r->driver->conf;
 	struct domain *d = &r->d;
@@ -76,14 +76,15 @@ run_finish(struct run *r)
 	buf_init(&bundle, BUNDLE_MAX);
 	if (cert_parse(&cert, chain, strlen(chain), &e) == -1 ||
 	    cert_check(&cert, r->key_pem, r->d.name, now, &e) == -1 ||
-	    bundle_pack(dr->ring, r->d.name, &cert, r->key_pem, &bundle, &e) ==
-		-1) {
+	    run_pack(r, &cert, &bundle, &e) == -1) {
 		err_prefix(&e, "the CA's certificate");
 		if (!run_try_again(r, &e))
 			run_fail(r, &e);
+	} else if (run_wants_second(r)) {
+		limits_issued(dr->limits, &r->ticket);
+		run_order_second(r, &bundle);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
-		describe(r, &cert);
 		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
 		    bundle.len, committed, r);
 	}
@@ -137,5 +138,9 @@ run_fail(struct run *r, const struct err *e)
 		return;
 	}
 	r->why = *e;
+	if (r->first.len > 0) {
+		run_keep_first(r, abandoned);
+		return;
+	}
 	store_abandon(r->driver->store, r->d.name, r->d.epoch, abandoned, r);
 }

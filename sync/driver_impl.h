@@ -1,6 +1,7 @@
 /*
  * The inside of the driver, shared by sync/driver.c (what an order asks for),
- * sync/driver_ca.c (at which CA) and sync/driver_end.c (what becomes of it).
+ * sync/driver_ca.c (at which CA), sync/driver_pair.c (two certificates for one
+ * name) and sync/driver_end.c (what becomes of it).
  */
 #ifndef SYNC_DRIVER_IMPL_H
 #define SYNC_DRIVER_IMPL_H
@@ -9,11 +10,15 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "sync/driver.h"
+#include "sync/key.h"
 #include "sync/limits.h"
 #include "sync/order.h"
+#include "sync/store.h"
 
+struct cert;
 struct event;
 
 /* A domain whose order is being worked on. */
@@ -28,6 +33,8 @@ struct run {
 	struct ticket ticket;
 	bool spent;    /* for this newOrder */
 	char *key_pem; /* the certificate's; "" until needed */
+	/* Of two certificates the first, as a bundle; empty while there is none. */
+	struct buf first;
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
 	uint64_t posting;
@@ -74,11 +81,34 @@ void run_journal(struct run *, const char *expected, const char *step,
     const char *url, const char *key_pem);
 void run_unpublish(struct run *);
 
+/* Do what the order asks for next. */
+void run_advance(struct run *);
+
 /* What no CA means to say: an answer cut short, a page of some proxy. */
 bool run_nonsense(const struct err *);
 
 /* The same once more, after a pause; false when that has no sense. */
 bool run_try_again(struct run *, const struct err *);
+
+/* What is committed: this certificate, and the first one if there are two. */
+int run_pack(
+    struct run *, const struct cert *, struct buf *bundle, struct err *);
+
+/* What the record says of a certificate. */
+void run_describe(struct run *, const struct cert *);
+
+/* Two are wanted, and this is the first: keep its bundle, order the other. */
+bool run_wants_second(const struct run *);
+void run_order_second(struct run *, const struct buf *bundle);
+
+/* Take the first out of a journal; false when it is too old by now. */
+bool run_resume_first(struct run *, const void *bundle, size_t len);
+
+/* The second order is given up, but not the first certificate. */
+void run_keep_first(struct run *, store_fn *);
+
+/* The kind of the key that is wanted next. */
+enum key_type run_key_type(const struct run *);
 
 /* The order is done: check what the CA sent, and commit it. */
 void run_finish(struct run *);

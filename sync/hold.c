@@ -72,7 +72,8 @@ struct hold {
 	hold_fn *fn;
 	void *arg;
 	struct held *names;
-	size_t count[HELD_STATES];
+	/* Of the first certificates of names, and of the second ones. */
+	size_t count[2][HELD_STATES];
 	TAILQ_HEAD(, held) under_way;
 	struct lowest lowest; /* generation of those */
 	struct target target[TARGETS_MAX];
@@ -124,11 +125,19 @@ hold_new(struct event_base *base, const struct conf *conf,
 }
 
 static void
+count(const struct held *x, int n)
+{
+	size_t *is = &x->hold->count[files_is_second(x->name)][x->state];
+
+	*is += (size_t)n;
+}
+
+static void
 held_free(struct held *x)
 {
 	HASH_DELETE(hh, x->hold->names, x);
 	settle(x);
-	x->hold->count[x->state]--;
+	count(x, -1);
 	free(x->error);
 	if (x->handshake != NULL)
 		handshake_cancel(x->handshake);
@@ -227,8 +236,8 @@ held_new(struct hold *h, const char *name)
 
 	x->hold = h;
 	x->state = HELD_FAILED; /* until it is pushed */
-	h->count[x->state]++;
 	memcpy(x->name, name, len + 1);
+	count(x, 1);
 	HASH_ADD_KEYPTR(hh, h->names, x->name, len, x);
 	return x;
 }
@@ -289,9 +298,9 @@ static void
 set_state(struct held *x, enum held_state state)
 {
 	settle(x);
-	x->hold->count[x->state]--;
+	count(x, -1);
 	x->state = state;
-	x->hold->count[x->state]++;
+	count(x, 1);
 	unsettle(x);
 }
 
@@ -360,20 +369,22 @@ prove(void *arg)
 {
 	struct held *x = arg;
 	const struct conf *conf = x->hold->conf;
-	char sni[DOMAIN_NAME_MAX + 16];
+	char sni[DOMAIN_NAME_MAX + 16], name[DOMAIN_NAME_MAX];
 
 	if (conf->haproxy.https_address[0] == '\0' || x->proven_before) {
 		served(x);
 		return;
 	}
+	files_domain(x->name, name);
 	if (is_default(x))
 		snprintf(sni, sizeof(sni), DEFAULT_SNI);
 	else
 		snprintf(sni, sizeof(sni), "%s%s",
-		    domain_wildcard(x->name) ? "certfleet." : "",
-		    domain_base(x->name));
+		    domain_wildcard(name) ? "certfleet." : "",
+		    domain_base(name));
 	x->handshake =
-	    handshake_start(x->hold->base, conf->haproxy.https_address, sni,
+	    (files_is_second(x->name) ? handshake_start_rsa : handshake_start)(
+		x->hold->base, conf->haproxy.https_address, sni,
 		conf->haproxy.command_timeout_ms, on_handshake, x);
 }
 
@@ -425,16 +436,17 @@ static void
 push_everywhere(struct held *x)
 {
 	struct hold *h = x->hold;
-	char path[FILES_PATH_MAX];
+	char path[FILES_PATH_MAX], filter[DOMAIN_NAME_MAX];
 
 	files_path(h->files, x->name, path);
+	files_domain(x->name, filter);
 	set_state(x, HELD_PUSHING);
 	x->pushed = 0;
 	set_error(x, NULL);
 	loop_cancel(x->again);
 	for (unsigned int i = 0; i < h->ntargets; i++)
 		push_want(h->target[i].push, path, x->sha1,
-		    is_default(x) ? "" : x->name);
+		    is_default(x) ? "" : filter);
 	if (h->ntargets == 0)
 		begin_proof(x);
 }
@@ -449,12 +461,63 @@ least_not_after(const struct held *x, const struct hold_entry *entry)
 	                                                      : 0;
 }
 
+static void
+unwant(const struct held *x)
+{
+	struct hold *h = x->hold;
+	char path[FILES_PATH_MAX];
+
+	files_path(h->files, x->name, path);
+	for (unsigned int i = 0; i < h->ntargets; i++)
+		push_unwant(h->target[i].push, path);
+}
+
+/* The files of a second one are the first one's business. */
+static void
+drop_second(struct hold *h, const char *name)
+{
+	char its[FILES_NAME_MAX];
+	struct held *x;
+
+	files_second(name, its);
+	x = find(h, its);
+	if (x == NULL)
+		return;
+	unwant(x);
+	held_free(x);
+}
+
+static void
+take_second(struct hold *h, const char *name, const struct cert *cert,
+    const struct hold_entry *entry)
+{
+	char its[FILES_NAME_MAX];
+	struct held *x;
+
+	if (cert->chain == NULL) {
+		drop_second(h, name);
+		return;
+	}
+	files_second(name, its);
+	x = find(h, its);
+	if (x == NULL)
+		x = held_new(h, its);
+	settle(x);
+	x->version = entry->version;
+	x->gen = entry->gen;
+	unsettle(x);
+	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	x->not_after = cert->not_after;
+	x->proven_before = false;
+	push_everywhere(x);
+}
+
 void
 hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
     const struct hold_entry *entry)
 {
 	struct held *x = find(h, name);
-	struct cert cert = { 0 };
+	struct cert cert = { 0 }, second = { 0 };
 	struct err e = { 0 };
 
 	if (x == NULL)
@@ -474,7 +537,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		    "choice: an older state is not taken");
 		failed(x, &e);
 	} else if (keep_bundle(h->ring, h->files, name,
-		       least_not_after(x, entry), bundle, len, &cert,
+		       least_not_after(x, entry), bundle, len, &cert, &second,
 		       &e) == -1) {
 		failed(x, &e);
 	} else {
@@ -484,23 +547,23 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		x->proven_before = false;
 		want_crt_list(h);
 		push_everywhere(x);
+		take_second(h, name, &second, entry);
 	}
 	cert_clear(&cert);
+	cert_clear(&second);
 }
 
 void
 hold_drop(struct hold *h, const char *name)
 {
 	struct held *x = find(h, name);
-	char path[FILES_PATH_MAX];
 	struct err e;
 
 	if (x == NULL)
 		return;
 	log_info("domain=%s removed", name);
-	files_path(h->files, name, path);
-	for (unsigned int i = 0; i < h->ntargets; i++)
-		push_unwant(h->target[i].push, path);
+	drop_second(h, name);
+	unwant(x);
 	if (files_remove(h->files, name, &e) == -1)
 		log_error("domain=%s files: %s", name, e.text);
 	held_free(x);
@@ -573,11 +636,13 @@ static void
 add_error(struct hold_status *s, const struct held *x)
 {
 	size_t at = strlen(s->errors);
+	char name[DOMAIN_NAME_MAX];
 
+	files_domain(x->name, name);
 	if (x->error != NULL &&
-	    at + strlen(x->name) + strlen(x->error) + 4 < sizeof(s->errors))
+	    at + strlen(name) + strlen(x->error) + 4 < sizeof(s->errors))
 		snprintf(s->errors + at, sizeof(s->errors) - at, "%s%s=%s",
-		    at > 0 ? "; " : "", x->name, x->error);
+		    at > 0 ? "; " : "", name, x->error);
 }
 
 static void
@@ -599,16 +664,26 @@ add_target(struct hold_status *s, const struct target *t)
 	s->haproxies_up++;
 }
 
+static size_t
+seconds(const struct hold *h)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < HELD_STATES; i++)
+		n += h->count[1][i];
+	return n;
+}
+
 void
 hold_status(const struct hold *h, struct hold_status *s)
 {
 	const struct held *x = find(h, DEFAULT_NAME);
 
 	memset(s, 0, sizeof(*s));
-	s->wanted = HASH_COUNT(h->names) - (x != NULL);
+	s->wanted = HASH_COUNT(h->names) - (x != NULL) - seconds(h);
 	s->served =
-	    h->count[HELD_SERVED] - (x != NULL && x->state == HELD_SERVED);
-	s->failed = h->count[HELD_FAILED];
+	    h->count[0][HELD_SERVED] - (x != NULL && x->state == HELD_SERVED);
+	s->failed = h->count[0][HELD_FAILED] + h->count[1][HELD_FAILED];
 	for (x = s->failed > 0 ? h->names : NULL; x != NULL; x = x->hh.next)
 		if (x->state == HELD_FAILED)
 			add_error(s, x);

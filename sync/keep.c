@@ -22,19 +22,28 @@ not_worse(int64_t was, int64_t is, struct err *e)
 int
 keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
     int64_t not_after, const void *bundle, size_t len, struct cert *cert,
-    struct err *e)
+    struct cert *second, struct err *e)
 {
-	char *key = NULL, *pem = NULL;
+	char *key = NULL, *key2 = NULL, *pem = NULL, *pem2 = NULL;
+	int64_t now = loop_wall_ms();
 	int rc = -1;
 
-	if (bundle_open(
-		ring, name, bundle, len, loop_wall_ms(), cert, &key, e) == 0 &&
+	*second = (struct cert){ 0 };
+	if (bundle_open(ring, name, bundle, len, now, cert, &key, e) == 0 &&
+	    bundle_open_second(
+		ring, name, bundle, len, now, second, &key2, e) == 0 &&
 	    not_worse(not_after, cert->not_after, e) == 0) {
 		pem = cert_pem(cert, key);
+		if (key2 != NULL)
+			pem2 = cert_pem(second, key2);
 		rc = files_put(files, name, bundle, len, pem, e);
+		if (rc == 0)
+			rc = files_put_second(files, name, pem2, e);
 	}
 	mem_wipe_free(pem);
 	mem_wipe_free(key);
+	mem_wipe_free(pem2);
+	mem_wipe_free(key2);
 	return rc;
 }
 
@@ -50,19 +59,24 @@ static void
 load_one(void *arg, const char *name, const void *bundle, size_t len)
 {
 	struct load *l = arg;
-	struct cert cert = { 0 };
+	struct cert cert = { 0 }, second = { 0 };
+	char its[FILES_NAME_MAX];
 	struct err e = { 0 };
 
-	if (keep_bundle(l->ring, l->files, name, 0, bundle, len, &cert, &e) ==
-	    -1) {
+	if (keep_bundle(l->ring, l->files, name, 0, bundle, len, &cert, &second,
+		&e) == -1) {
 		log_error(
 		    "domain=%s copy on disk not served: %s", name, e.text);
 	} else {
 		l->good++;
 		if (l->fn != NULL)
 			l->fn(l->arg, name, &cert);
+		files_second(name, its);
+		if (l->fn != NULL && second.chain != NULL)
+			l->fn(l->arg, its, &second);
 	}
 	cert_clear(&cert);
+	cert_clear(&second);
 }
 
 static int

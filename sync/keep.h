@@ -17,17 +17,19 @@ struct seal_ring;
 /*
  * Open the bundle, check it (cert_check) and write it to disk.  not_after is
  * the end of the certificate that is kept now, 0: there is none; one that ends
- * earlier is ERR_REFUSED while that is valid.  Fills cert, also on failure; the
- * caller clears it.
+ * earlier is ERR_REFUSED while that is valid.  Fills cert, also on failure, and
+ * second, whose chain is NULL when the bundle has only one; the caller clears
+ * them.
  */
 int keep_bundle(const struct seal_ring *, struct files *, const char *name,
     int64_t not_after, const void *bundle, size_t len, struct cert *,
-    struct err *);
+    struct cert *second, struct err *);
 
 /*
  * Write what HAProxy loads at start from the sealed copies: PEMs, crt-list and,
  * where there is none, a placeholder as default certificate.  fn, which may be
- * NULL, is called for each that is good; a copy that does not pass the checks
+ * NULL, is called for each that is good, and for a second certificate under its
+ * own name (files_second()); a copy that does not pass the checks
  * stays where it is and is not served.  Returns how many are good, -1 when the
  * directories are unusable.
  */

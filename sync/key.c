@@ -36,6 +36,18 @@ key_type_slow(enum key_type type)
 	return types[type].curve == NULL;
 }
 
+bool
+key_is_rsa(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	bool rsa = pkey != NULL && EVP_PKEY_base_id(pkey) == EVP_PKEY_RSA;
+
+	EVP_PKEY_free(pkey);
+	BIO_free(bio);
+	return rsa;
+}
+
 char *
 key_new(enum key_type type)
 {

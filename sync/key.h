@@ -19,9 +19,15 @@ enum key_type {
 	KEY_TYPES
 };
 
+/* In the settings: two certificates, KEY_ECDSA_P256 and KEY_RSA_2048. */
+#define KEY_DUAL "dual"
+
 /* By its name in the settings ("ecdsa-p256"); -1 when there is none. */
 int key_type_parse(const char *name);
 bool key_type_slow(enum key_type);
+
+/* Of a key as PEM. */
+bool key_is_rsa(const char *pem);
 
 /* A new key, PEM (PKCS #8); the caller wipes and frees it. */
 char *key_new(enum key_type);

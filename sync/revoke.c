@@ -25,6 +25,7 @@ struct revoke {
 	int64_t epoch, not_after;
 	int reason;
 	uint64_t posting;
+	char *second; /* chain of the bundle's other one, still to be revoked */
 	revoke_fn *fn;
 	void *arg;
 };
@@ -56,6 +57,7 @@ revoke_free(struct revoke *r)
 	LIST_REMOVE(r, link);
 	store_forget(r->all->store, r);
 	ca_cancel(r->ca, r->posting);
+	free(r->second);
 	free(r);
 }
 
@@ -103,15 +105,24 @@ write_down(struct revoke *r)
 	store_revoked(r->all->store, r->name, r->epoch, r->sha1, written, r);
 }
 
+static void post(struct revoke *, const char *chain);
+
 static void
 posted(void *arg, const struct reply *reply, const struct err *e)
 {
 	struct revoke *r = arg;
+	char *second = r->second;
 
 	(void)reply;
 	r->posting = 0;
 	if (e != NULL && strcmp(e->type, "alreadyRevoked") != 0) {
 		tell(r, e);
+		return;
+	}
+	if (second != NULL) {
+		r->second = NULL;
+		post(r, second);
+		free(second);
 		return;
 	}
 	log_info("domain=%s sha1=%s revoked", r->name, r->sha1);
@@ -153,8 +164,8 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 {
 	struct revoke *r = arg;
 	int64_t now = loop_wall_ms();
-	struct cert cert = { 0 };
-	char *key = NULL;
+	struct cert cert = { 0 }, second = { 0 };
+	char *key = NULL, *key2 = NULL;
 	struct err why;
 
 	if (e != NULL) {
@@ -169,12 +180,19 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 		return;
 	}
 	if (bundle_open(r->all->ring, r->name, bundle, len, now, &cert, &key,
-		&why) == -1)
+		&why) == -1 ||
+	    bundle_open_second(r->all->ring, r->name, bundle, len, now, &second,
+		&key2, &why) == -1) {
 		tell(r, &why);
-	else
+	} else {
+		if (second.chain != NULL)
+			r->second = xstrdup(second.chain);
 		post(r, cert.chain);
+	}
 	mem_wipe_free(key);
+	mem_wipe_free(key2);
 	cert_clear(&cert);
+	cert_clear(&second);
 }
 
 void

@@ -132,6 +132,9 @@ struct store_order {
 	int64_t epoch, started_at;
 	char *step, *url;
 	char *key_pem; /* opened; wiped when the callback returns */
+	/* Of two certificates the first: a bundle, kept until both are there. */
+	const void *first;
+	size_t first_len;
 };
 typedef void store_order_fn(
     void *arg, const struct store_order *, const struct err *e);
@@ -145,6 +148,13 @@ void store_order(struct store *, const char *name, store_order_fn *, void *arg);
 int store_journal(struct store *, const char *name, int64_t epoch,
     const char *expected, const char *step, const char *url,
     const char *key_pem, store_fn *, void *arg, struct err *);
+
+/*
+ * Begin the journal of the order for a second certificate: what was known of
+ * the first order is forgotten, but for what came of it.
+ */
+int store_journal_first(struct store *, const char *name, int64_t epoch,
+    const void *first, size_t len, store_fn *, void *arg, struct err *);
 void store_abandon(
     struct store *, const char *name, int64_t epoch, store_fn *, void *arg);
 

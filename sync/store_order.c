@@ -120,6 +120,10 @@ got_order(struct call *c, const struct rds_reply *r, const struct err *e)
 			o.epoch = reply_int(&r->item[i + 1]);
 		else if (strcmp(r->item[i].str, "started_at") == 0)
 			o.started_at = reply_int(&r->item[i + 1]);
+		else if (strcmp(r->item[i].str, "first") == 0) {
+			o.first = r->item[i + 1].str;
+			o.first_len = r->item[i + 1].len;
+		}
 	}
 	c->tell.order(c->arg, &o, NULL);
 	free(o.step);
@@ -175,6 +179,43 @@ store_journal(struct store *s, const char *name, int64_t epoch,
 		rds_arg(&cmd, "csrkey");
 		rds_arg_mem(&cmd, sealed.p, sealed.len);
 	}
+	call_send(c, &cmd, call_done);
+	buf_clear(&sealed);
+	return 0;
+}
+
+/* A time of its own: each order spends what the CA allows. */
+int
+store_journal_first(struct store *s, const char *name, int64_t epoch,
+    const void *first, size_t len, store_fn *fn, void *arg, struct err *e)
+{
+	struct domain_keys k;
+	struct rds_cmd cmd;
+	struct buf sealed;
+	struct call *c;
+
+	buf_init(&sealed, SEALED_MAX);
+	if (seal(s->ring, "csrkey", name, "", "", 0, &sealed, e) == -1) {
+		buf_clear(&sealed);
+		return -1;
+	}
+	domain_keys(s, name, &k);
+	c = call_new(s, arg);
+	c->tell.done = fn;
+	call_function(&cmd, "certfleet_journal", 2);
+	rds_arg(&cmd, k.domain);
+	rds_arg(&cmd, k.order);
+	rds_arg_int(&cmd, epoch);
+	rds_arg(&cmd, "*");
+	rds_arg(&cmd, "new");
+	rds_arg(&cmd, "url");
+	rds_arg(&cmd, "");
+	rds_arg(&cmd, "csrkey");
+	rds_arg_mem(&cmd, sealed.p, sealed.len);
+	rds_arg(&cmd, "first");
+	rds_arg_mem(&cmd, first, len);
+	rds_arg(&cmd, "started_at");
+	rds_arg_int(&cmd, loop_wall_ms());
 	call_send(c, &cmd, call_done);
 	buf_clear(&sealed);
 	return 0;

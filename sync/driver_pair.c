@@ -1,0 +1,152 @@
+/*
+ * Two certificates for one name, of different kinds of keys: one order after
+ * the other, and what came of the first waits in the journal for the second.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "sync/bundle.h"
+#include "sync/cert.h"
+#include "sync/driver_impl.h"
+#include "sync/fault.h"
+#include "sync/renew.h"
+
+static bool
+is_dual(const struct run *r)
+{
+	return strcmp(r->driver->conf->acme.key_type, KEY_DUAL) == 0;
+}
+
+enum key_type
+run_key_type(const struct run *r)
+{
+	int type = key_type_parse(r->driver->conf->acme.key_type);
+
+	if (r->first.len > 0)
+		return KEY_RSA_2048;
+	return type != -1 ? (enum key_type)type : KEY_ECDSA_P256;
+}
+
+/* A first of before "dual" was wanted may have the second one's kind of key. */
+bool
+run_wants_second(const struct run *r)
+{
+	return is_dual(r) && r->first.len == 0 && !key_is_rsa(r->key_pem);
+}
+
+/* Also when it begins anew: nothing of the order before it counts. */
+static void
+second_begins(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		run_fail(r, e);
+		return;
+	}
+	fault_point("F14");
+	log_info("domain=%s first certificate is here, the second is ordered",
+	    r->d.name);
+	mem_wipe_free(r->key_pem);
+	r->key_pem = xstrdup("");
+	run_new_order(r);
+	run_use_ca(r, r->ca);
+	run_new_ticket(r, 0);
+	run_advance(r);
+}
+
+void
+run_order_second(struct run *r, const struct buf *bundle)
+{
+	struct err e;
+
+	buf_clear(&r->first);
+	buf_init(&r->first, BUNDLE_MAX);
+	buf_put(&r->first, bundle->p, bundle->len);
+	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
+		r->first.p, r->first.len, second_begins, r, &e) == -1)
+		run_fail(r, &e);
+}
+
+void
+run_keep_first(struct run *r, store_fn *done)
+{
+	struct err e;
+
+	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
+		r->first.p, r->first.len, done, r, &e) == -1)
+		run_tell(r, &r->why);
+}
+
+/* When to renew, by the certificate alone. */
+static int64_t
+due(const struct run *r, const struct cert *c)
+{
+	return renew_at(r->d.name, c->not_before, c->not_after,
+	    r->driver->conf->acme.renew_percent);
+}
+
+bool
+run_resume_first(struct run *r, const void *bundle, size_t len)
+{
+	int64_t now = loop_wall_ms();
+	struct cert cert = { 0 };
+	char *key = NULL;
+	struct err e = { 0 };
+
+	if (len == 0)
+		return true;
+	if (bundle_open(r->driver->ring, r->d.name, bundle, len, now, &cert,
+		&key, &e) == -1)
+		log_warn("domain=%s first certificate is no longer good: %s",
+		    r->d.name, e.text);
+	else if (now >= due(r, &cert))
+		log_info("domain=%s first certificate has become too old",
+		    r->d.name);
+	else
+		buf_put(&r->first, bundle, len);
+	mem_wipe_free(key);
+	cert_clear(&cert);
+	return r->first.len > 0;
+}
+
+/* Both in one bundle; the record is the first one's, due is the earlier end. */
+static int
+pack_both(
+    struct run *r, const struct cert *second, struct buf *bundle, struct err *e)
+{
+	const struct seal_ring *ring = r->driver->ring;
+	struct cert first = { 0 };
+	char *key = NULL;
+	int rc = -1;
+
+	if (bundle_open(ring, r->d.name, r->first.p, r->first.len,
+		loop_wall_ms(), &first, &key, e) == 0 &&
+	    bundle_pack_two(ring, r->d.name, &first, key, second, r->key_pem,
+		bundle, e) == 0) {
+		run_describe(r, &first);
+		if (due(r, second) < r->d.renew_at)
+			r->d.renew_at = due(r, second);
+		rc = 0;
+	}
+	mem_wipe_free(key);
+	cert_clear(&first);
+	return rc;
+}
+
+int
+run_pack(
+    struct run *r, const struct cert *cert, struct buf *bundle, struct err *e)
+{
+	if (r->first.len > 0)
+		return pack_both(r, cert, bundle, e);
+	if (bundle_pack(
+		r->driver->ring, r->d.name, cert, r->key_pem, bundle, e) == -1)
+		return -1;
+	run_describe(r, cert);
+	return 0;
+}
