@@ -15,6 +15,7 @@ import http.client
 import http.server
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -261,6 +262,7 @@ def main():
                     f"below {RSS_MIB_MAX}")
     finally:
         kill_all()
+        shutil.rmtree(directory, ignore_errors=True)
     print("missed: " + ", ".join(missed) if missed else "all targets met")
 
 

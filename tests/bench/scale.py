@@ -9,6 +9,7 @@ when a target is missed: it says so.
 """
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -235,6 +236,7 @@ def main():
         large(directory / "many")
     finally:
         kill_all()
+        shutil.rmtree(directory, ignore_errors=True)
     print("missed: " + ", ".join(missed) if missed else "all targets met")
 
 
