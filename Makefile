@@ -30,7 +30,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
-	python3-pytest libfaketime knot
+	python3-pytest python3-pytest-xdist libfaketime knot
 DEPS_BENCH := $(DEPS) redis-tools wrk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -162,14 +162,17 @@ $(FUZZERS): build-fuzz/%: fuzz-objects
 	    $(LIBS) $(CURL_LIBS)
 
 ## e2e       real Redis, HAProxy and Pebble on loopback (ARGS: pytest options)
-# Real servers on a busy machine can be late: what failed is run once more, and
-# counts when it fails again.
+# Tests mostly wait, so more files run at a time than there are processors.
+# Real servers on a busy machine can be late: what failed is run once more, by
+# itself, and counts when it fails again.
+E2E_JOBS ?= $(shell echo $$((2 * $$(nproc))))
 PYTEST = CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 -m pytest \
 	 -o cache_dir=$(abspath $(BUILD))/pytest
 e2e: $(BINS) $(ASK)
 	@rm -rf $(BUILD)/pytest
 	@set -- $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS); \
-	    $(PYTEST) "$$@" || { [ $$? -eq 1 ] && echo "# what failed, once more" && \
+	    $(PYTEST) -n $(E2E_JOBS) --dist loadfile "$$@" || \
+	    { [ $$? -eq 1 ] && echo "# what failed, once more" && \
 	    $(PYTEST) --last-failed --maxfail=8 "$$@"; }
 
 ## bench     measures beside something that runs in the same minute

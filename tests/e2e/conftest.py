@@ -20,6 +20,16 @@ from node import Node  # noqa: E402
 from peers import RedisServer, World, started  # noqa: E402
 
 
+# Files are given to workers whole, in this order: what takes longest begins.
+LONGEST = ("test_ca_faults.py", "test_renewal.py", "test_year.py",
+           "test_dual.py", "test_limits.py", "test_crash.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: LONGEST.index(i.path.name)
+               if i.path.name in LONGEST else len(LONGEST))
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
 

@@ -60,10 +60,13 @@ def free_port():
     """A port nobody listens on, by TCP or UDP, and never the same twice.
 
     Taken from below the range of outgoing connections, which would use up a
-    port between our look and its server's bind.
+    port between our look and its server's bind.  Each of several workers has
+    ports of its own.
     """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     while True:
-        port = random.randrange(10000, 30000)
+        port = random.randrange(10000 + worker, 30000, workers)
         if port in _ports_given:
             continue
         with contextlib.ExitStack() as stack:
