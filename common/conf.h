@@ -36,6 +36,7 @@ struct conf {
 		char *user;
 		char *password; /* secret */
 		char *prefix;   /* "certfleet:" */
+		int partitions; /* of a fleet that is new, 1 */
 		char *ca_file, *cert_file, *key_file, *server_name;
 		int db;
 		int connect_timeout_ms; /* 500 */

@@ -44,6 +44,8 @@ const struct conf_setting conf_settings[] = {
 	    "\"file:/path\" or \"env:NAME\""),
 	SET(redis, prefix, STRING(1, 64), "certfleet:",
 	    "begins every key and channel"),
+	SET(redis, partitions, INT(1, 64, ""), "1",
+	    "parts that the domains are kept in; of a fleet that is new"),
 	SET(redis, ca_file, PATH(0, PATH_MAX_LEN), "",
 	    "rediss: trust these instead of the system's "
 	    "authorities"),

@@ -15,6 +15,7 @@
 #include "haproxy/files.h"
 #include "haproxy/handshake.h"
 #include "sync/cert.h"
+#include "sync/gens.h"
 #include "sync/keep.h"
 #include "sync/lowest.h"
 #include "sync/skew.h"
@@ -47,8 +48,9 @@ struct held {
 	int64_t since; /* when the owner chose this kind; 0: not known */
 	enum held_state state;
 	bool proven_before; /* read from disk: no handshake needed */
-	uint32_t pushed;    /* a bit for each HAProxy that has it */
-	char *error;        /* while HELD_FAILED, else NULL */
+	uint8_t partition;
+	uint32_t pushed; /* a bit for each HAProxy that has it */
+	char *error;     /* while HELD_FAILED, else NULL */
 	struct handshake *handshake;
 	struct event *again;
 	int64_t pause_ms;
@@ -75,7 +77,7 @@ struct hold {
 	/* Of the first certificates of names, and of the second ones. */
 	size_t count[2][HELD_STATES];
 	TAILQ_HEAD(, held) under_way;
-	struct lowest lowest; /* generation of those */
+	struct lowest lowest[GENS_MAX]; /* generation of those, by partition */
 	struct target target[TARGETS_MAX];
 	unsigned int ntargets;
 	struct event *changed, *sync;
@@ -280,9 +282,11 @@ settle(struct held *x)
 	if (!is_under_way(x))
 		return;
 	TAILQ_REMOVE(&h->under_way, x, under_way);
-	if (lowest_remove(&h->lowest, x->gen))
-		TAILQ_FOREACH (it, &h->under_way, under_way)
-			lowest_add(&h->lowest, it->gen);
+	if (!lowest_remove(&h->lowest[x->partition], x->gen))
+		return;
+	TAILQ_FOREACH (it, &h->under_way, under_way)
+		if (it->partition == x->partition)
+			lowest_add(&h->lowest[x->partition], it->gen);
 }
 
 static void
@@ -291,7 +295,7 @@ unsettle(struct held *x)
 	if (!is_under_way(x))
 		return;
 	TAILQ_INSERT_TAIL(&x->hold->under_way, x, under_way);
-	lowest_add(&x->hold->lowest, x->gen);
+	lowest_add(&x->hold->lowest[x->partition], x->gen);
 }
 
 static void
@@ -504,6 +508,7 @@ take_second(struct hold *h, const char *name, const struct cert *cert,
 		x = held_new(h, its);
 	settle(x);
 	x->version = entry->version;
+	x->partition = (uint8_t)entry->partition;
 	x->gen = entry->gen;
 	unsettle(x);
 	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
@@ -524,6 +529,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		x = held_new(h, name);
 	x->version = entry->version;
 	settle(x);
+	x->partition = (uint8_t)entry->partition;
 	x->gen = entry->gen;
 	unsettle(x);
 	if (skew_implausible(h->skew, loop_wall_ms())) {
@@ -627,9 +633,9 @@ hold_sha1(const struct hold *h, const char *name)
 }
 
 int64_t
-hold_applied(const struct hold *h, int64_t seen)
+hold_applied(const struct hold *h, int partition, int64_t seen)
 {
-	return lowest_applied(&h->lowest, seen);
+	return lowest_applied(&h->lowest[partition], seen);
 }
 
 static void

@@ -33,8 +33,9 @@ void hold_free(struct hold *);
  */
 int hold_load(struct hold *, struct err *);
 
-/* What the index says of a bundle. */
+/* What the index of its partition says of a bundle. */
 struct hold_entry {
+	int partition;
 	int64_t version, gen;
 	int64_t since; /* when the owner chose its kind; 0: never */
 };
@@ -59,8 +60,8 @@ void hold_default(struct hold *, const struct cert *, const char *key_pem);
 /* SHA-1 of what is held for name, or "". */
 const char *hold_sha1(const struct hold *, const char *name);
 
-/* All up to this generation is settled, given that seen is known. */
-int64_t hold_applied(const struct hold *, int64_t seen);
+/* All of a partition up to this generation is settled, if seen is known. */
+int64_t hold_applied(const struct hold *, int partition, int64_t seen);
 
 struct hold_status {
 	size_t wanted, served, failed;

@@ -86,7 +86,7 @@ intake_stop(struct intake *in)
 	in->epoch = 0;
 	loop_cancel(in->tick);
 	store_forget(in->store, in);
-	in->claiming = false;
+	in->claiming = 0;
 	HASH_ITER (hh, in->table, w, next)
 		work_free(w);
 	intake_forget_all_waiting(in);
@@ -112,7 +112,7 @@ intake_start(struct intake *in, int64_t epoch)
 void
 intake_kick(struct intake *in)
 {
-	if (in->epoch != 0 && !in->claiming)
+	if (in->epoch != 0 && in->claiming == 0)
 		loop_after(in->base, &in->tick, 0, claim, in);
 }
 
@@ -139,11 +139,12 @@ claimed(void *arg, const char *const *names, size_t n, const struct err *e)
 	struct intake *in = arg;
 	int64_t pause = TICK_MS;
 
-	in->claiming = false;
 	if (e != NULL)
 		log_debug("due names: %s", e->text);
 	for (size_t i = 0; e == NULL && i < n; i++)
 		intake_take(in, names[i]);
+	if (--in->claiming > 0)
+		return;
 	if (in->conf->dns.check_interval_ms / 2 < pause)
 		pause = in->conf->dns.check_interval_ms / 2;
 	loop_after(in->base, &in->tick, pause, claim, in);
@@ -158,17 +159,22 @@ claim(void *arg)
 {
 	struct intake *in = arg;
 	size_t in_hand = HASH_COUNT(in->table);
+	int partitions = store_partitions(in->store), each;
 
-	if (in->claiming || in->epoch == 0)
+	if (in->claiming > 0 || in->epoch == 0)
 		return;
 	if (in_hand >= IN_HAND_MAX ||
 	    skew_implausible(in->skew, loop_wall_ms())) {
 		loop_after(in->base, &in->tick, TICK_MS, claim, in);
 		return;
 	}
-	in->claiming = true;
-	store_claim(in->store, 0, loop_wall_ms(), (int)(IN_HAND_MAX - in_hand),
-	    in->conf->fleet.lease_ms, claimed, in);
+	/* Names are spread evenly; a few too many are welcome. */
+	each = (int)(IN_HAND_MAX - in_hand) / partitions + 1;
+	for (int i = 0; i < partitions; i++) {
+		in->claiming++;
+		store_claim(in->store, i, loop_wall_ms(), each,
+		    in->conf->fleet.lease_ms, claimed, in);
+	}
 }
 
 /* --- one domain ------------------------------------------------------------------- */

@@ -47,8 +47,8 @@ struct intake {
 	int64_t pace; /* when the next renewal may begin, if it is not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
-	int64_t acked; /* the highest generation that a node has told */
-	bool claiming;
+	struct gens acked; /* the highest that nodes have told */
+	int claiming;      /* partitions that are asked for what is due */
 };
 
 /* Take a name in hand, unless it is, and see what it needs. */

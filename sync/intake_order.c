@@ -102,7 +102,7 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	 */
 	if (e == NULL)
 		intake_wait_for_proof(in, d->name, d->gen);
-	acked = e == NULL && d->gen <= in->acked;
+	acked = e == NULL && gens_reached(&in->acked, d->name, d->gen);
 	memcpy(name, w->name, sizeof(name));
 	work_free(w);
 	intake_next_orders(in);

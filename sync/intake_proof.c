@@ -119,15 +119,14 @@ intake_ack(struct intake *in, const char *text)
 	const char *space = strchr(text, ' ');
 	struct waiting *x, *next;
 	struct work *w;
-	int64_t gen;
+	struct gens gens;
 
 	if (in->epoch == 0 || space == NULL ||
-	    str_int(space + 1, 0, INT64_MAX, &gen) == -1)
+	    gens_parse(&gens, space + 1) == -1)
 		return;
-	if (gen > in->acked)
-		in->acked = gen;
+	gens_raise(&in->acked, &gens);
 	HASH_ITER (hh, in->waiting, x, next) {
-		if (x->gen > gen)
+		if (!gens_reached(&gens, x->name, x->gen))
 			continue;
 		HASH_FIND_STR(in->table, x->name, w);
 		if (w != NULL)

@@ -103,7 +103,7 @@ need_proven(const struct domain *d, const struct store_node *node, size_t n,
 		live++;
 		if (node_error(&node[i], d->name, why, size))
 			return -1;
-		if (node[i].gen >= d->gen)
+		if (gens_reached(&node[i].gens, d->name, d->gen))
 			ready++;
 		else
 			slow = node[i].id;

@@ -53,9 +53,9 @@ struct node {
 	struct event *beat, *init, *open, *stop;
 	struct err *failed; /* where node_run() wants to hear why it ends */
 	struct skew skew;
-	char clock[160]; /* what is wrong with it, or "" */
-	int64_t told;    /* generation in the last beat */
-	bool ready;      /* store_init() went well */
+	char clock[160];  /* what is wrong with it, or "" */
+	struct gens told; /* in the last beat */
+	bool ready;       /* store_init() went well */
 	bool leaving;
 };
 
@@ -113,7 +113,8 @@ beat(void *arg)
 	memcpy(b.haproxy_pids, hold.pids, sizeof(b.haproxy_pids));
 	memcpy(b.errors, hold.errors, sizeof(b.errors));
 	b.at = loop_wall_ms();
-	b.gen = n->told = hold_applied(n->hold, watch_seen(n->watch));
+	watch_applied(n->watch, &n->told);
+	b.gens = n->told;
 	b.wanted = (int64_t)hold.wanted;
 	b.served = (int64_t)hold.served;
 	b.failed = (int64_t)hold.failed;
@@ -131,8 +132,12 @@ static void
 on_hold(void *arg)
 {
 	struct node *n = arg;
+	struct gens applied;
 
-	if (n->ready && hold_applied(n->hold, watch_seen(n->watch)) != n->told)
+	if (!n->ready)
+		return;
+	watch_applied(n->watch, &applied);
+	if (!gens_equal(&applied, &n->told))
 		loop_after(n->base, &n->beat, 0, beat, n);
 }
 

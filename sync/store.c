@@ -27,7 +27,7 @@ store_new(
 	s->rds = rds;
 	s->conf = conf;
 	s->ring = ring;
-	s->partitions = 1;
+	s->partitions = conf->redis.partitions;
 	LIST_INIT(&s->calls);
 	return s;
 }
@@ -292,29 +292,44 @@ domain_absent_args(const struct domain *d, struct rds_cmd *cmd)
 	domain_each_absent(d, put_absent, &a);
 }
 
+/* The reply is schema, partitions, cluster id. */
+static int
+take_meta(struct store *s, const struct rds_reply *r, struct err *e)
+{
+	const char *prefix = s->conf->redis.prefix;
+	int64_t n;
+
+	if (r->type != RDS_ARRAY || r->nitems != 3 ||
+	    r->item[0].type != RDS_STRING || r->item[1].type != RDS_STRING)
+		return err_set(e, ERR_CONFIG,
+		    "%smeta in Redis is not certfleet's", prefix);
+	n = reply_int(&r->item[1]);
+	if (reply_int(&r->item[0]) != 1)
+		return err_set(e, ERR_CONFIG,
+		    "Redis holds schema %s of certfleet, this program "
+		    "knows schema 1: upgrade it",
+		    r->item[0].str);
+	if (n < 1 || n > GENS_MAX)
+		return err_set(e, ERR_CONFIG,
+		    "%smeta says %s partitions; it must be 1 to %d", prefix,
+		    r->item[1].str, GENS_MAX);
+	if (s->known && n != s->partitions)
+		return err_set(e, ERR_CONFIG,
+		    "this Redis has %s partitions, that of before had %d: "
+		    "restart certfleet-sync if it is the right one",
+		    r->item[1].str, s->partitions);
+	s->partitions = (int)n;
+	s->known = true;
+	return 0;
+}
+
 static void
 got_init(struct call *c, const struct rds_reply *r, const struct err *e)
 {
-	struct err bad = { 0 };
-	int64_t n;
+	struct err bad;
 
-	if (e == NULL && r->type == RDS_ARRAY && r->nitems == 3) {
-		n = reply_int(&r->item[1]);
-		if (reply_int(&r->item[0]) != 1) {
-			err_set(&bad, ERR_CONFIG,
-			    "Redis holds schema %s of certfleet, this program "
-			    "knows schema 1: upgrade it",
-			    r->item[0].str);
-			e = &bad;
-		} else if (n < 1 || n > 1024) {
-			err_set(&bad, ERR_CONFIG,
-			    "%smeta says %s partitions; it must be 1 to 1024",
-			    c->store->conf->redis.prefix, r->item[1].str);
-			e = &bad;
-		} else {
-			c->store->partitions = (int)n;
-		}
-	}
+	if (e == NULL && take_meta(c->store, r, &bad) == -1)
+		e = &bad;
 	c->tell.done(c->arg, e);
 }
 
@@ -330,7 +345,7 @@ store_init(struct store *s, store_fn *fn, void *arg)
 	c->tell.done = fn;
 	call_function(&cmd, "certfleet_init", 1);
 	rds_arg(&cmd, store_key(s, KEY_META, key, sizeof(key), 0, NULL));
-	rds_arg(&cmd, "1");
+	rds_arg_int(&cmd, s->partitions);
 	rds_arg(&cmd, id);
 	call_send(c, &cmd, got_init);
 }

@@ -15,6 +15,7 @@
 
 #include "common/domain.h"
 #include "common/err.h"
+#include "sync/gens.h"
 
 struct conf;
 struct rds;
@@ -32,7 +33,11 @@ void store_forget(struct store *, const void *arg);
 /* e is NULL when it went well. */
 typedef void store_fn(void *arg, const struct err *e);
 
-/* The fleet's meta record: made at first start, else read.  Call it first. */
+/*
+ * The fleet's meta record: made at first start, else read.  Call it first, and
+ * after each reconnect.  How many partitions there are does not change while we
+ * run: one that comes back with another number of them is ERR_CONFIG.
+ */
 void store_init(struct store *, store_fn *, void *arg);
 int store_partitions(const struct store *);
 
@@ -234,7 +239,7 @@ void store_bundle(struct store *, const char *name, bool custom,
 struct store_node {
 	char id[64];
 	int64_t at;       /* wall ms of the beat */
-	int64_t gen;      /* applied, of all partitions together (sum) */
+	struct gens gens; /* applied */
 	char version[16]; /* of certfleet-sync */
 	char haproxy[64]; /* versions, comma separated */
 	char haproxy_pids[64];

@@ -20,7 +20,8 @@ struct store {
 	struct rds *rds;
 	const struct conf *conf;
 	const struct seal_ring *ring;
-	int partitions;
+	int partitions; /* as set until those of Redis are known */
+	bool known;
 	struct calls calls;
 };
 

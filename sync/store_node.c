@@ -237,9 +237,10 @@ void
 store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
-	char node[KEY_MAX], channel[KEY_MAX];
+	char node[KEY_MAX], channel[KEY_MAX], gens[GENS_TEXT_MAX];
 	struct rds_cmd cmd;
 
+	gens_format(&n->gens, gens);
 	note_node(s, n);
 	c->tell.done = fn;
 	call_function(&cmd, "certfleet_beat", 1);
@@ -249,7 +250,7 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	rds_arg_int(&cmd, s->conf->fleet.node_ttl_ms);
 	rds_arg(&cmd,
 	    store_key(s, CHANNEL_ACKS, channel, sizeof(channel), 0, NULL));
-	rds_arg_int(&cmd, n->gen);
+	rds_arg(&cmd, gens);
 	rds_arg(&cmd, "version");
 	rds_arg(&cmd, n->version);
 	rds_arg(&cmd, "haproxy");
@@ -326,11 +327,15 @@ field_int(const struct rds_reply *fields, const char *name)
 static void
 read_node(struct store_node *n, const struct rds_reply *r)
 {
+	const char *gens;
+
 	n->live = r->nitems > 0; /* its key has not expired */
 	if (!n->live)
 		return;
 	n->at = field_int(r, "at");
-	n->gen = field_int(r, "gen");
+	gens = rds_field(r, "gen");
+	if (gens != NULL)
+		gens_parse(&n->gens, gens);
 	n->wanted = field_int(r, "wanted");
 	n->served = field_int(r, "served");
 	n->failed = field_int(r, "failed");

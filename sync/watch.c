@@ -19,10 +19,23 @@
 /* Bundles asked for at the same time: each is work, others want to be heard. */
 #define FETCHES_MAX 4
 
+/* What is followed of one partition. */
+struct part {
+	struct watch *watch;
+	int number;
+	struct rds_stream *stream;
+	struct lowest lowest; /* generation of its fetches */
+	int64_t seen;         /* generation that hold has been told of */
+	int64_t reading;      /* generation of the index being read */
+	bool reconciling, again;
+	bool compared; /* all of it, at least once */
+};
+
 /* A bundle that is wanted from Redis. */
 struct fetch {
 	TAILQ_ENTRY(fetch) link;
 	struct watch *watch;
+	struct part *part;
 	struct hold_entry entry;
 	bool custom; /* its owner's own is wanted */
 	bool asked;
@@ -34,15 +47,13 @@ struct watch {
 	const struct conf *conf;
 	struct store *store;
 	struct hold *hold;
-	struct rds_stream *stream;
+	const struct rds_conf *rds_conf;
+	struct part *part; /* none before the first watch_reconcile() */
+	int nparts;
 	watch_fn *fn;
 	void *arg;
 	TAILQ_HEAD(, fetch) fetches;
-	struct lowest lowest; /* generation of those */
 	int nasked;
-	int64_t seen;    /* generation that hold has been told of */
-	int64_t reading; /* generation of the index being read */
-	bool reconciling, again;
 	bool prune; /* when nothing is left to be fetched */
 	struct event *timer;
 };
@@ -58,20 +69,37 @@ watch_new(struct event_base *base, const struct conf *conf,
     watch_fn *fn, void *arg)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
-	char key[KEY_MAX];
 
 	w->base = base;
 	w->conf = conf;
+	w->rds_conf = rds_conf;
 	w->store = store;
 	w->hold = hold;
 	w->fn = fn;
 	w->arg = arg;
 	TAILQ_INIT(&w->fetches);
-	store_key(store, KEY_EVENTS, key, sizeof(key), 0, NULL);
-	w->stream =
-	    rds_stream_new(base, rds_conf, key, "$", on_entry, on_stream, w);
-	loop_after(base, &w->timer, conf->fleet.reconcile_ms, on_timer, w);
 	return w;
+}
+
+/* How many partitions there are is known when the store is initialised. */
+static void
+begin(struct watch *w)
+{
+	char key[KEY_MAX];
+
+	w->nparts = store_partitions(w->store);
+	w->part = xcalloc((size_t)w->nparts, sizeof(*w->part));
+	for (int i = 0; i < w->nparts; i++) {
+		struct part *p = &w->part[i];
+
+		p->watch = w;
+		p->number = i;
+		store_key(w->store, KEY_EVENTS, key, sizeof(key), i, NULL);
+		p->stream = rds_stream_new(
+		    w->base, w->rds_conf, key, "$", on_entry, on_stream, p);
+	}
+	loop_after(
+	    w->base, &w->timer, w->conf->fleet.reconcile_ms, on_timer, w);
 }
 
 static void
@@ -81,9 +109,10 @@ fetch_free(struct fetch *f)
 	const struct fetch *it;
 
 	TAILQ_REMOVE(&w->fetches, f, link);
-	if (lowest_remove(&w->lowest, f->entry.gen))
+	if (lowest_remove(&f->part->lowest, f->entry.gen))
 		TAILQ_FOREACH (it, &w->fetches, link)
-			lowest_add(&w->lowest, it->entry.gen);
+			if (it->part == f->part)
+				lowest_add(&f->part->lowest, it->entry.gen);
 	w->nasked -= f->asked;
 	store_forget(w->store, f);
 	free(f);
@@ -96,17 +125,26 @@ watch_free(struct watch *w)
 		return;
 	while (!TAILQ_EMPTY(&w->fetches))
 		fetch_free(TAILQ_FIRST(&w->fetches));
-	store_forget(w->store, w);
-	rds_stream_free(w->stream);
+	for (int i = 0; i < w->nparts; i++) {
+		store_forget(w->store, &w->part[i]);
+		rds_stream_free(w->part[i].stream);
+	}
 	loop_timer_free(&w->timer);
+	free(w->part);
 	free(w);
 }
 
-int64_t
-watch_seen(const struct watch *w)
+void
+watch_applied(const struct watch *w, struct gens *g)
 {
-	/* What is still to be fetched has not been told to hold. */
-	return lowest_applied(&w->lowest, w->seen);
+	g->n = w->nparts;
+	for (int i = 0; i < w->nparts; i++) {
+		const struct part *p = &w->part[i];
+
+		/* What is still to be fetched has not been told to hold. */
+		g->gen[i] = hold_applied(
+		    w->hold, i, lowest_applied(&p->lowest, p->seen));
+	}
 }
 
 /* --- fetching ------------------------------------------------------------------- */
@@ -119,7 +157,7 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 
 	if (e != NULL) {
 		log_warn("domain=%s bundle: %s", f->name, e->text);
-		w->again = true; /* the next reconcile finds it missing */
+		f->part->again = true; /* the next look finds it missing */
 	} else if (bundle == NULL) {
 		log_warn("domain=%s bundle: not there", f->name);
 	} else {
@@ -171,17 +209,19 @@ fetch_next(struct watch *w)
 }
 
 static void
-fetch(struct watch *w, const char *name, bool custom,
+fetch(struct part *p, const char *name, bool custom,
     const struct hold_entry *entry)
 {
+	struct watch *w = p->watch;
 	size_t len = strlen(name);
 	struct fetch *f = xcalloc(1, sizeof(*f) + len + 1);
 
 	f->watch = w;
+	f->part = p;
 	f->custom = custom;
 	f->entry = *entry;
 	memcpy(f->name, name, len + 1);
-	lowest_add(&w->lowest, entry->gen);
+	lowest_add(&p->lowest, entry->gen);
 	TAILQ_INSERT_TAIL(&w->fetches, f, link);
 }
 
@@ -201,20 +241,35 @@ drop(struct watch *w, const char *name)
 
 /* --- the whole index --------------------------------------------------------------- */
 
+static bool
+all_compared(const struct watch *w)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < w->nparts; i++) {
+		if (!w->part[i].compared)
+			return false;
+		sum += w->part[i].seen;
+	}
+	return sum > 0;
+}
+
 static void
 got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
 {
-	struct watch *w = arg;
+	struct part *p = arg;
+	struct watch *w = p->watch;
 
-	w->reconciling = false;
+	p->reconciling = false;
 	if (e != NULL) {
 		log_warn("removed names: %s", e->text);
-		w->again = true;
+		p->again = true;
 	}
 	for (size_t i = 0; e == NULL && i < n; i++)
 		drop(w, names[i]);
-	w->seen = w->reading;
-	w->prune = e == NULL && w->reading > 0;
+	p->seen = p->reading;
+	p->compared = e == NULL;
+	w->prune = all_compared(w);
 	fetch_next(w);
 	w->fn(w->arg, "reconciled");
 }
@@ -228,54 +283,66 @@ static void
 got_index(void *arg, const struct store_entry *entry, size_t n, bool more,
     const struct err *e)
 {
-	struct watch *w = arg;
+	struct part *p = arg;
+	struct watch *w = p->watch;
 
 	if (e != NULL) {
 		log_warn("index: %s", e->text);
-		w->reconciling = false;
-		w->again = true;
+		p->reconciling = false;
+		p->again = true;
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct hold_entry wanted = { entry[i].version, w->reading,
-			entry[i].since };
+		struct hold_entry wanted = { p->number, entry[i].version,
+			p->reading, entry[i].since };
 
 		if (strcmp(hold_sha1(w->hold, entry[i].name), entry[i].sha1) !=
 		    0)
-			fetch(w, entry[i].name, entry[i].custom, &wanted);
+			fetch(p, entry[i].name, entry[i].custom, &wanted);
 	}
 	if (more)
 		return;
-	if (w->reading < w->seen)
-		log_error("Redis went back from generation %lld to %lld",
-		    (long long)w->seen, (long long)w->reading);
-	store_removed(w->store, 0, got_removed, w);
+	if (p->reading < p->seen)
+		log_error("Redis went back from generation %lld to %lld%s",
+		    (long long)p->seen, (long long)p->reading,
+		    w->nparts > 1 ? " in one partition" : "");
+	store_removed(w->store, p->number, got_removed, p);
 }
 
 static void
 got_gen(void *arg, int64_t gen, const struct err *e)
 {
-	struct watch *w = arg;
+	struct part *p = arg;
+	struct watch *w = p->watch;
 	struct hold_status status;
 
 	hold_status(w->hold, &status);
-	if (e != NULL || (gen == w->seen && !w->again && status.failed == 0)) {
-		w->reconciling = false;
-		w->again |= e != NULL;
+	if (e != NULL || (gen == p->seen && !p->again && status.failed == 0)) {
+		p->reconciling = false;
+		p->again |= e != NULL;
 		return;
 	}
-	w->again = false;
-	w->reading = gen;
-	store_index(w->store, 0, got_index, w);
+	p->again = false;
+	p->reading = gen;
+	store_index(w->store, p->number, got_index, p);
+}
+
+static void
+reconcile(struct part *p)
+{
+	if (p->reconciling)
+		return;
+	p->reconciling = true;
+	store_gen(p->watch->store, p->number, got_gen, p);
 }
 
 void
 watch_reconcile(struct watch *w)
 {
-	if (w->reconciling)
-		return;
-	w->reconciling = true;
-	store_gen(w->store, 0, got_gen, w);
+	if (w->part == NULL)
+		begin(w);
+	for (int i = 0; i < w->nparts; i++)
+		reconcile(&w->part[i]);
 }
 
 /* Not all nodes at the same moment. */
@@ -306,24 +373,25 @@ field_int(const struct rds_reply *fields, const char *name)
 
 /* Removed or out of service, or there is a certificate to be fetched. */
 static void
-follow(struct watch *w, const char *type, const char *name,
+follow(struct part *p, const char *type, const char *name,
     const struct rds_reply *fields)
 {
-	struct hold_entry entry = { field_int(fields, "version"),
+	struct hold_entry entry = { p->number, field_int(fields, "version"),
 		field_int(fields, "gen"), field_int(fields, "since") };
 
 	if (strcmp(type, "removed") == 0 || strcmp(type, "withdrawn") == 0)
-		drop(w, name);
+		drop(p->watch, name);
 	else
-		fetch(w, name, strcmp(type, "custom") == 0, &entry);
-	fetch_next(w);
+		fetch(p, name, strcmp(type, "custom") == 0, &entry);
+	fetch_next(p->watch);
 }
 
 /* An event moves us on by one generation, or it is only a reason to look. */
 static void
 on_entry(void *arg, const char *id, const struct rds_reply *fields)
 {
-	struct watch *w = arg;
+	struct part *p = arg;
+	struct watch *w = p->watch;
 	const char *type = rds_field(fields, "type");
 	const char *name = rds_field(fields, "name");
 	char clean[DOMAIN_NAME_MAX];
@@ -333,17 +401,17 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 	(void)id;
 	if (type == NULL)
 		return;
-	if (gen > w->seen && !w->reconciling) {
-		if (gen != w->seen + 1 || name == NULL ||
+	if (gen > p->seen && !p->reconciling) {
+		if (gen != p->seen + 1 || name == NULL ||
 		    domain_normalise(name, clean, &e) == -1 ||
 		    strcmp(clean, name) != 0) {
-			watch_reconcile(w);
+			reconcile(p);
 		} else {
-			w->seen = gen;
-			follow(w, type, name, fields);
+			p->seen = gen;
+			follow(p, type, name, fields);
 		}
-	} else if (gen > w->seen) {
-		w->again = true;
+	} else if (gen > p->seen) {
+		p->again = true;
 	}
 	w->fn(w->arg, type);
 }
@@ -351,12 +419,12 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 static void
 on_stream(void *arg, bool up, const struct err *why)
 {
-	struct watch *w = arg;
+	struct part *p = arg;
 
 	(void)why;
 	/* What was said while we did not listen is in the index. */
 	if (up) {
-		w->again = true;
-		watch_reconcile(w);
+		p->again = true;
+		reconcile(p);
 	}
 }

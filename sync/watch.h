@@ -5,9 +5,8 @@
 #ifndef SYNC_WATCH_H
 #define SYNC_WATCH_H
 
-#include <stdint.h>
-
 #include "common/rds.h"
+#include "sync/gens.h"
 
 struct conf;
 struct event_base;
@@ -18,16 +17,19 @@ struct watch;
 /* Called for each event of the stream; type as the library writes it. */
 typedef void watch_fn(void *arg, const char *type);
 
-/* Follow Redis and keep hold equal to the index. */
+/* Follow Redis and keep hold equal to the index.  rds_conf is borrowed. */
 struct watch *watch_new(struct event_base *, const struct conf *,
     const struct rds_conf *, struct store *, struct hold *, watch_fn *,
     void *arg);
 void watch_free(struct watch *);
 
-/* The newest generation whose changes hold has been told of. */
-int64_t watch_seen(const struct watch *);
+/* Up to which generations everything is settled; none before the first look. */
+void watch_applied(const struct watch *, struct gens *);
 
-/* Redis is back: compare everything. */
+/*
+ * Redis is back and the store initialised: compare everything.  The first time
+ * all partitions begin to be followed.
+ */
 void watch_reconcile(struct watch *);
 
 #endif

@@ -378,8 +378,8 @@ got_serving(
 		request_store_error(q, e);
 		return;
 	}
-	json_object_set_new(q->reply, "nodes",
-	    json_serving(&q->domain, node, n, store_partitions(q->api->store)));
+	json_object_set_new(
+	    q->reply, "nodes", json_serving(&q->domain, node, n));
 	store_timeline(q->api->store, q->domain.name, got_timeline, q);
 }
 

@@ -39,12 +39,9 @@ json_t *json_why(const struct domain *, int64_t now);
  */
 json_t *json_timeline(const char *const *texts, size_t n);
 
-/*
- * Who serves the domain: [{ id, live, serving, error }].  partitions is the
- * fleet's: with one, a node's generation says whether it has the certificate.
- */
+/* Who serves the domain: [{ id, live, serving, error }]. */
 json_t *json_serving(
-    const struct domain *, const struct store_node *, size_t n, int partitions);
+    const struct domain *, const struct store_node *, size_t n);
 
 json_t *json_node(const struct store_node *);
 

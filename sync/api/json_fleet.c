@@ -31,32 +31,26 @@ node_error(
 }
 
 static json_t *
-serving(const struct domain *d, const struct store_node *node, bool failed,
-    int partitions)
+serving(const struct domain *d, const struct store_node *node, bool failed)
 {
 	if (d->version == 0 || failed)
 		return json_false();
-	/* Generations are summed over partitions: with one they compare. */
-	if (partitions == 1)
-		return json_boolean(node->gen >= d->gen);
-	return d->status == DOMAIN_IN_USE ? json_true() : json_null();
+	return json_boolean(gens_reached(&node->gens, d->name, d->gen));
 }
 
 json_t *
-json_serving(const struct domain *d, const struct store_node *node, size_t n,
-    int partitions)
+json_serving(const struct domain *d, const struct store_node *node, size_t n)
 {
 	json_t *list = json_array();
 	char error[sizeof(node->errors)];
 
 	for (size_t i = 0; i < n; i++) {
 		node_error(&node[i], d->name, error, sizeof(error));
-		json_array_append_new(list,
-		    json_pack("{s:o, s:b, s:o, s:o}", "id",
-			json_text(node[i].id), "live", (int)node[i].live,
-			"serving",
-			serving(d, &node[i], error[0] != '\0', partitions),
-			"error", json_text(error)));
+		json_array_append_new(
+		    list, json_pack("{s:o, s:b, s:o, s:o}", "id",
+			      json_text(node[i].id), "live", (int)node[i].live,
+			      "serving", serving(d, &node[i], error[0] != '\0'),
+			      "error", json_text(error)));
 	}
 	return list;
 }
@@ -113,8 +107,8 @@ json_node(const struct store_node *n)
 			 "s:I, s:I, s:o}",
 	    "id", json_text(n->id), "live", (int)n->live, "leader",
 	    (int)n->leader, "barrier", (int)n->barrier, "at", json_time(n->at),
-	    "gen", (json_int_t)n->gen, "version", json_text(n->version),
-	    "haproxy", words(n->haproxy), "haproxy_pids",
+	    "gen", (json_int_t)gens_sum(&n->gens), "version",
+	    json_text(n->version), "haproxy", words(n->haproxy), "haproxy_pids",
 	    words(n->haproxy_pids), "wanted", (json_int_t)n->wanted, "served",
 	    (json_int_t)n->served, "failed", (json_int_t)n->failed, "errors",
 	    node_errors(n->errors));

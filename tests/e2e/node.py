@@ -10,6 +10,7 @@ import shlex
 import socket
 import ssl
 import subprocess
+import zlib
 from dataclasses import dataclass
 
 from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
@@ -411,7 +412,12 @@ class Node:
     def record(self, name):
         """The domain's record in Redis, {} when there is none."""
         with self.redis_client() as redis:
-            return redis.hash(f"{PREFIX}{{p0}}:domain:{name}")
+            return redis.hash(f"{PREFIX}{{p{self.partition(name)}}}:domain:{name}")
+
+    def partition(self, name):
+        """Which of the fleet's partitions the domain is in."""
+        n = self.settings.get("redis", {}).get("partitions", 1)
+        return zlib.crc32(name.encode()) % n
 
     def status(self, name):
         return self.record(name).get("status", "")

@@ -181,8 +181,8 @@ static void
 every_live_node_must_have_applied_the_generation(void **state)
 {
 	struct store_node nodes[] = {
-		{ .id = "n1", .live = true, .gen = 7 },
-		{ .id = "n2", .live = true, .gen = 6 },
+		{ .id = "n1", .live = true, .gens = { 1, { 7 } } },
+		{ .id = "n2", .live = true, .gens = { 1, { 6 } } },
 	};
 	char why[256];
 
@@ -190,7 +190,7 @@ every_live_node_must_have_applied_the_generation(void **state)
 	assert_int_equal(judge(nodes, 2, why), 0);
 	assert_string_equal(why, "certificate issued; served by 1 of 2 nodes, "
 				 "waiting for n2");
-	nodes[1].gen = 8;
+	nodes[1].gens.gen[0] = 8;
 	assert_int_equal(judge(nodes, 2, why), 1);
 	assert_string_equal(why, "served by 2 nodes");
 }
@@ -199,8 +199,8 @@ static void
 a_node_that_is_gone_is_not_waited_for(void **state)
 {
 	struct store_node nodes[] = {
-		{ .id = "n1", .live = true, .gen = 7 },
-		{ .id = "n2", .live = false, .gen = 0 },
+		{ .id = "n1", .live = true, .gens = { 1, { 7 } } },
+		{ .id = "n2", .live = false, .gens = { 1, { 0 } } },
 	};
 	char why[256];
 
@@ -211,7 +211,9 @@ a_node_that_is_gone_is_not_waited_for(void **state)
 static void
 without_a_live_node_nothing_is_proven(void **state)
 {
-	struct store_node gone = { .id = "n1", .live = false, .gen = 9 };
+	struct store_node gone = {
+		.id = "n1", .live = false, .gens = { 1, { 9 } }
+	};
 	char why[256];
 
 	(void)state;
@@ -226,7 +228,7 @@ a_node_that_cannot_take_it_is_named_with_its_reason(void **state)
 	struct store_node nodes[] = {
 		{ .id = "n1",
 		    .live = true,
-		    .gen = 7,
+		    .gens = { 1, { 7 } },
 		    .errors = "a.www.example.com=other; "
 			      "www.example.com=needs 17400 bytes; b=x" },
 	};
@@ -243,7 +245,7 @@ another_domains_failure_does_not_matter(void **state)
 	struct store_node nodes[] = {
 		{ .id = "n1",
 		    .live = true,
-		    .gen = 7,
+		    .gens = { 1, { 7 } },
 		    .errors = "a.www.example.com=www.example.com=no; "
 			      "www.example.community=no" },
 	};
