@@ -64,7 +64,8 @@ struct line {
 	const struct plan_bucket *bucket;
 	struct plan_name **name; /* in their order */
 	size_t n, next;
-	int64_t at; /* when the next one's own and the domain allow it */
+	size_t taken; /* of the next one's certificates */
+	int64_t at;   /* when the next one's own and the domain allow it */
 };
 
 struct sim {
@@ -190,12 +191,16 @@ plan_run(struct plan_bucket *orders, struct plan_bucket *domain,
 	sim_init(&s, domain, ndomains, name, n, now_ms);
 	while (s.nheap > 0) {
 		l = pop(&s);
-		next = l->name[l->next++];
+		next = l->name[l->next];
 		next->at = plan_free(orders, l->at);
 		if (next->at > l->at)
 			next->why = LIMIT_ORDERS;
 		plan_spend(orders, next->at);
 		plan_spend(&domain[next->domain], next->at);
+		if (l->taken++ == next->more) {
+			l->taken = 0;
+			l->next++;
+		}
 		if (l->next < l->n) {
 			aim(l, now_ms);
 			push(&s, l);

@@ -33,8 +33,9 @@ struct plan_name {
 	size_t domain;         /* its registered domain's bucket */
 	int64_t ready;         /* what is its own holds it back until then */
 	enum limit_bucket own; /* which; LIMIT_BUCKETS: nothing does */
+	size_t more;           /* certificates after the first one */
 	/* filled: */
-	int64_t at;
+	int64_t at;            /* when it has all of them */
 	enum limit_bucket why; /* waits for; LIMIT_BUCKETS: at once */
 };
 

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/table.h"
 #include "sync/api/request.h"
+#include "sync/key.h"
 #include "sync/limit.h"
 #include "sync/plan.h"
 #include "sync/store_limit.h"
@@ -101,6 +102,15 @@ domain_of(struct plan_request *p, const char *name)
 	return r->at;
 }
 
+/* Certificates of a name after its first one. */
+static size_t
+more(const struct plan_request *p)
+{
+	const char *key_type = p->request->api->conf->acme.key_type;
+
+	return strcmp(key_type, KEY_DUAL) == 0 ? 1 : 0;
+}
+
 static void
 take_name(struct plan_request *p, struct entry *x, const char *text)
 {
@@ -120,7 +130,8 @@ take_name(struct plan_request *p, struct entry *x, const char *text)
 	x->at = p->nnames++;
 	p->text[x->at] = x->name;
 	p->name[x->at] = (struct plan_name){ .domain = domain_of(p, x->name),
-		.own = LIMIT_BUCKETS };
+		.own = LIMIT_BUCKETS,
+		.more = more(p) };
 }
 
 static void
@@ -242,6 +253,9 @@ next_look(struct plan_request *p, struct look *k)
 		of = p->text[k->at];
 	}
 	limit_of(conf, conf->acme.directory, k->bucket, of, &k->limit);
+	/* Its own are the same names: the last of them needs a place, too. */
+	if (k->bucket == LIMIT_SET && k->limit.max > (int64_t)more(p))
+		k->limit.max -= (int64_t)more(p);
 	p->next++;
 	k->plan = p;
 	return true;

@@ -616,6 +616,7 @@ start(void **state)
 	struct err e = { 0 };
 	static char node[] = "n1", group[] = "";
 	static char directory[] = "https://ca.example/dir";
+	static char key_type[] = "ecdsa-p256";
 
 	(void)state;
 	memset(&w, 0, sizeof(w));
@@ -629,6 +630,7 @@ start(void **state)
 	w.conf.api.max_connections = 20;
 	w.conf.haproxy.bufsize = 16384;
 	w.conf.acme.directory = directory;
+	w.conf.acme.key_type = key_type;
 	w.conf.limits.certificates_per_domain = 1;
 	w.conf.limits.domain_window_h = 1;
 	w.conf.limits.orders_per_account = 2;
@@ -895,6 +897,33 @@ a_plan_has_every_name_in_its_place(void **state)
 	expect("POST", "/api/v1/plan", "{\"names\":[]}", 200, NULL);
 	expect("POST", "/api/v1/plan", "{}", 400, NULL);
 	expect("POST", "/api/v1/plan", "{\"names\":[1]}", 400, NULL);
+}
+
+static const char *
+planned_wait(void)
+{
+	static char wait[16];
+	json_t *o = ask(
+	    "POST", "/api/v1/plan", "{\"names\":[\"a.shop.example\"]}", 200);
+	json_t *n = json_array_get(json_object_get(o, "plan"), 0);
+	const char *text = json_string_value(json_object_get(n, "waits_for"));
+
+	snprintf(wait, sizeof(wait), "%s", text != NULL ? text : "");
+	json_decref(o);
+	return wait;
+}
+
+static void
+a_plan_counts_both_certificates_of_a_name(void **state)
+{
+	char dual[] = "dual", *one = w.conf.acme.key_type;
+
+	(void)state;
+	w.conf.limits.certificates_per_domain = 2;
+	assert_string_equal(planned_wait(), "");
+	w.conf.acme.key_type = dual;
+	assert_string_equal(planned_wait(), "domain");
+	w.conf.acme.key_type = one;
 }
 
 static void
@@ -1387,6 +1416,7 @@ main(void)
 		TEST(what_a_body_may_not_say_is_422),
 		TEST(limits_are_the_account_s_and_a_name_s),
 		TEST(a_plan_has_every_name_in_its_place),
+		TEST(a_plan_counts_both_certificates_of_a_name),
 		TEST(a_plan_may_be_long),
 		TEST(requests_that_are_none_are_answered_in_json),
 		TEST(the_store_s_error_has_its_status),

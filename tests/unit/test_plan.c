@@ -141,6 +141,32 @@ what_is_a_name_s_own_holds_only_it_back(void **state)
 	clear(1);
 }
 
+/* Two kinds of keys are two orders and two certificates of the domain. */
+static void
+a_name_with_two_certificates_has_both_or_waits(void **state)
+{
+	(void)state;
+	make(30, 1, &account);
+	for (size_t i = 0; i < 30; i++)
+		names[i].more = 1;
+	plan_run(&orders, domains, 1, names, 30, NOW);
+	assert_true(names[24].at == NOW);
+	assert_int_equal(names[24].why, LIMIT_BUCKETS);
+	assert_true(names[25].at == NOW + WEEK + 1);
+	assert_int_equal(names[25].why, LIMIT_DOMAIN);
+	assert_int_equal(domains[0].n, 60);
+	assert_int_equal(orders.n, 60);
+	clear(1);
+
+	make(1, 1, &account);
+	names[0].more = 1;
+	domains[0].max = 1;
+	plan_run(&orders, domains, 1, names, 1, NOW);
+	assert_true(names[0].at == NOW + WEEK + 1);
+	assert_int_equal(names[0].why, LIMIT_DOMAIN);
+	clear(1);
+}
+
 static void
 no_window_of_any_bucket_is_ever_overdrawn(void **state)
 {
@@ -185,6 +211,8 @@ main(void)
 		cmocka_unit_test(a_full_domain_holds_no_other_back),
 		cmocka_unit_test(the_account_s_orders_are_shared),
 		cmocka_unit_test(what_is_a_name_s_own_holds_only_it_back),
+		cmocka_unit_test(
+		    a_name_with_two_certificates_has_both_or_waits),
 		cmocka_unit_test(no_window_of_any_bucket_is_ever_overdrawn),
 		cmocka_unit_test(no_names_need_no_time),
 	};
