@@ -54,6 +54,7 @@ static const struct field {
 	FIELD(rate_limited_until, NUMBER, false),
 	FIELD(ca, TEXT, false),
 	FIELD(ari_id, TEXT, false),
+	FIELD(ari_id_second, TEXT, false),
 	FIELD(ari_poll_at, NUMBER, false),
 	FIELD(ari_start, NUMBER, false),
 	FIELD(ari_end, NUMBER, false),

@@ -193,6 +193,7 @@ ari_begin(struct domain *d, const char *ca, const char *id, bool poll,
 
 	snprintf(d->ca, sizeof(d->ca), "%s", ca);
 	snprintf(d->ari_id, sizeof(d->ari_id), "%s", id);
+	d->ari_id_second[0] = '\0';
 	d->ari_start = d->ari_end = d->ari_poll_at = 0;
 	d->explanation_url[0] = '\0';
 	if (poll && id[0] != '\0')
@@ -200,12 +201,14 @@ ari_begin(struct domain *d, const char *ca, const char *id, bool poll,
 }
 
 const char *
-ari_replaces(const struct domain *d, const char *ca)
+ari_replaces(const struct domain *d, const char *ca, bool second)
 {
-	if (d->version == 0 || d->ari_id[0] == '\0' || d->ari_end == 0 ||
+	const char *id = second ? d->ari_id_second : d->ari_id;
+
+	if (d->version == 0 || id[0] == '\0' || d->ari_end == 0 ||
 	    strcmp(d->ca, ca) != 0)
 		return NULL;
-	return d->ari_id;
+	return id;
 }
 
 bool

@@ -53,10 +53,11 @@ void ari_begin(struct domain *, const char *ca, const char *id, bool poll,
     int64_t now_ms, int min_s);
 
 /*
- * The certificate that an order at ca replaces ("replaces", section 5); NULL
- * when it is not this CA's, or the CA has never said when to renew it.
+ * The certificate that an order at ca replaces ("replaces", section 5): of two
+ * the first, or the second.  NULL when there is none, when it is not this CA's,
+ * or the CA has never said when to renew the first.
  */
-const char *ari_replaces(const struct domain *, const char *ca);
+const char *ari_replaces(const struct domain *, const char *ca, bool second);
 
 /* Is now inside the window?  Then the CA's limits do not count the order. */
 bool ari_within(const struct domain *, int64_t now_ms);

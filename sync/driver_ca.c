@@ -38,11 +38,11 @@ run_use_ca(struct run *r, struct ca *ca)
 	    or_null(second ? c->acme_fallback.profile : c->acme.profile);
 	r->order.preferred = or_null(second ? c->acme_fallback.preferred_chain
 					    : c->acme.preferred_chain);
-	/* The record has the first one's; of two, the second is a new one. */
-	if (r->first.len == 0)
-		r->order.replaces = ari_replaces(&r->d, ca_directory(ca));
-	r->order.ari_renewal =
-	    r->order.replaces != NULL && ari_within(&r->d, loop_wall_ms());
+	r->order.replaces =
+	    ari_replaces(&r->d, ca_directory(ca), r->first.len > 0);
+	/* The window that is known is the first one's. */
+	r->order.ari_renewal = r->order.replaces != NULL && r->first.len == 0 &&
+	                       ari_within(&r->d, loop_wall_ms());
 }
 
 /* What the CA counts of the order; at a CA we come from, renewals are known. */

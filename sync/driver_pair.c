@@ -129,6 +129,8 @@ pack_both(
 	    bundle_pack_two(ring, r->d.name, &first, key, second, r->key_pem,
 		bundle, e) == 0) {
 		run_describe(r, &first);
+		cert_ari_id(
+		    second, r->d.ari_id_second, sizeof(r->d.ari_id_second));
 		if (due(r, second) < r->d.renew_at)
 			r->d.renew_at = due(r, second);
 		rc = 0;
@@ -147,6 +149,8 @@ run_pack(
 	if (bundle_pack(
 		r->driver->ring, r->d.name, cert, r->key_pem, bundle, e) == -1)
 		return -1;
-	run_describe(r, cert);
+	/* While there is another to come, the record is what is served. */
+	if (!run_wants_second(r))
+		run_describe(r, cert);
 	return 0;
 }

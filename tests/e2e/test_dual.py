@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from harness import program, run, wait_for
+from fakeca import FakeCA
+from fakeca.ari import Window
+from harness import SLOW, program, run, wait_for
 from node import PREFIX
 from test_crash import has_faults
 from test_revoke import status_at_ca
@@ -202,6 +204,37 @@ def test_a_revocation_is_of_both(ground):
         new = serials(node, name)
         return new and not set(new.values()) & set(old.values())
     wait_for("two others", both_new, 30, 0.3, explain=node.tails)
+
+
+def test_each_order_of_a_renewal_says_what_it_replaces(ground):
+    world = ground.world(authz_reuse=0, nonce_reject=0)
+    ca = FakeCA(world.pebble, world.tls, world.dir, ari=True)
+    try:
+        ca.windows.retry_s = 1
+        node = ground.node(world, settings={"acme": {
+            "directory": ca.directory, "key_type": "dual",
+            "ari_poll_min_s": 1, "ari_poll_max_s": 2}})
+        name = "window.test"
+        in_use(node, name)
+        old = [o.leaf.certid for o in ca.referee.certificates(name)]
+        assert len(old) == 2
+        wait_for("the CA's window",
+                 lambda: node.record(name).get("ari_end"), 20)
+        assert set(ca.windows.asked) == {old[0]}
+        now = time.time()
+        for certid in old:
+            ca.windows.moved[certid] = Window(now - 3600, now + 10 * SLOW)
+        ca.referee.due(name)
+        wait_for("both to be renewed", lambda: node.record(name).get(
+            "proven") == "2", 30, explain=node.tails)
+        new = ca.referee.certificates(name)[2:]
+        assert [ca.windows.replaced.get(c) for c in old] == \
+            [o.id for o in new]
+        assert "goes on without" not in node.sync.text()
+        assert ca.referee.found == [], "no limit was exceeded"
+        node.sync.stop()
+    finally:
+        ca.stop()
 
 
 def test_renewal_replaces_both_and_goes_back_to_one(ground):

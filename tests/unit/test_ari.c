@@ -15,6 +15,8 @@
 #define HOUR (3600 * 1000LL)
 #define DAY (24 * HOUR)
 
+static const char ca[] = "https://ca.example/d";
+
 /* RFC 9773 appendix A. */
 static const char appendix_a[] =
     "-----BEGIN CERTIFICATE-----\n"
@@ -274,13 +276,30 @@ replaces_is_for_the_ca_that_has_told_a_window(void **state)
 	struct domain d = served();
 
 	(void)state;
-	ari_begin(&d, "https://ca.example/d", "a.b", true, 100 * DAY, 3600);
-	assert_null(ari_replaces(&d, "https://ca.example/d"));
+	ari_begin(&d, ca, "a.b", true, 100 * DAY, 3600);
+	assert_null(ari_replaces(&d, ca, false));
 	d.ari_end = 5;
-	assert_string_equal(ari_replaces(&d, "https://ca.example/d"), "a.b");
-	assert_null(ari_replaces(&d, "https://other.example/d"));
+	assert_string_equal(ari_replaces(&d, ca, false), "a.b");
+	assert_null(ari_replaces(&d, "https://other.example/d", false));
 	d.version = 0;
-	assert_null(ari_replaces(&d, "https://ca.example/d"));
+	assert_null(ari_replaces(&d, ca, false));
+}
+
+static void
+of_two_certificates_each_has_a_predecessor_of_its_own(void **state)
+{
+	struct domain d = served();
+
+	(void)state;
+	ari_begin(&d, ca, "a.b", true, 100 * DAY, 3600);
+	d.ari_end = 5;
+	assert_null(ari_replaces(&d, ca, true));
+	memcpy(d.ari_id_second, "c.d", 4);
+	assert_string_equal(ari_replaces(&d, ca, true), "c.d");
+	assert_string_equal(ari_replaces(&d, ca, false), "a.b");
+	assert_null(ari_replaces(&d, "https://other.example/d", true));
+	ari_begin(&d, ca, "e.f", true, 100 * DAY, 3600);
+	assert_string_equal(d.ari_id_second, "");
 }
 
 int
@@ -301,6 +320,8 @@ main(void)
 		cmocka_unit_test(polls_keep_between_their_bounds),
 		cmocka_unit_test(a_new_certificate_forgets_the_old_window),
 		cmocka_unit_test(replaces_is_for_the_ca_that_has_told_a_window),
+		cmocka_unit_test(
+		    of_two_certificates_each_has_a_predecessor_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
