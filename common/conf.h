@@ -93,6 +93,7 @@ struct conf {
 		struct conf_list allow_hosts;
 		char *profile;
 		char *preferred_chain;
+		struct conf_list caa_identities; /* none: CAA is not read */
 	} acme_fallback;
 
 	struct {

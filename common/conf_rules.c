@@ -291,6 +291,8 @@ check_acme_fallback(const struct check *k)
 	if (strcmp(c->acme_fallback.directory, c->acme.directory) == 0)
 		wrong(k, &c->acme_fallback.directory,
 		    "directory must be another CA's than the one in acme");
+	each(k, &c->acme_fallback.caa_identities, "caa_identities", is_name,
+	    "names such as letsencrypt.org");
 }
 
 /* "example.com=300" */

@@ -156,6 +156,10 @@ const struct conf_setting conf_settings[] = {
 	    "profile of that CA; default: its own"),
 	SET(acme_fallback, preferred_chain, STRING(0, 128), "",
 	    "as in acme"),
+	SET(acme_fallback, caa_identities, LIST(1, 253), "",
+	    "names of that CA in CAA records: a domain whose records "
+	    "name none of them stays with the first CA; default: not "
+	    "looked at"),
 	SET(limits, certificates_per_domain, INT(0, 1000000, ""), "50",
 	    "certificates per registered domain and domain_window_h; "
 	    "0: no limit"),

@@ -36,7 +36,7 @@ struct check {
 	struct event *later;
 	uint64_t resolving, fetching;
 	struct resolve_answer answer;
-	struct err why;
+	struct err why, second;
 	/* The probe: a token of our own, fetched through each address. */
 	char token[B64URL_SIZE(32)];
 	char keyauth[KEYAUTH_MAX];
@@ -200,10 +200,11 @@ tell(struct check *c, enum precheck_verdict verdict)
 {
 	check_fn *fn = c->fn;
 	void *arg = c->arg;
-	struct err why = c->why;
+	struct err why = c->why, second = c->second;
 
 	check_free(c);
-	fn(arg, verdict, verdict == PRECHECK_OK ? NULL : &why);
+	fn(arg, verdict, verdict == PRECHECK_OK ? NULL : &why,
+	    second.kind == ERR_NONE ? NULL : &second);
 }
 
 static void
@@ -292,6 +293,9 @@ got_answer(void *arg, const struct resolve_answer *answer)
 	verdict = precheck(c->name, answer, &conf->dns.targets,
 	    all->targets.address, all->targets.n,
 	    conf->dns.caa ? &conf->dns.caa_identities : &nobody, &c->why);
+	precheck_caa(c->name, answer,
+	    conf->dns.caa ? &conf->acme_fallback.caa_identities : &nobody,
+	    &c->second);
 	if (verdict != PRECHECK_PROBE)
 		tell(c, verdict);
 	else if (conf->dns.self_probe && c->thumbprint[0] != '\0')

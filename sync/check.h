@@ -23,9 +23,11 @@ void checks_free(struct checks *); /* nobody is called back */
 /*
  * Check name; thumbprint is the CA account's, for the probe's nonce.  fn gets
  * PRECHECK_OK, _PENDING, _AGAIN or _CAA, with a sentence for the owner unless
- * it is OK.  Not called from within.
+ * it is OK; second says why CAA forbids the second CA, NULL: it does not.  Not
+ * called from within.
  */
-typedef void check_fn(void *arg, enum precheck_verdict, const struct err *why);
+typedef void check_fn(void *arg, enum precheck_verdict, const struct err *why,
+    const struct err *second);
 void check_start(struct checks *, const char *name, const char *thumbprint,
     check_fn *, void *arg);
 void check_cancel(struct checks *, const void *arg);

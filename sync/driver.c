@@ -183,7 +183,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 }
 
 void
-driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
+driver_run(struct driver *dr, const struct domain *d, const char *not_second,
+    driver_fn *fn, void *arg)
 {
 	struct run *r = xcalloc(1, sizeof(*r));
 
@@ -193,6 +194,7 @@ driver_run(struct driver *dr, const struct domain *d, driver_fn *fn, void *arg)
 	r->d = *d;
 	r->d.extra = NULL;
 	r->d.nextra = 0;
+	r->not_second = not_second;
 	r->ca = dr->ca;
 	buf_init(&r->first, BUNDLE_MAX);
 	run_new_order(r);

@@ -33,7 +33,8 @@ void driver_free(struct driver *); /* nobody is called back */
 void driver_fallback(struct driver *, struct ca *);
 
 /*
- * Get a certificate for d->name under d->epoch.  d is copied.  In fn, d has
+ * Get a certificate for d->name under d->epoch.  d is copied; not_second is why
+ * the second CA must not be asked, "" when it may, and is borrowed.  In fn, d has
  * the certificate's fields, version and gen when e is NULL; otherwise e says
  * why there is none: type "FENCED" and "GONE" mean that the domain is no longer
  * ours to write, LIMIT_WAIT that nothing was tried, LIMIT_PAUSED that d->action
@@ -41,8 +42,8 @@ void driver_fallback(struct driver *, struct ca *);
  * them, and next_at as its next action.
  */
 typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);
-void driver_run(
-    struct driver *, const struct domain *d, driver_fn *, void *arg);
+void driver_run(struct driver *, const struct domain *d, const char *not_second,
+    driver_fn *, void *arg);
 void driver_cancel(struct driver *, const void *arg);
 
 #endif

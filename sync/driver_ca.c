@@ -77,7 +77,7 @@ has_fallback(const struct run *r)
 	const struct ca *ca = r->driver->fallback;
 
 	return ca != NULL && r->ca != ca && ca_thumbprint(ca)[0] != '\0' &&
-	       r->d.version > 0;
+	       r->d.version > 0 && r->not_second[0] == '\0';
 }
 
 /* No pause reaches beyond the moment from which the second CA may be used. */

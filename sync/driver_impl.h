@@ -29,6 +29,7 @@ struct run {
 	driver_fn *fn;
 	void *arg;
 	struct domain d;
+	const char *not_second; /* why the second CA may not issue; or "" */
 	struct order order;
 	struct ticket ticket;
 	bool spent;    /* for this newOrder */

@@ -23,8 +23,9 @@ struct work {
 	UT_hash_handle hh;
 	struct intake *in;
 	char name[DOMAIN_NAME_MAX];
-	struct domain d; /* without the fields we do not know */
-	bool again;      /* kicked while in hand: look once more */
+	struct domain d;      /* without the fields we do not know */
+	bool again;           /* kicked while in hand: look once more */
+	char not_second[256]; /* why the second CA may not issue; "": it may */
 	struct lane_item lane;
 };
 

@@ -122,7 +122,7 @@ order(void *arg, const struct err *e)
 	/* What the record says when the certificate is committed. */
 	snprintf(w->d.reason, sizeof(w->d.reason),
 	    "certificate issued, on its way to the nodes");
-	driver_run(w->in->driver, &w->d, ordered, w);
+	driver_run(w->in->driver, &w->d, w->not_second, ordered, w);
 }
 
 static void
@@ -189,8 +189,24 @@ queue(struct work *w)
 		intake_next_orders(in);
 }
 
+/* Its hedge against a CA that is away is worth nothing: say so in time. */
 static void
-checked(void *arg, enum precheck_verdict verdict, const struct err *why)
+note_second(struct work *w, const struct err *second)
+{
+	const struct domain *d = &w->d;
+
+	snprintf(w->not_second, sizeof(w->not_second), "%s",
+	    second != NULL ? second->text : "");
+	if (second != NULL && d->version > 0 &&
+	    loop_wall_ms() >= renew_last_tenth(d))
+		log_warn("domain=%s its certificate ends soon, and the second "
+			 "CA may not be asked: %s",
+		    d->name, second->text);
+}
+
+static void
+checked(void *arg, enum precheck_verdict verdict, const struct err *why,
+    const struct err *second)
 {
 	struct work *w = arg;
 	struct domain *d = &w->d;
@@ -199,6 +215,7 @@ checked(void *arg, enum precheck_verdict verdict, const struct err *why)
 
 	switch (verdict) {
 	case PRECHECK_OK:
+		note_second(w, second);
 		queue(w);
 		return;
 	case PRECHECK_AGAIN:

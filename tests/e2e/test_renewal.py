@@ -289,13 +289,18 @@ def test_the_preferred_chain_is_served(ground, wanted):
 
 
 def test_the_second_ca_is_used_when_the_first_is_away_and_time_is_short(ground):
+    """Also with stateless answers, which are those of the first account."""
     world = ground.world(validity=50)
     second = world.second_ca()
-    node = ground.node(world, settings={"acme_fallback": {
+    node = ground.node(world, settings={"agent": {
+        "stateless_fallback": True}, "acme_fallback": {
         "directory": second.directory, "ca_file": str(world.tls.ca),
-        "contact": ["mailto:ops@fleet.test"], "agree_tos": True}})
-    name = "hedge.test"
+        "contact": ["mailto:ops@fleet.test"], "agree_tos": True,
+        "caa_identities": ["second-ca.test"]}})
+    name, never = "hedge.test", "never.test"
+    node.dns.add_caa(never, "pebble.test")
     first = in_use(node, name)
+    in_use(node, never)
     assert first["ca"] == world.pebble.directory
     last_tenth = int(first["not_after"]) - 5000
     world.pebble.stop()
@@ -308,7 +313,14 @@ def test_the_second_ca_is_used_when_the_first_is_away_and_time_is_short(ground):
     assert last_tenth - 100 <= began < last_tenth + 3000 * SLOW
     assert watcher.gaps == []
     assert record["ca"] == second.directory
+    # The owner of the other has named the first CA alone.
+    wait_for("the sentence about CAA", lambda: re.search(
+        rf"domain={never} .*second CA may not be asked: CAA of {never} allows "
+        rf"only .pebble.test.; add: {never}. CAA 0 issue .second-ca.test.",
+        node.sync.text().replace(chr(92), "")), 10, explain=node.tails)
+    time.sleep(1)
     assert [record["serial"]] == second.issued()
+    assert second.orders() == 1
 
 
 def test_a_new_domain_waits_for_the_first_ca(ground):
