@@ -27,6 +27,7 @@
 #define UNKNOWN_MAX 16 /* names that are no setting, before we give up */
 #define SECTIONS_MAX (16 + UNKNOWN_MAX)
 #define EXIT_CHANGE_SOMETHING 100
+#define PROVIDER "provider"
 
 struct fault {
 	int line; /* 0: of the file as a whole */
@@ -44,6 +45,7 @@ struct reading {
 	bool secrets; /* are read */
 	struct conf *conf;
 	int line[SETTINGS_MAX]; /* where each setting stands, 0: nowhere */
+	int provider_line[CONF_PROVIDERS][CONF_PROVIDER_SETTINGS];
 	struct unknown unknown[UNKNOWN_MAX];
 	size_t nunknown;
 	bool again; /* this reading has found a new unknown name */
@@ -150,13 +152,26 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	add_fault(r, cfg->line, shown);
 }
 
+/* The same in a provider's section. */
+static void
+note_provider(const cfg_t *cfg, const char *name)
+{
+	int which = conf_provider_index(cfg->title);
+
+	for (size_t i = 0; which != -1 && i < CONF_PROVIDER_SETTINGS; i++)
+		if (strcmp(conf_provider_settings[i].name, name) == 0)
+			current->provider_line[which][i] = cfg->line;
+}
+
 /* Called when a value, or an item of a list, was read. */
 static int
 on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const struct conf_setting *s = conf_find(section_of(cfg), opt->name);
 
-	if (s != NULL)
+	if (cfg->title != NULL)
+		note_provider(cfg, opt->name);
+	else if (s != NULL)
 		current->line[s - conf_settings] = cfg->line;
 	return 0;
 }
@@ -202,6 +217,27 @@ declare_section(struct declared *d, const struct reading *r, const char *name)
 	d->ntop++;
 }
 
+/* provider "NAME" { ... }, any number of them. */
+static void
+declare_providers(struct declared *d, const struct reading *r)
+{
+	const cfg_opt_t end[] = { CFG_END() };
+	cfg_opt_t *opts = d->section[d->nsections++];
+	const cfg_opt_t section[] = { CFG_SEC(
+	    NULL, opts, CFGF_TITLE | CFGF_MULTI) };
+	size_t n = 0;
+
+	for (size_t i = 0; i < CONF_PROVIDER_SETTINGS; i++)
+		declare(opts, &n, conf_provider_settings[i].name);
+	for (size_t i = 0; i < r->nunknown; i++)
+		if (strcmp(r->unknown[i].section, PROVIDER) == 0)
+			declare(opts, &n, r->unknown[i].name);
+	opts[n] = end[0];
+	d->top[d->ntop] = section[0];
+	d->top[d->ntop].name = PROVIDER;
+	d->ntop++;
+}
+
 static void
 declare_all(struct declared *d, const struct reading *r)
 {
@@ -216,6 +252,7 @@ declare_all(struct declared *d, const struct reading *r)
 		else if (strcmp(section, conf_settings[i - 1].section) != 0)
 			declare_section(d, r, section);
 	}
+	declare_providers(d, r);
 	for (size_t i = 0; i < r->nunknown; i++) {
 		if (r->unknown[i].section[0] != '\0')
 			continue;
@@ -230,10 +267,10 @@ declare_all(struct declared *d, const struct reading *r)
 /* --- from texts to settings -------------------------------------------------- */
 
 static void
-take_setting(struct reading *r, cfg_t *cfg, const struct conf_setting *s)
+take_from(struct reading *r, cfg_t *in, const struct conf_setting *s,
+    void *member, int line)
 {
 	const char *value[CONF_LIST_MAX + 1];
-	cfg_t *in = s->section[0] != '\0' ? cfg_getsec(cfg, s->section) : cfg;
 	cfg_opt_t *opt = in != NULL ? cfg_getopt(in, s->name) : NULL;
 	struct err e;
 	size_t n;
@@ -244,8 +281,50 @@ take_setting(struct reading *r, cfg_t *cfg, const struct conf_setting *s)
 	n = cfg_opt_size(opt);
 	for (size_t i = 0; i < n && i <= CONF_LIST_MAX; i++)
 		value[i] = cfg_opt_getnstr(opt, (unsigned int)i);
-	if (conf_set(r->conf, s, value, n, &e) == -1)
-		add_fault(r, r->line[s - conf_settings], e.text);
+	if (conf_set(member, s, value, n, &e) == -1)
+		add_fault(r, line, e.text);
+}
+
+static void
+take_setting(struct reading *r, cfg_t *cfg, const struct conf_setting *s)
+{
+	take_from(r, s->section[0] != '\0' ? cfg_getsec(cfg, s->section) : cfg,
+	    s, conf_member(r->conf, s), r->line[s - conf_settings]);
+}
+
+static void
+unknown_provider(struct reading *r, const cfg_t *in)
+{
+	char shown[64];
+	struct buf text;
+
+	str_printable(shown, sizeof(shown), in->title, strlen(in->title));
+	buf_init(&text, sizeof(r->fault[0].text) - 1);
+	buf_putf(&text, "there is no DNS provider \"%s\"; it can be", shown);
+	for (size_t i = 0; i < CONF_PROVIDERS; i++)
+		buf_putf(
+		    &text, "%s %s", i > 0 ? "," : "", conf_provider_names[i]);
+	add_fault(r, in->line, text.p);
+	buf_clear(&text);
+}
+
+static void
+take_providers(struct reading *r, cfg_t *cfg)
+{
+	for (unsigned int i = 0; i < cfg_size(cfg, PROVIDER); i++) {
+		cfg_t *in = cfg_getnsec(cfg, PROVIDER, i);
+		int which = conf_provider_index(in->title);
+
+		if (which == -1) {
+			unknown_provider(r, in);
+			continue;
+		}
+		for (size_t j = 0; j < CONF_PROVIDER_SETTINGS; j++)
+			take_from(r, in, &conf_provider_settings[j],
+			    conf_provider_member(&r->conf->provider[which],
+				&conf_provider_settings[j]),
+			    r->provider_line[which][j]);
+	}
 }
 
 static void
@@ -257,6 +336,11 @@ on_rule(void *arg, const void *member, const char *text)
 	for (size_t i = 0; i < conf_nsettings; i++)
 		if (conf_member(r->conf, &conf_settings[i]) == member)
 			line = r->line[i];
+	for (size_t i = 0; i < CONF_PROVIDERS; i++)
+		for (size_t j = 0; j < CONF_PROVIDER_SETTINGS; j++)
+			if (conf_provider_member(&r->conf->provider[i],
+				&conf_provider_settings[j]) == member)
+				line = r->provider_line[i][j];
 	add_fault(r, line, text);
 }
 
@@ -280,9 +364,10 @@ read_text(struct reading *r, const char *text)
 		rc = cfg_parse_buf(cfg, text);
 		if (rc != CFG_SUCCESS && !r->again && r->nfaults == 0)
 			add_fault(r, 0, "libconfuse cannot read it");
+		for (size_t i = 0; i < conf_nsettings && !r->again; i++)
+			take_setting(r, cfg, &conf_settings[i]);
 		if (!r->again)
-			for (size_t i = 0; i < conf_nsettings; i++)
-				take_setting(r, cfg, &conf_settings[i]);
+			take_providers(r, cfg);
 		cfg_free(cfg);
 	} while (r->again);
 	current = NULL;

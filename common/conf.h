@@ -23,6 +23,13 @@ struct conf_list {
 	size_t n;
 };
 
+/* What an operator says about a DNS provider; "" by default. */
+struct conf_provider {
+	char *base_url; /* instead of the provider's own */
+	char *ca_file;  /* trust this for its HTTPS; "" system */
+};
+#define CONF_PROVIDERS 9
+
 struct conf {
 	char *node;      /* this node's id; default: the host's name */
 	char *state_dir; /* /var/lib/certfleet */
@@ -149,6 +156,8 @@ struct conf {
 		int reconcile_ms; /* 30000 */
 	} fleet;
 
+	struct conf_provider provider[CONF_PROVIDERS]; /* in order of names */
+
 	char *embedded_url; /* no setting: where the embedded Redis listens */
 };
 
@@ -168,6 +177,10 @@ void conf_free(struct conf *); /* secrets are wiped */
 
 /* Where Redis is: the configured URL, or the embedded server's socket. */
 const char *conf_redis_url(const struct conf *);
+
+/* The operator's settings for the DNS provider of that name; NULL: no such. */
+const struct conf_provider *conf_provider(
+    const struct conf *, const char *name);
 
 /*
  * What -c does after a successful load: print "Configuration file is valid",

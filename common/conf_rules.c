@@ -376,6 +376,52 @@ check_fleet(const struct check *k)
 		    c->fleet.node_ttl_ms, c->fleet.heartbeat_ms);
 }
 
+/* A name or address with or without a port; nothing before or after it. */
+static bool
+is_loopback(const char *host, size_t len)
+{
+	static const char *const names[] = { "127.0.0.1", "localhost",
+		"[::1]" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(host, names[i], strlen(names[i])) == 0 &&
+		    (len == strlen(names[i]) || host[strlen(names[i])] == ':'))
+			return true;
+	return false;
+}
+
+/* Credentials go there: encrypted, unless it is a test's. */
+static bool
+is_base_url(const char *url, bool test)
+{
+	const char *host = strstr(url, "://");
+	size_t len;
+
+	if (host == NULL || strpbrk(url, "?#@\\ ") != NULL)
+		return false;
+	host += 3;
+	len = strcspn(host, "/");
+	if (len == 0)
+		return false;
+	return str_has_prefix(url, "https://") ||
+	       (test && str_has_prefix(url, "http://") &&
+		   is_loopback(host, len));
+}
+
+static void
+check_providers(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 0; i < CONF_PROVIDERS; i++) {
+		char *const *url = &c->provider[i].base_url;
+
+		if (**url != '\0' && !is_base_url(*url, c->acme.insecure_test))
+			expect(k, url, "base_url",
+			    "a URL that begins with https://", *url);
+	}
+}
+
 static void
 check_platform(const struct check *k)
 {
@@ -408,6 +454,7 @@ conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
 	check_acme_fallback(&k);
 	check_limits(&k);
 	check_dns(&k);
+	check_providers(&k);
 	check_haproxy(&k);
 	check_api(&k);
 	check_fleet(&k);

@@ -244,6 +244,20 @@ const struct conf_setting conf_settings[] = {
 	SET(fleet, reconcile_ms, INT(100, 3600000, "ms"), "30000",
 	    "between two full comparisons with Redis"),
 };
+
+const struct conf_setting conf_provider_settings[CONF_PROVIDER_SETTINGS] = {
+	{ "provider", "base_url", offsetof(struct conf_provider, base_url),
+	  STRING(0, TEXT_MAX), "",
+	    "where its API is, instead of the provider's own" },
+	{ "provider", "ca_file", offsetof(struct conf_provider, ca_file),
+	  PATH(0, PATH_MAX_LEN), "",
+	    "trust these for its HTTPS; default: the system's" },
+};
+
+const char *const conf_provider_names[CONF_PROVIDERS] = {
+	"azure", "cloudflare", "dnsimple", "gandi", "gandiv5", "gcloud",
+	"godaddy", "ovh", "route53"
+};
 /* clang-format on */
 
 const size_t conf_nsettings = sizeof(conf_settings) / sizeof(conf_settings[0]);

@@ -35,17 +35,29 @@ struct conf_setting {
 extern const struct conf_setting conf_settings[];
 extern const size_t conf_nsettings;
 
+/*
+ * The settings in provider "NAME" { }: offset is in struct conf_provider, and
+ * the names are those of the providers there are.
+ */
+#define CONF_PROVIDER_SETTINGS 2
+extern const struct conf_setting conf_provider_settings[CONF_PROVIDER_SETTINGS];
+extern const char *const conf_provider_names[CONF_PROVIDERS];
+
+/* Which provider's section that is, -1: there is no such. */
+int conf_provider_index(const char *name);
+
 /* The setting of that name in that section, or NULL. */
 const struct conf_setting *conf_find(const char *section, const char *name);
 
-/* The member of c that a setting sets. */
+/* The member of c, or of a provider's section, that a setting sets. */
 void *conf_member(struct conf *c, const struct conf_setting *);
+void *conf_provider_member(struct conf_provider *, const struct conf_setting *);
 
 /*
- * Give a setting its value, n texts as they stand in the file.  ERR_CONFIG
+ * Give a setting, by its member, its value, n texts as they stand in the file.  ERR_CONFIG
  * begins with the setting's name and says what is expected.
  */
-int conf_set(struct conf *, const struct conf_setting *,
+int conf_set(void *member, const struct conf_setting *,
     const char *const *value, size_t n, struct err *);
 
 /* Every setting's default; those made from others stay "". */

@@ -28,6 +28,29 @@ conf_member(struct conf *c, const struct conf_setting *s)
 	return (char *)c + s->offset;
 }
 
+void *
+conf_provider_member(struct conf_provider *p, const struct conf_setting *s)
+{
+	return (char *)p + s->offset;
+}
+
+int
+conf_provider_index(const char *name)
+{
+	for (int i = 0; i < CONF_PROVIDERS; i++)
+		if (strcmp(conf_provider_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+const struct conf_provider *
+conf_provider(const struct conf *c, const char *name)
+{
+	int i = conf_provider_index(name);
+
+	return i != -1 ? &c->provider[i] : NULL;
+}
+
 static void
 clear_list(struct conf_list *list)
 {
@@ -162,11 +185,9 @@ set_list(struct conf_list *member, const struct conf_setting *s,
 }
 
 int
-conf_set(struct conf *c, const struct conf_setting *s, const char *const *value,
+conf_set(void *member, const struct conf_setting *s, const char *const *value,
     size_t n, struct err *e)
 {
-	void *member = conf_member(c, s);
-
 	if (s->type != CONF_IS_LIST && n != 1)
 		return err_set(
 		    e, ERR_CONFIG, "%s takes one value, not %zu", s->name, n);
@@ -198,10 +219,14 @@ conf_set_initial(struct conf *c)
 
 		if (initial == NULL)
 			initial = "";
-		if (conf_set(c, s, &initial,
+		if (conf_set(conf_member(c, s), s, &initial,
 			s->type != CONF_IS_LIST || initial[0] != '\0',
 			&e) == -1)
 			abort(); /* the table contradicts itself */
+	}
+	for (size_t i = 0; i < CONF_PROVIDERS; i++) {
+		c->provider[i].base_url = xstrdup("");
+		c->provider[i].ca_file = xstrdup("");
 	}
 }
 
@@ -229,6 +254,10 @@ conf_free(struct conf *c)
 		case CONF_IS_LEVEL:
 			break;
 		}
+	}
+	for (size_t i = 0; i < CONF_PROVIDERS; i++) {
+		free(c->provider[i].base_url);
+		free(c->provider[i].ca_file);
 	}
 	free(c->embedded_url);
 	free(c);

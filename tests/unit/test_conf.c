@@ -14,6 +14,7 @@
 #include "common/conf_table.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "providers/provider.h"
 
 #define EXAMPLE "haproxy/conf/certfleet.conf"
 
@@ -405,6 +406,79 @@ checking_says_valid_or_ends_with_100(void **state)
 	unlink(path);
 }
 
+/* --- providers --------------------------------------------------------------- */
+
+static void
+a_provider_has_a_section_with_its_name(void **state)
+{
+	struct err e;
+	struct conf *c =
+	    parse("provider \"ovh\" { base_url = \"https://a.test/1.0\" }\n"
+		  "provider gcloud {\n ca_file = /ca.pem\n}",
+		&e);
+
+	(void)state;
+	assert_non_null(c);
+	assert_string_equal(
+	    conf_provider(c, "ovh")->base_url, "https://a.test/1.0");
+	assert_string_equal(conf_provider(c, "ovh")->ca_file, "");
+	assert_string_equal(conf_provider(c, "gcloud")->ca_file, "/ca.pem");
+	assert_string_equal(conf_provider(c, "azure")->base_url, "");
+	assert_null(conf_provider(c, "gandipat"));
+	conf_free(c);
+}
+
+static void
+what_is_wrong_with_a_provider_is_said_with_its_line(void **state)
+{
+	(void)state;
+	refused("provider ovh {\n base_url = \"http://a.test\" }",
+	    "certfleet.conf:2: base_url must be a URL that begins with "
+	    "https://, not \"http://a.test\"");
+	refused("provider ovh {\n base_url = \"https://u@a.test\" }",
+	    "certfleet.conf:2: base_url must be a URL that begins with "
+	    "https://, not \"https://u@a.test\"");
+	refused("acme { insecure_test = true }\n"
+		"provider ovh { base_url = \"http://127.0.0.1.a.test/\" }",
+	    "certfleet.conf:2: base_url must be a URL that begins with "
+	    "https://, not \"http://127.0.0.1.a.test/\"");
+	refused("provider ovh {\n ca_file = ca.pem }",
+	    "certfleet.conf:2: ca_file must be a path that begins with "
+	    "\"/\", not \"ca.pem\"");
+	refused("provider ovhh { ca_file = /ca.pem }",
+	    "certfleet.conf:1: there is no DNS provider \"ovhh\"; it can be "
+	    "azure, cloudflare, dnsimple, gandi, gandiv5, gcloud, godaddy, "
+	    "ovh, route53");
+	refused("provider ovh {\n bas_url = \"https://a.test\" }",
+	    "certfleet.conf:2: unknown setting \"bas_url\"");
+}
+
+static void
+plain_http_is_for_tests_on_this_machine(void **state)
+{
+	struct err e;
+	struct conf *c =
+	    parse("acme { insecure_test = true }\n"
+		  "provider ovh { base_url = \"http://127.0.0.1:99/1.0\" }",
+		&e);
+
+	(void)state;
+	assert_non_null(c);
+	conf_free(c);
+}
+
+static void
+the_sections_are_those_of_the_providers_there_are(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (; provider_at(n) != NULL; n++)
+		assert_int_equal(
+		    conf_provider_index(provider_at(n)->name), (int)n);
+	assert_int_equal(n, CONF_PROVIDERS);
+}
+
 /* --- the example for operators ------------------------------------------------ */
 
 /* Every "#name = value" becomes a setting. */
@@ -513,6 +587,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
+		cmocka_unit_test(a_provider_has_a_section_with_its_name),
+		cmocka_unit_test(
+		    what_is_wrong_with_a_provider_is_said_with_its_line),
+		cmocka_unit_test(plain_http_is_for_tests_on_this_machine),
+		cmocka_unit_test(
+		    the_sections_are_those_of_the_providers_there_are),
 		cmocka_unit_test(paths_follow_the_directories),
 		cmocka_unit_test(lists_may_span_lines_and_be_empty),
 		cmocka_unit_test(faults_say_where_what_and_what_is_expected),
