@@ -189,6 +189,9 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *sa)
 static void
 exchange_free(struct exchange *x)
 {
+	/* Among them may be a provider's key. */
+	for (struct curl_slist *l = x->headers; l != NULL; l = l->next)
+		mem_wipe(l->data, strlen(l->data));
 	curl_slist_free_all(x->headers);
 	curl_slist_free_all(x->connects);
 	http_head_clear(&x->head);
@@ -284,6 +287,8 @@ deliver(struct exchange *x)
 
 	res.retry_ms = http_retry_after(
 	    http_head_get(head, HTTP_RETRY_AFTER), loop_wall_ms());
+	res.reset_ms = http_rate_reset(
+	    http_head_get(head, HTTP_RATE_RESET), loop_wall_ms());
 	if (x->err.kind == ERR_NONE)
 		x->fn(x->arg, &res, NULL);
 	else

@@ -53,6 +53,7 @@ struct http_res {
 	const char *link; /* all Link values, joined by ", " */
 	int64_t retry_ms; /* Retry-After as time from now; 0: absent */
 	int64_t date_ms;  /* Date as wall clock; 0: absent */
+	int64_t reset_ms; /* X-RateLimit-Reset as time from now; 0: absent */
 };
 
 /* Exactly one of res and e is not NULL; e means there was no HTTP answer. */
@@ -71,5 +72,8 @@ void http_cancel(struct http *, uint64_t id);
  * from now_wall_ms, 0 when it is neither or lies in the past.
  */
 int64_t http_retry_after(const char *value, int64_t now_wall_ms);
+
+/* X-RateLimit-Reset, seconds since 1970; milliseconds from now, or 0. */
+int64_t http_rate_reset(const char *value, int64_t now_wall_ms);
 
 #endif

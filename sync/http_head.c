@@ -16,6 +16,7 @@ static const char *const names[HTTP_HEADERS] = {
 	[HTTP_LINK] = "link",
 	[HTTP_RETRY_AFTER] = "retry-after",
 	[HTTP_DATE] = "date",
+	[HTTP_RATE_RESET] = "x-ratelimit-reset",
 };
 
 static void
@@ -105,6 +106,16 @@ http_date(const char *value)
 		return t > 0 ? (int64_t)t * 1000 : 0;
 	}
 	return 0;
+}
+
+int64_t
+http_rate_reset(const char *value, int64_t now_wall_ms)
+{
+	int64_t s;
+
+	if (str_int(value, 0, UINT32_MAX, &s) == -1 || s <= now_wall_ms / 1000)
+		return 0;
+	return s * 1000 - now_wall_ms;
 }
 
 int64_t

@@ -18,6 +18,7 @@ enum http_header {
 	HTTP_LINK,
 	HTTP_RETRY_AFTER,
 	HTTP_DATE,
+	HTTP_RATE_RESET,
 	/* must stay last */
 	HTTP_HEADERS
 };

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/mem.h"
+#include "sync/http.h"
 #include "sync/http_head.h"
 
 static void
@@ -73,10 +74,22 @@ long_values_are_absent_and_long_heads_an_error(void **state)
 	free(line);
 }
 
+static void
+a_limit_is_announced_as_the_time_when_it_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(http_rate_reset("1700000060", 1700000000500), 59500);
+	assert_int_equal(http_rate_reset("1700000000", 1700000000500), 0);
+	assert_int_equal(http_rate_reset("60", 1700000000500), 0);
+	assert_int_equal(http_rate_reset("soon", 1700000000500), 0);
+	assert_int_equal(http_rate_reset("", 1700000000500), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_limit_is_announced_as_the_time_when_it_ends),
 		cmocka_unit_test(
 		    names_have_no_case_and_values_no_blanks_around),
 		cmocka_unit_test(an_interim_answer_is_forgotten),
