@@ -88,6 +88,31 @@ acme_directory_parse(struct acme_directory *d, json_t *body, struct err *e)
 	return 0;
 }
 
+int
+acme_profile_check(
+    const struct acme_directory *d, const char *profile, struct err *e)
+{
+	char list[sizeof(e->text)] = "none at all";
+	size_t len = 0;
+
+	/* Of more than we keep nothing can be said. */
+	if (profile == NULL || d->nprofiles == ACME_PROFILES_MAX)
+		return 0;
+	for (size_t i = 0; i < d->nprofiles; i++) {
+		if (strcmp(d->profile[i], profile) == 0)
+			return 0;
+		if (len < sizeof(list))
+			len += (size_t)snprintf(list + len, sizeof(list) - len,
+			    "%s%s", i > 0 ? ", " : "", d->profile[i]);
+	}
+	err_set(e, ERR_CONFIG,
+	    "the CA has no profile \"%s\" as the setting profile wants; it "
+	    "offers %.150s",
+	    profile, list);
+	memcpy(e->type, "invalidProfile", sizeof("invalidProfile"));
+	return -1;
+}
+
 void
 acme_directory_clear(struct acme_directory *d)
 {

@@ -51,6 +51,13 @@ int acme_directory_parse(struct acme_directory *, json_t *, struct err *);
 void acme_directory_clear(struct acme_directory *);
 
 /*
+ * Does the CA offer the profile?  NULL: none is asked for.  ERR_CONFIG with
+ * what it offers, of the type that the CA itself would give.
+ */
+int acme_profile_check(
+    const struct acme_directory *, const char *profile, struct err *);
+
+/*
  * The URL of a resource by its name ("newOrder"); anything else is returned as
  * it is.  NULL when the directory does not offer it.
  */

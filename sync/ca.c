@@ -285,6 +285,15 @@ sent(struct call *c, uint64_t http_id)
 	c->http_id = http_id;
 }
 
+/* What an order asks for by name; NULL: nothing. */
+static const char *
+profile_of(const struct call *c)
+{
+	if (strcmp(c->url, "newOrder") != 0)
+		return NULL;
+	return json_string_value(json_object_get(c->payload, "profile"));
+}
+
 /* Everything is there: sign and send.  nonce is NULL for what is not signed. */
 static void
 send_call(struct call *c, const char *nonce)
@@ -298,7 +307,8 @@ send_call(struct call *c, const char *nonce)
 	buf_init(&body, ACME_REQUEST_MAX);
 	if (url == NULL)
 		err_set(&e, ERR_CONFIG, "the CA does not offer %s", c->url);
-	else if (ca_check_url(ca, url, &e) == 0)
+	else if (ca_check_url(ca, url, &e) == 0 &&
+		 acme_profile_check(&ca->directory, profile_of(c), &e) == 0)
 		rc = nonce == NULL
 		         ? 0
 		         : acme_request(c->key != NULL ? c->key : ca->key, url,

@@ -139,7 +139,12 @@ ca_account_done(struct ca *ca, const struct reply *r, const struct err *e)
 	}
 	if (e != NULL)
 		why = *e;
-	err_prefix(&why, "account at the CA");
+	if (ca->at.eab_kid != NULL && ca->at.eab_kid[0] != '\0' &&
+	    why.kind != ERR_AGAIN && why.kind != ERR_LIMITED)
+		err_prefix(
+		    &why, "account at the CA, with eab_kid and eab_hmac_key");
+	else
+		err_prefix(&why, "account at the CA");
 	ca_fail_all(ca, &why);
 }
 

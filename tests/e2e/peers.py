@@ -139,7 +139,7 @@ class Pebble(Process):
 
     def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
                  authz_reuse=50, blocklist=(), validity=90 * 86400,
-                 command=None, alternate_roots=0):
+                 command=None, alternate_roots=0, eab=None):
         super().__init__("pebble", directory)
         self.command = command or program("pebble")
         self.tls = tls
@@ -147,6 +147,7 @@ class Pebble(Process):
         self.http_port = http_port
         self.blocklist = list(blocklist)
         self.validity = validity
+        self.eab = eab  # {key id: key}: no account without one of them
         self.env = {
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
@@ -173,14 +174,18 @@ class Pebble(Process):
             "httpPort": self.http_port,
             "tlsPort": 1,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": False,
+            "externalAccountBindingRequired": self.eab is not None,
+            "externalAccountMACKeys": self.eab or {},
             "domainBlocklist": self.blocklist,
             "certificateValidityPeriod": self.validity,
-            # Newer ones: looks a second apart, one profile with that validity.
+            # Newer ones: looks a second apart, profiles.
             "retryAfter": {"authz": 1, "order": 1},
             "profiles": {"default": {
                 "description": "as everywhere",
                 "validityPeriod": self.validity,
+            }, "shortlived": {
+                "description": "six days",
+                "validityPeriod": 6 * 86400,
             }},
         }}
 

@@ -1,5 +1,6 @@
 """Certificates for years: renewed in time, when the CA says, by whom it says."""
 
+import contextlib
 import json
 import re
 import threading
@@ -250,20 +251,96 @@ def shown_to_openssl(node, name):
                stdin=-3).stdout
 
 
+@contextlib.contextmanager
+def settings(node, **acme):
+    """Other ones for acme, as long as the with statement."""
+    before = dict(node.settings.get("acme", {}))
+    node.settings["acme"] = {**before, **acme}
+    node.write_conf()
+    node.sync.restart()
+    try:
+        yield
+    finally:
+        node.settings["acme"] = before
+        node.write_conf()
+        node.sync.restart()
+
+
+@pytest.fixture(scope="module")
+def plain(session_ground):
+    return session_ground.node(session_ground.world("keys"), name="k1")
+
+
 @pytest.mark.parametrize("key_type, shown", [
     ("ecdsa-p384", "384 bit"),
     ("rsa-2048", "2048 bit"),
+    ("rsa-3072", "3072 bit"),
     ("rsa-4096", "4096 bit"),
 ])
-def test_keys_are_of_the_kind_that_is_wanted(ground, key_type, shown):
-    node = ground.node(settings={"acme": {"key_type": key_type}})
-    name = f"{key_type}.test"
-    in_use(node, name)
-    assert node.served(name).verified
-    text = shown_to_openssl(node, name)
+def test_keys_are_of_the_kind_that_is_wanted(plain, key_type, shown):
+    node, name = plain, f"{key_type}.test"
+    with settings(node, key_type=key_type):
+        in_use(node, name)
+        assert node.served(name).verified
+        text = shown_to_openssl(node, name)
     assert f"Server public key is {shown}" in text
     assert ("RSA" in re.search(r"Peer signature type: (.*)", text)[1]) == \
         key_type.startswith("rsa")
+
+
+def test_the_profile_that_is_wanted_is_ordered(ari):
+    name = "six-days.test"
+    with settings(ari, profile="shortlived"):
+        record = in_use(ari, name)
+    lifetime = int(record["not_after"]) - int(record["not_before"])
+    assert lifetime // 1000 in range(6 * DAY - 2, 6 * DAY + 2)
+
+
+def test_a_profile_that_the_ca_lacks_is_told_and_costs_no_order(ari):
+    name = "no-profile.test"
+    orders = ari.pebble.orders()
+    with settings(ari, profile="lasting"):
+        ari.point_here(name)
+        ari.add(name)
+        record = ari.await_record(
+            "the attempt to fail", lambda: int(
+                ari.record(name).get("attempts", 0)) and ari.record(name),
+            20, name)
+        assert 'the CA has no profile "lasting"' in record["reason"]
+        assert "it offers default, shortlived" in record["reason"]
+        assert ari.pebble.orders() == orders
+    ari.await_status(name, "in_use")
+
+
+def test_an_external_account_is_bound_or_what_is_wrong_is_told(ground):
+    key = "c2l4dGVlbi1vY3RldHMtb3ItbW9yZS1vZi1hLWtleS4"
+    other = "YW5vdGhlci1rZXktdGhhdC1pcy1ub3QtdGhlLUNBJ3M"
+    node = ground.node(ground.world(eab={"kid-1": key}))
+
+    def bound(kid, hmac):
+        path = node.dir / f"eab-{hmac[:4]}"
+        path.write_text(hmac)
+        path.chmod(0o600)
+        return settings(node, eab_kid=kid,
+                        eab_hmac_key=f"file:{path}" if hmac else "")
+
+    for i, (kid, hmac) in enumerate(
+            (("", ""), ("kid-1", other), ("kid-2", key))):
+        name = f"bound{i}.test"
+        with bound(kid, hmac):
+            node.point_here(name)
+            node.add(name)
+            record = node.await_record(
+                "the attempt to fail", lambda n=name: int(
+                    node.record(n).get("attempts", 0)) and node.record(n),
+                20, name)
+        assert record["status"] == "creating"
+        assert "eab_kid and eab_hmac_key" in record["reason"], record
+        assert not kid or "CA says: " in record["reason"], record
+        assert node.pebble.orders() == 0
+    with bound("kid-1", key):
+        node.await_status("bound0.test", "in_use")
+    assert key not in node.sync.text() and other not in node.sync.text()
 
 
 def subject_of(pem, directory):

@@ -50,7 +50,18 @@ a_directory_is_read_and_resources_found_by_name(void **state)
 	assert_true(d.eab_required);
 	assert_int_equal(d.nprofiles, 2);
 	assert_string_equal(d.profile[0], "classic");
+	assert_int_equal(acme_profile_check(&d, "tlsserver", &e), 0);
+	assert_int_equal(acme_profile_check(&d, NULL, &e), 0);
+	assert_int_equal(acme_profile_check(&d, "short", &e), -1);
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_string_equal(e.type, "invalidProfile");
+	assert_string_equal(e.text,
+	    "the CA has no profile \"short\" as the setting profile wants; it "
+	    "offers classic, tlsserver");
 	acme_directory_clear(&d);
+	assert_int_equal(acme_profile_check(&d, "short", &e), -1);
+	assert_non_null(strstr(e.text, "it offers none at all"));
+	assert_int_equal(acme_profile_check(&d, NULL, &e), 0);
 	acme_directory_clear(&d);
 	json_decref(j);
 }
