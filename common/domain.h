@@ -91,6 +91,7 @@ struct domain {
 	char action[1024];    /* what a person must do, or "" */
 	char last_error[256]; /* of the last attempt that failed */
 	bool letsencrypt;     /* Let's Encrypt is switched on */
+	bool canonical;       /* the app's other domains are to lead here */
 	char serial[64];      /* upper hex */
 	char sha1[41];        /* of the leaf, upper hex, as HAProxy shows it */
 	char issuer[128];     /* common name */

@@ -42,6 +42,7 @@ static const struct field {
 	FIELD(action, TEXT, false),
 	FIELD(last_error, TEXT, false),
 	FIELD(letsencrypt, BOOL, true),
+	FIELD(canonical, BOOL, false),
 	FIELD(serial, HEX, false),
 	FIELD(sha1, HEX, false),
 	FIELD(issuer, TEXT, false),

@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 3
+local VERSION = 4
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -374,6 +374,24 @@ local function letsencrypt(keys, args)
     withdrawn(k, name)
     say(k.domain, 'disabled', "Let's Encrypt is switched off for this domain")
   end
+  return 1
+end
+
+-- KEYS as custom_set; ARGV name on
+-- The domain is its app's canonical one ("1"), or no longer ("0"): nothing that
+-- the leader decides upon.
+-- Returns 1, or 0 when it was so already.
+local function canonical(keys, args)
+  local k, name, on = owner_keys(keys), args[1], args[2]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  if (redis.call('HGET', k.domain, 'canonical') or '0') == on then
+    return 0
+  end
+  redis.call('HSET', k.domain, 'canonical', on)
+  tell(k.events, k.timeline, { 'type', 'canonical', 'name', name, 'at', text(now_ms()),
+    'canonical', on })
   return 1
 end
 
@@ -771,6 +789,7 @@ redis.register_function('certfleet_remove', counted(remove))
 redis.register_function('certfleet_custom_set', counted(custom_set))
 redis.register_function('certfleet_custom_clear', counted(custom_clear))
 redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
+redis.register_function('certfleet_canonical', canonical)
 redis.register_function('certfleet_revoke', counted(revoke))
 redis.register_function('certfleet_revoked', counted(revoked))
 redis.register_function('certfleet_journal', journal)

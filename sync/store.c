@@ -13,9 +13,9 @@
 
 /* What the API or the library writes; the leader's update leaves it alone. */
 static const char *const not_the_leaders[] = { "name", "app", "letsencrypt",
-	"created_at", "version", "gen", "epoch", "revoke", "custom_sha1",
-	"custom_serial", "custom_issuer", "custom_subject", "custom_key",
-	"custom_note", "custom_not_before", "custom_not_after",
+	"canonical", "created_at", "version", "gen", "epoch", "revoke",
+	"custom_sha1", "custom_serial", "custom_issuer", "custom_subject",
+	"custom_key", "custom_note", "custom_not_before", "custom_not_after",
 	"custom_left_at" };
 
 struct store *

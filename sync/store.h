@@ -115,6 +115,10 @@ void store_custom_clear(
 void store_letsencrypt(
     struct store *, const char *name, bool on, store_yes_fn *, void *arg);
 
+/* It is its app's canonical domain, or no longer.  yes: that was not so. */
+void store_canonical(
+    struct store *, const char *name, bool on, store_yes_fn *, void *arg);
+
 /* The managed certificate is to be revoked.  yes: there is one. */
 void store_revoke(struct store *, const char *name, const char *reason,
     store_yes_fn *, void *arg);

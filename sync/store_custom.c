@@ -83,9 +83,10 @@ store_custom_clear(struct store *s, const char *name, int64_t epoch,
 	call_send(c, &cmd, call_yes);
 }
 
-void
-store_letsencrypt(
-    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+/* Switch something of a domain on or off. */
+static void
+switch_it(struct store *s, const char *function, const char *name, bool on,
+    store_yes_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -93,10 +94,24 @@ store_letsencrypt(
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	owner_function(&cmd, "certfleet_letsencrypt", &k);
+	owner_function(&cmd, function, &k);
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, on ? "1" : "0");
 	call_send(c, &cmd, call_yes);
+}
+
+void
+store_letsencrypt(
+    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+{
+	switch_it(s, "certfleet_letsencrypt", name, on, fn, arg);
+}
+
+void
+store_canonical(
+    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+{
+	switch_it(s, "certfleet_canonical", name, on, fn, arg);
 }
 
 void

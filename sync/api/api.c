@@ -14,12 +14,12 @@
 #include "common/mem.h"
 #include "common/str.h"
 #include "sync/api/door.h"
+#include "sync/api/etag.h"
 #include "sync/api/listen.h"
 #include "sync/api/request.h"
+#include "sync/api/routes.h"
 
 #define HEADERS_MAX 8192
-#define BODY_MAX 131072
-#define BODY_LARGE (1024 * 1024) /* of a list of names */
 #define TIMEOUT_S 10
 #define REQUEST_ID_MAX 128
 #define LOG_TARGET_MAX 300
@@ -28,33 +28,6 @@
 	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | \
 	    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |        \
 	    EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
-
-static const struct route {
-	enum evhttp_cmd_type method;
-	const char *pattern;
-	request_fn *fn;
-} routes[] = {
-	/* Scalingo's own dialect. */
-	{ EVHTTP_REQ_GET, "/v1/apps/:app/domains", domains_list },
-	{ EVHTTP_REQ_POST, "/v1/apps/:app/domains", domains_add },
-	{ EVHTTP_REQ_GET, "/v1/apps/:app/domains/:id", domains_show },
-	{ EVHTTP_REQ_PATCH, "/v1/apps/:app/domains/:id", domains_change },
-	{ EVHTTP_REQ_DELETE, "/v1/apps/:app/domains/:id", domains_remove },
-
-	/* Ours. */
-	{ EVHTTP_REQ_GET, "/api/v1/domains", own_domains_list },
-	{ EVHTTP_REQ_GET, "/api/v1/domains/:name", own_domains_show },
-	{ EVHTTP_REQ_GET, "/api/v1/limits", limits_show },
-	{ EVHTTP_REQ_POST, "/api/v1/plan", plan_make },
-	{ EVHTTP_REQ_POST, "/api/v1/domains/:name/revoke", own_domains_revoke },
-	{ EVHTTP_REQ_POST, "/api/v1/account/rollover", account_rollover },
-	{ EVHTTP_REQ_GET, "/api/v1/nodes", nodes_list },
-	{ EVHTTP_REQ_GET, "/api/v1/events", events_list },
-	{ EVHTTP_REQ_GET, "/api/v1/status", status_show },
-	{ EVHTTP_REQ_GET, "/healthz", health_show },
-	{ EVHTTP_REQ_GET, "/readyz", ready_show },
-};
-#define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
 /* The API with what its callers need not see. */
 struct server {
@@ -92,7 +65,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	evhttp_set_allowed_methods(a->http, ALL_METHODS);
 	evhttp_set_max_headers_size(a->http, HEADERS_MAX);
 	/* Ours is checked first: evhttp's answer would not be JSON. */
-	evhttp_set_max_body_size(a->http, BODY_LARGE * 2);
+	evhttp_set_max_body_size(a->http, ROUTE_BODY_LARGE * 2);
 	evhttp_set_timeout(a->http, TIMEOUT_S);
 	evhttp_set_gencb(a->http, on_request, a);
 	s->door =
@@ -120,48 +93,6 @@ api_free(struct api *a)
 	door_free(s->door);
 	listen_unlink(a->conf->api.socket, s->inode);
 	free(s);
-}
-
-static const char *
-method_name(enum evhttp_cmd_type method)
-{
-	switch (method) {
-	case EVHTTP_REQ_GET:
-		return "GET";
-	case EVHTTP_REQ_POST:
-		return "POST";
-	case EVHTTP_REQ_HEAD:
-		return "HEAD";
-	case EVHTTP_REQ_PUT:
-		return "PUT";
-	case EVHTTP_REQ_DELETE:
-		return "DELETE";
-	case EVHTTP_REQ_PATCH:
-		return "PATCH";
-	default: /* libevent's enum, not ours */
-		return "?";
-	}
-}
-
-/* The route for a request; NULL with the methods that the path has. */
-static const struct route *
-find_route(
-    struct request *q, enum evhttp_cmd_type method, char *allow, size_t n)
-{
-	size_t at = 0;
-
-	allow[0] = '\0';
-	if (method == EVHTTP_REQ_HEAD)
-		method = EVHTTP_REQ_GET;
-	for (size_t i = 0; i < NROUTES; i++) {
-		if (!target_match(&q->target, routes[i].pattern, q->param))
-			continue;
-		if (routes[i].method == method)
-			return &routes[i];
-		at += (size_t)snprintf(allow + at, n - at, "%s%s",
-		    at > 0 ? ", " : "", method_name(routes[i].method));
-	}
-	return NULL;
 }
 
 static int
@@ -204,14 +135,14 @@ on_request(struct evhttp_request *req, void *arg)
 	struct request *q = request_new(arg, req);
 	const struct route *route;
 	struct err e = { 0 };
-	char allow[64];
+	char allow[ROUTE_ALLOW_MAX];
 	size_t most;
 
 	if (target_parse(evhttp_request_get_uri(req), &q->target, &e) == -1) {
 		request_error(q, 400, "bad_request", "%s", e.text);
 		return;
 	}
-	route = find_route(q, method, allow, sizeof(allow));
+	route = route_find(&q->target, method, q->param, allow);
 	if (route == NULL && allow[0] == '\0') {
 		request_not_found(q, "route", NULL);
 		return;
@@ -223,7 +154,7 @@ on_request(struct evhttp_request *req, void *arg)
 		    "this path answers %s", allow);
 		return;
 	}
-	most = route->fn == plan_make ? BODY_LARGE : BODY_MAX;
+	most = route->body_max > 0 ? route->body_max : ROUTE_BODY_MAX;
 	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) > most) {
 		request_error(q, 413, "too_large",
 		    "the body has more than %zu bytes", most);
@@ -265,6 +196,13 @@ request_uid(const struct request *q)
 	return (long)peer.uid;
 }
 
+const char *
+request_header(const struct request *q, const char *name)
+{
+	return evhttp_find_header(
+	    evhttp_request_get_input_headers(q->http), name);
+}
+
 void
 request_headers(struct request *q, const char *content_type)
 {
@@ -272,8 +210,7 @@ request_headers(struct request *q, const char *content_type)
 				      "abcdefghijklmnopqrstuvwxyz"
 				      "0123456789._-";
 	struct evkeyvalq *out = evhttp_request_get_output_headers(q->http);
-	const char *id = evhttp_find_header(
-	    evhttp_request_get_input_headers(q->http), "X-Request-ID");
+	const char *id = request_header(q, "X-Request-ID");
 
 	if (content_type != NULL)
 		evhttp_add_header(out, "Content-Type", content_type);
@@ -301,8 +238,24 @@ log_request(const struct request *q, int status)
 
 	log_write(looks ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 	    "api method=%s target=\"%.*s\" status=%d uid=%ld",
-	    method_name(method), LOG_TARGET_MAX, uri != NULL ? uri : "", status,
-	    request_uid(q));
+	    route_method(method), LOG_TARGET_MAX, uri != NULL ? uri : "",
+	    status, request_uid(q));
+}
+
+/* What a client has already is not sent again.  Returns the status. */
+static int
+tag(struct request *q, const json_t *o)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(q->http);
+	const char *known = request_header(q, "If-None-Match");
+	char etag[ETAG_SIZE];
+
+	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD)
+		return 200;
+	etag_make(o, etag);
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(q->http), "ETag", etag);
+	return known != NULL && etag_named(known, etag, true) ? 304 : 200;
 }
 
 void
@@ -310,8 +263,10 @@ request_reply(struct request *q, int status, json_t *stolen)
 {
 	struct evbuffer *out = NULL;
 
+	if (status == 200)
+		status = tag(q, stolen);
 	log_request(q, status);
-	if (status != 204) {
+	if (status != 204 && status != 304) {
 		out = evbuffer_new();
 		if (out == NULL)
 			abort();

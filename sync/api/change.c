@@ -1,6 +1,7 @@
 /*
- * What is asked of one domain, carried out: its owner's certificate and Let's
- * Encrypt, one call of the store after the other, then the answer.
+ * What is asked of one domain, carried out: its owner's certificate, Let's
+ * Encrypt, which domain of the app is canonical; one call of the store after
+ * the other, then the answer.
  *
  * Let's Encrypt is switched on before a custom certificate goes and off after
  * one came, so that there is no moment between them without a certificate.
@@ -17,6 +18,7 @@ enum step {
 	STEP_ON = 0,
 	STEP_CUSTOM,
 	STEP_OFF,
+	STEP_CANONICAL,
 	STEP_SHOW,
 };
 
@@ -102,8 +104,7 @@ show(void *arg, const struct domain *d, const struct err *e)
 	else if (d == NULL)
 		request_not_found(q, "domain", NULL);
 	else
-		request_reply(
-		    q, q->status, json_pack("{s:o}", "domain", json_domain(d)));
+		request_reply(q, q->status, request_domain(q, d));
 }
 
 static void
@@ -119,6 +120,68 @@ custom(struct request *q)
 	else if (store_custom_set(q->api->store, &q->domain, &q->custom.cert,
 		     q->custom.key_pem, done, q, &e) == -1)
 		request_store_error(q, &e);
+}
+
+static void uncanonical(struct request *);
+
+static void
+one_less(void *arg, bool yes, const struct err *e)
+{
+	(void)yes;
+	if (e != NULL && strcmp(e->type, "GONE") != 0)
+		store_failed(arg, e);
+	else
+		uncanonical(arg);
+}
+
+static void
+got_others(
+    void *arg, const struct domain *const *d, size_t n, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL) {
+		store_failed(q, e);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (d[i]->canonical &&
+		    strcmp(d[i]->name, q->domain.name) != 0) {
+			store_canonical(
+			    q->api->store, d[i]->name, false, one_less, q);
+			return;
+		}
+	step(q);
+}
+
+/* An app has one canonical domain: what was it before is it no longer. */
+static void
+uncanonical(struct request *q)
+{
+	store_list(q->api->store, q->param[0], got_others, q);
+}
+
+static void
+chosen(void *arg, bool yes, const struct err *e)
+{
+	(void)yes;
+	if (e != NULL)
+		store_failed(arg, e);
+	else
+		uncanonical(arg);
+}
+
+static void
+canonical(struct request *q)
+{
+	struct store *store = q->api->store;
+
+	if (q->change.canonical == 1)
+		store_canonical(store, q->domain.name, true, chosen, q);
+	else if (q->change.canonical == 0)
+		store_canonical(store, q->domain.name, false, done_yes, q);
+	else
+		step(q);
 }
 
 static void
@@ -142,6 +205,9 @@ step(struct request *q)
 			store_letsencrypt(store, name, false, done_yes, q);
 		else
 			step(q);
+		break;
+	case STEP_CANONICAL:
+		canonical(q);
 		break;
 	case STEP_SHOW:
 		store_get(store, name, show, q);

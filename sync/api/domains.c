@@ -1,5 +1,5 @@
 /*
- * Domains: added, shown, changed, removed, in Scalingo's shape and in ours.
+ * Domains: added, shown, changed, removed, in Scalingo's shape; own.c has ours.
  *
  * A name belongs to one app: under another it is not found, and it cannot be
  * added there.  ":id" is the id that we gave or the name.
@@ -9,10 +9,29 @@
 
 #include "common/loop.h"
 #include "common/str.h"
+#include "sync/api/etag.h"
 #include "sync/api/request.h"
 
-#define PAGE 1000
-#define PAGE_MAX 10000
+/* The view that was asked for; -1 when the request has been answered. */
+static int
+check_view(struct request *q)
+{
+	const char *view = target_query(&q->target, "view");
+
+	if (view == NULL || strcmp(view, "spec") == 0)
+		return 0;
+	request_error(q, 400, "bad_request",
+	    "view must be spec; without it the whole domain is shown");
+	return -1;
+}
+
+json_t *
+request_domain(const struct request *q, const struct domain *d)
+{
+	return target_query(&q->target, "view") != NULL
+	           ? json_spec(d)
+	           : json_pack("{s:o}", "domain", json_domain(d));
+}
 
 /* The app in the path; -1 when the request has been answered. */
 static int
@@ -21,7 +40,7 @@ check_app(struct request *q)
 	struct err e = { 0 };
 
 	if (domain_app_check(q->param[0], &e) == 0)
-		return 0;
+		return check_view(q);
 	request_not_found(q, "app", e.text);
 	return -1;
 }
@@ -31,15 +50,18 @@ got_list(
     void *arg, const struct domain *const *d, size_t n, const struct err *e)
 {
 	struct request *q = arg;
+	json_t *(*view)(const struct domain *);
 	json_t *list;
 
 	if (e != NULL) {
 		request_store_error(q, e);
 		return;
 	}
+	view =
+	    target_query(&q->target, "view") != NULL ? json_spec : json_domain;
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_domain(d[i]));
+		json_array_append_new(list, view(d[i]));
 	request_reply(q, 200, json_pack("{s:o}", "domains", list));
 }
 
@@ -51,24 +73,53 @@ domains_list(struct request *q)
 }
 
 static void
-got_added(void *arg, bool added, const struct err *e)
+taken(struct request *q)
+{
+	json_t *errors = json_object();
+
+	json_complain(errors, "name", "has already been taken");
+	request_unprocessable(q, errors);
+}
+
+/*
+ * Added before, maybe by this very request when its answer was lost: then it is
+ * carried on.  What differs from what is asked for is somebody else's wish.
+ */
+static void
+got_taken(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
-	json_t *errors;
+	const char *wanted = q->domain.custom_sha1;
 
 	if (e != NULL) {
 		request_store_error(q, e);
-		return;
+	} else if (d == NULL || strcmp(d->app, q->param[0]) != 0 ||
+		   d->letsencrypt != q->domain.letsencrypt ||
+		   (wanted[0] != '\0' && d->custom_sha1[0] != '\0' &&
+		       strcmp(wanted, d->custom_sha1) != 0)) {
+		taken(q);
+	} else {
+		if (strcmp(wanted, d->custom_sha1) == 0)
+			q->change.tlscert = NULL;
+		change_begin(q, 201);
 	}
-	if (!added) {
-		errors = json_object();
-		json_complain(errors, "name", "has already been taken");
-		request_unprocessable(q, errors);
-		return;
-	}
+}
+
+static void
+got_added(void *arg, bool added, const struct err *e)
+{
+	struct request *q = arg;
+
 	/* Let's Encrypt is as it should be since it was added. */
 	q->change.letsencrypt_enabled = -1;
-	change_begin(q, 201);
+	if (e != NULL)
+		request_store_error(q, e);
+	else if (added)
+		change_begin(q, 201);
+	else if (request_header(q, "Idempotency-Key") != NULL)
+		store_get(q->api->store, q->domain.name, got_taken, q);
+	else
+		taken(q);
 }
 
 /* What is asked for, or complaints in errors. */
@@ -109,6 +160,10 @@ domains_add(struct request *q)
 	struct domain *d = &q->domain;
 	struct err e = { 0 };
 
+	if (check_view(q) == -1) {
+		json_decref(errors);
+		return;
+	}
 	read_new(q, errors);
 	if (json_object_size(errors) > 0) {
 		request_unprocessable(q, errors);
@@ -133,12 +188,32 @@ not_found(struct request *q)
 	request_not_found(q, "domain", NULL);
 }
 
+/* True when an If-Match was answered: the domain is no longer as it was. */
+static bool
+is_changed(struct request *q, const struct domain *d)
+{
+	const char *wanted = request_header(q, "If-Match");
+	char etag[ETAG_SIZE];
+	json_t *now;
+
+	if (wanted == NULL)
+		return false;
+	now = request_domain(q, d);
+	etag_make(now, etag);
+	json_decref(now);
+	if (etag_named(wanted, etag, false))
+		return false;
+	request_error(q, 412, "changed",
+	    "the domain is no longer what If-Match names; get it again");
+	return true;
+}
+
 static void
 found(struct request *q, const struct domain *d)
 {
 	if (d == NULL || strcmp(d->app, q->param[0]) != 0)
 		not_found(q);
-	else
+	else if (!is_changed(q, d))
 		q->found(q, d);
 }
 
@@ -194,7 +269,7 @@ find(struct request *q, found_fn *fn)
 static void
 show(struct request *q, const struct domain *d)
 {
-	request_reply(q, 200, json_pack("{s:o}", "domain", json_domain(d)));
+	request_reply(q, 200, request_domain(q, d));
 }
 
 void
@@ -203,12 +278,10 @@ domains_show(struct request *q)
 	find(q, show);
 }
 
+/* Carry out what q->change says, unless errors has something against it. */
 static void
-change(struct request *q, const struct domain *d)
+apply(struct request *q, const struct domain *d, json_t *errors)
 {
-	json_t *errors = json_object();
-
-	json_domain_change(q->body, false, &q->change, errors);
 	if (q->change.name[0] != '\0' && strcmp(q->change.name, d->name) != 0)
 		json_complain(errors, "name",
 		    "cannot be changed; remove %s and add the other", d->name);
@@ -223,10 +296,42 @@ change(struct request *q, const struct domain *d)
 	change_begin(q, 200);
 }
 
+static void
+change(struct request *q, const struct domain *d)
+{
+	json_t *errors = json_object();
+
+	json_domain_change(q->body, false, &q->change, errors);
+	apply(q, d, errors);
+}
+
 void
 domains_change(struct request *q)
 {
 	find(q, change);
+}
+
+/*
+ * What json_spec() shows is all there is to say: what is absent becomes its
+ * default.  A certificate is no part of it, for its key is never shown.
+ */
+static void
+replace(struct request *q, const struct domain *d)
+{
+	json_t *errors = json_object();
+
+	json_domain_change(q->body, false, &q->change, errors);
+	if (q->change.letsencrypt_enabled == -1)
+		q->change.letsencrypt_enabled = 1;
+	if (q->change.canonical == -1)
+		q->change.canonical = 0;
+	apply(q, d, errors);
+}
+
+void
+domains_replace(struct request *q)
+{
+	find(q, replace);
 }
 
 static void
@@ -250,169 +355,4 @@ void
 domains_remove(struct request *q)
 {
 	find(q, take_out);
-}
-
-/* --- ours ---------------------------------------------------------------- */
-
-/* What ?status= names: -1 when it is absent, -2 when it names none. */
-static int
-asked_status(const struct request *q)
-{
-	const char *text = target_query(&q->target, "status");
-	int status = text != NULL ? domain_status_parse(text) : -1;
-
-	return text != NULL && status == -1 ? -2 : status;
-}
-
-/* ?limit= and ?offset=; -1 when one is out of bounds. */
-static int
-asked_page(
-    const struct request *q, int64_t *limit, int64_t *offset, struct err *e)
-{
-	if (target_int(&q->target, "limit", 1, PAGE_MAX, PAGE, limit, e) == -1)
-		return -1;
-	return target_int(
-	    &q->target, "offset", 0, STORE_LIST_MAX, 0, offset, e);
-}
-
-static void
-reply_page(struct request *q, json_t *stolen, int64_t total, int64_t limit,
-    int64_t offset)
-{
-	request_reply(q, 200,
-	    json_pack("{s:o, s:I, s:I, s:I}", "domains", stolen, "total",
-		(json_int_t)total, "limit", (json_int_t)limit, "offset",
-		(json_int_t)offset));
-}
-
-static void
-got_own_list(
-    void *arg, const struct domain *const *d, size_t n, const struct err *e)
-{
-	struct request *q = arg;
-	int64_t limit, offset, total = 0;
-	int status = asked_status(q);
-	struct err unused = { 0 };
-	json_t *list;
-
-	if (e != NULL) {
-		request_store_error(q, e);
-		return;
-	}
-	asked_page(q, &limit, &offset, &unused);
-	list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		if (status >= 0 && (int)d[i]->status != status)
-			continue;
-		if (total >= offset && total < offset + limit)
-			json_array_append_new(list, json_own_domain(d[i]));
-		total++;
-	}
-	reply_page(q, list, total, limit, offset);
-}
-
-static void
-got_own_page(void *arg, const struct domain *const *d, size_t n, int64_t total,
-    const struct err *e)
-{
-	struct request *q = arg;
-	int64_t limit, offset;
-	struct err unused = { 0 };
-	json_t *list;
-
-	if (e != NULL) {
-		request_store_error(q, e);
-		return;
-	}
-	asked_page(q, &limit, &offset, &unused);
-	list = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_own_domain(d[i]));
-	reply_page(q, list, total, limit, offset);
-}
-
-void
-own_domains_list(struct request *q)
-{
-	const char *app = target_query(&q->target, "app");
-	struct err e = { 0 };
-	int64_t limit, offset;
-
-	if (asked_status(q) == -2) {
-		request_error(q, 400, "bad_request",
-		    "status must be one of pending_dns, creating, in_use, "
-		    "not_used, action_required, disabled");
-	} else if (asked_page(q, &limit, &offset, &e) == -1 ||
-		   (app != NULL && domain_app_check(app, &e) == -1)) {
-		request_error(q, 400, "bad_request", "%s", e.text);
-	} else if (asked_status(q) >= 0) {
-		store_list(q->api->store, app, got_own_list, q);
-	} else {
-		store_page(q->api->store, app, (size_t)offset, (size_t)limit,
-		    got_own_page, q);
-	}
-}
-
-static void
-got_timeline(void *arg, const char *const *texts, size_t n, const struct err *e)
-{
-	struct request *q = arg;
-	json_t *o = q->reply;
-
-	if (e != NULL) {
-		request_store_error(q, e);
-		return;
-	}
-	q->reply = NULL;
-	json_object_set_new(o, "timeline", json_timeline(texts, n));
-	request_reply(q, 200, json_pack("{s:o}", "domain", o));
-}
-
-static void
-got_serving(
-    void *arg, const struct store_node *node, size_t n, const struct err *e)
-{
-	struct request *q = arg;
-
-	if (e != NULL) {
-		request_store_error(q, e);
-		return;
-	}
-	json_object_set_new(
-	    q->reply, "nodes", json_serving(&q->domain, node, n));
-	store_timeline(q->api->store, q->domain.name, got_timeline, q);
-}
-
-static void
-got_own(void *arg, const struct domain *d, const struct err *e)
-{
-	struct request *q = arg;
-
-	if (e != NULL) {
-		request_store_error(q, e);
-		return;
-	}
-	if (d == NULL) {
-		not_found(q);
-		return;
-	}
-	q->reply = json_own_domain(d);
-	json_object_set_new(q->reply, "why", json_why(d, loop_wall_ms()));
-	/* What json_serving() looks at; the record itself ends here. */
-	memcpy(q->domain.name, d->name, sizeof(d->name));
-	q->domain.status = d->status;
-	q->domain.version = d->version;
-	q->domain.gen = d->gen;
-	store_nodes(q->api->store, got_serving, q);
-}
-
-void
-own_domains_show(struct request *q)
-{
-	struct err e = { 0 };
-
-	if (domain_normalise(q->param[0], q->name, &e) == -1)
-		request_not_found(q, "domain", e.text);
-	else
-		store_get(q->api->store, q->name, got_own, q);
 }

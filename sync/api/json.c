@@ -124,8 +124,9 @@ json_domain(const struct domain *d)
 	    "id", id, "app_id", json_text(d->app), "name", json_text(d->name),
 	    "created_at", json_time(d->created_at), "ssl", (int)ssl,
 	    "ssl_status", ssl_status(d), "validity",
-	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical", 0,
-	    "letsencrypt_enabled", (int)d->letsencrypt, "letsencrypt",
+	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical",
+	    (int)d->canonical, "letsencrypt_enabled", (int)d->letsencrypt,
+	    "letsencrypt",
 	    (int)(d->status == DOMAIN_IN_USE && !ssl && d->sha1[0] != '\0'),
 	    "letsencrypt_status", letsencrypt_status(d), "acme_dns_fqdn",
 	    "acme_dns_value", "acme_dns_error", "acme_challenge_error");
@@ -138,16 +139,28 @@ json_domain(const struct domain *d)
 }
 
 json_t *
+json_spec(const struct domain *d)
+{
+	json_t *o = json_pack("{s:o, s:b}", "name", json_text(d->name),
+	    "letsencrypt_enabled", (int)d->letsencrypt);
+
+	/* Those who never spoke of it do not see it. */
+	if (d->canonical)
+		json_object_set_new(o, "canonical", json_true());
+	return o;
+}
+
+json_t *
 json_own_domain(const struct domain *d)
 {
 	char id[DOMAIN_ID_MAX];
 	json_t *o;
 
 	domain_id(d->name, id);
-	o = json_pack("{s:o, s:o, s:s, s:o, s:b}", "name", json_text(d->name),
-	    "app", json_text(d->app), "id", id, "created_at",
-	    json_time(d->created_at), "letsencrypt_enabled",
-	    (int)d->letsencrypt);
+	o = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b}", "name",
+	    json_text(d->name), "app", json_text(d->app), "id", id,
+	    "created_at", json_time(d->created_at), "letsencrypt_enabled",
+	    (int)d->letsencrypt, "canonical", (int)d->canonical);
 	put_own(o, d);
 	return o;
 }

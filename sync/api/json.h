@@ -24,6 +24,9 @@ json_t *json_time(int64_t ms);
 /* The Domain resource in Scalingo's shape, ours under "certfleet". */
 json_t *json_domain(const struct domain *);
 
+/* What an owner says of a domain, flat: all that PUT sets, and no more. */
+json_t *json_spec(const struct domain *);
+
 /* The domain in our own shape, flat. */
 json_t *json_own_domain(const struct domain *);
 

@@ -128,6 +128,42 @@ json_forget(json_t *stolen)
 	json_decref(stolen);
 }
 
+/* What a client may send: what it sets, or all that it was given. */
+static const char *const known[] = { "name", "canonical", "tlscert", "tlskey",
+	"letsencrypt_enabled", "id", "app_id", "created_at", "ssl",
+	"ssl_status", "validity", "letsencrypt", "letsencrypt_status",
+	"acme_dns_fqdn", "acme_dns_value", "acme_dns_error",
+	"acme_challenge_error", "certfleet" };
+
+/* A setting that is misspelt must not be taken for done. */
+static void
+refuse_unknown(json_t *o, json_t *errors)
+{
+	const char *field;
+	json_t *unused;
+	size_t i;
+
+	json_object_foreach (o, field, unused) {
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strcmp(known[i], field) == 0)
+				break;
+		if (i == sizeof(known) / sizeof(known[0]))
+			json_complain(errors, field, "is no field of a domain");
+	}
+}
+
+static void
+refuse_beside(json_t *body, json_t *errors)
+{
+	const char *field;
+	json_t *unused;
+
+	json_object_foreach (body, field, unused)
+		if (strcmp(field, "domain") != 0)
+			json_complain(
+			    errors, field, "is beside \"domain\", not in it");
+}
+
 int
 json_domain_change(
     json_t *body, bool need_name, struct domain_change *c, json_t *errors)
@@ -138,16 +174,16 @@ json_domain_change(
 		.letsencrypt_enabled = -1 };
 	if (o == NULL)
 		o = body;
+	else
+		refuse_beside(body, errors);
 	if (!json_is_object(o)) {
 		json_complain(errors, "domain", "must be an object");
 		return -1;
 	}
+	refuse_unknown(o, errors);
 	take_name(o, need_name, c, errors);
 	c->canonical = take_bool(o, "canonical", errors);
 	c->letsencrypt_enabled = take_bool(o, "letsencrypt_enabled", errors);
-	if (c->canonical == 1)
-		json_complain(errors, "canonical",
-		    "a canonical domain is not supported yet");
 	take_custom(o, c, errors);
 	return json_object_size(errors) > 0 ? -1 : 0;
 }

@@ -19,6 +19,7 @@
 #include "sync/api/gather.h"
 #include "sync/api/json.h"
 #include "sync/api/target.h"
+#include "sync/api/token.h"
 #include "sync/custom.h"
 
 struct hub;
@@ -81,6 +82,12 @@ void request_store_error(struct request *, const struct err *);
 /* Free a request that has been answered otherwise. */
 void request_free(struct request *);
 
+/* What the client said in that header, or NULL. */
+const char *request_header(const struct request *, const char *name);
+
+/* A domain in the view that was asked for: Scalingo's, or ?view=spec. */
+json_t *request_domain(const struct request *, const struct domain *);
+
 /* Headers that every answer has. */
 void request_headers(struct request *, const char *content_type);
 
@@ -90,7 +97,7 @@ long request_uid(const struct request *);
 /* Every resource: a function a route. */
 typedef void request_fn(struct request *);
 request_fn domains_list, domains_add, domains_show, domains_change,
-    domains_remove;
+    domains_replace, domains_remove;
 request_fn limits_show, plan_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn account_rollover;

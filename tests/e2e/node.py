@@ -60,6 +60,34 @@ class Result:
         return self.out + self.err
 
 
+@dataclass
+class Reply:
+    """What an API answered."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    raw: bytes
+
+    @property
+    def json(self):
+        """The body, as text where it is no JSON."""
+        try:
+            return json.loads(self.raw)
+        except ValueError:
+            return self.raw.decode(errors="replace")
+
+
+def answered(link, method, path, body=None, headers=None):
+    """Ask over an HTTPConnection, and close it."""
+    with contextlib.closing(link):
+        data = body if body is None or isinstance(body, bytes) else \
+            json.dumps(body).encode()
+        kind = {"Content-Type": "application/json"} if data else {}
+        link.request(method, path, data, {**kind, **(headers or {})})
+        reply = link.getresponse()
+        return Reply(reply.status, reply.headers, reply.read())
+
+
 def handshake(name, address, port, context):
     with socket.create_connection((address, port), timeout=5 * SLOW) as plain:
         with context.wrap_socket(plain, server_hostname=name) as tls:
@@ -366,23 +394,18 @@ class Node:
                          f"{result.code}, not {code}:\n{result.text}")
         return result
 
-    def api(self, method, path, body=None):
-        """A request to the admin API; returns status and body (JSON if so)."""
+    def request(self, method, path, body=None, headers=None):
+        """A request to the admin API, by its socket."""
         link = http.client.HTTPConnection("localhost", timeout=10 * SLOW)
         link.sock = socket.socket(socket.AF_UNIX)
         link.sock.settimeout(10 * SLOW)
         link.sock.connect(str(self.api_socket))
-        with contextlib.closing(link):
-            data = body if body is None or isinstance(body, bytes) else \
-                json.dumps(body).encode()
-            link.request(method, path, data,
-                         {"Content-Type": "application/json"} if data else {})
-            reply = link.getresponse()
-            raw = reply.read()
-        try:
-            return reply.status, json.loads(raw)
-        except ValueError:
-            return reply.status, raw.decode(errors="replace")
+        return answered(link, method, path, body, headers)
+
+    def api(self, method, path, body=None):
+        """The same; returns status and body (JSON if so)."""
+        reply = self.request(method, path, body)
+        return reply.status, reply.json
 
     def add(self, *names, app=None):
         """Add domains by the command line."""

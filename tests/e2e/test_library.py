@@ -668,6 +668,23 @@ def test_switched_off_a_custom_one_that_was_leaving_goes(redis):
     assert redis("EXISTS", CUSTOM) == 0
 
 
+def test_canonical_is_no_matter_for_the_leader(redis):
+    def canonical(on):
+        return redis.fcall("certfleet_canonical", OWNER_KEYS, NAME, on)
+
+    refused("GONE", canonical, "1")
+    add(redis)
+    due = redis("ZSCORE", DUE, NAME)
+    assert canonical("0") == 0
+    assert canonical("1") == 1
+    assert canonical("1") == 0
+    assert redis.hash(DOMAIN)["canonical"] == "1"
+    # What the leader has decided meanwhile still holds.
+    update(redis, 5, fields=["status", "creating"], delete=["changed_at"])
+    assert redis("ZSCORE", DUE, NAME) == due
+    assert json.loads(redis("LRANGE", TIMELINE, 0, -1)[-2])["type"] == "canonical"
+
+
 def test_what_was_decided_before_the_owners_change_is_refused(redis):
     add(redis)
     update(redis, 5, fields=["status", "creating"], delete=["changed_at"])

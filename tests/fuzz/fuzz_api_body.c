@@ -34,8 +34,6 @@ read_body(const char *text, size_t len)
 		if (domain_normalise(c.name, again, &e) == -1 ||
 		    strcmp(c.name, again) != 0)
 			abort();
-		if (c.canonical == 1)
-			abort();
 		/* A certificate never comes without its key, nor alone. */
 		if (has(c.tlscert) != has(c.tlskey))
 			abort();

@@ -369,7 +369,7 @@ a_domain_is_asked_for_in_either_shape(void **state)
 	assert_int_equal(c.letsencrypt_enabled, -1);
 	change("{\"name\":\"a.shop.example\",\"canonical\":false,"
 	       "\"letsencrypt_enabled\":true,\"tlscert\":\"\","
-	       "\"tlskey\":null,\"other\":1}",
+	       "\"tlskey\":null,\"ssl_status\":\"pending\"}",
 	    true, &c, "{}");
 	assert_string_equal(c.name, "a.shop.example");
 	assert_int_equal(c.letsencrypt_enabled, 1);
@@ -398,13 +398,33 @@ types_are_checked_and_never_coerced(void **state)
 }
 
 static void
-what_is_not_supported_yet_says_so(void **state)
+a_field_that_a_domain_has_not_is_refused(void **state)
 {
 	struct domain_change c;
 
 	(void)state;
-	change("{\"canonical\":true}", false, &c,
-	    "{\"canonical\":[\"a canonical domain is not supported yet\"]}");
+	change("{\"letsencrypt_enable\":true}", false, &c,
+	    "{\"letsencrypt_enable\":[\"is no field of a domain\"]}");
+	/* Beside the one object that counts, too. */
+	change("{\"domain\":{\"canonical\":true},\"tlscert\":\"\"}", false, &c,
+	    "{\"tlscert\":[\"is beside \\\"domain\\\", not in it\"]}");
+}
+
+static void
+what_puts_a_domain_back_is_flat_and_no_more(void **state)
+{
+	struct domain d;
+
+	(void)state;
+	domain_init(&d);
+	str_copy(d.name, sizeof(d.name), "www.shop.example", NULL);
+	expect(json_spec(&d),
+	    "{\"letsencrypt_enabled\":true,\"name\":\"www.shop.example\"}");
+	d.canonical = true;
+	d.letsencrypt = false;
+	expect(json_spec(&d),
+	    "{\"canonical\":true,\"letsencrypt_enabled\":false,"
+	    "\"name\":\"www.shop.example\"}");
 }
 
 /* Read a body; the strings of c live in it. */
@@ -526,7 +546,8 @@ main(void)
 		cmocka_unit_test(a_body_is_one_object_without_doubles),
 		cmocka_unit_test(a_domain_is_asked_for_in_either_shape),
 		cmocka_unit_test(types_are_checked_and_never_coerced),
-		cmocka_unit_test(what_is_not_supported_yet_says_so),
+		cmocka_unit_test(a_field_that_a_domain_has_not_is_refused),
+		cmocka_unit_test(what_puts_a_domain_back_is_flat_and_no_more),
 		cmocka_unit_test(
 		    a_certificate_comes_with_its_key_and_goes_by_blanks),
 		cmocka_unit_test(a_custom_certificate_is_told_but_for_its_key),

@@ -234,6 +234,18 @@ store_letsencrypt(
 }
 
 void
+store_canonical(
+    struct store *s, const char *name, bool on, store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	l->n = lookup(name) != NULL;
+	if (l->n)
+		lookup(name)->canonical = on;
+}
+
+void
 store_revoke(struct store *s, const char *name, const char *reason,
     store_yes_fn *fn, void *arg)
 {
@@ -758,6 +770,54 @@ an_owner_switches_and_uploads(void **state)
 	free(key);
 	json_decref(body);
 	made_clear(&x);
+}
+
+#define WWW_SPEC "{\"name\":\"www.shop.example\",\"letsencrypt_enabled\":true}"
+
+static void
+put_sets_all_that_the_spec_shows(void **state)
+{
+	const char *path = SHOP "/www.shop.example?view=spec";
+
+	(void)state;
+	expect("POST", SHOP "?view=spec", WWW_SPEC, 201, WWW_SPEC);
+	expect("PUT", path, "{\"letsencrypt_enabled\":false}", 200,
+	    "{\"name\":\"www.shop.example\",\"letsencrypt_enabled\":false}");
+	expect("PUT", path, "{\"domain\":{\"canonical\":true}}", 200,
+	    "{\"name\":\"www.shop.example\",\"letsencrypt_enabled\":true,"
+	    "\"canonical\":true}");
+	expect("PATCH", path, "{\"letsencrypt_enabled\":true}", 200,
+	    "{\"name\":\"www.shop.example\",\"letsencrypt_enabled\":true,"
+	    "\"canonical\":true}");
+	expect("PUT", path, WWW_SPEC, 200, WWW_SPEC);
+	expect("GET", path, "", 200, WWW_SPEC);
+	expect("PUT", path, "{\"name\":\"b.shop.example\"}", 422, NULL);
+	expect("PUT", SHOP "/b.shop.example", "{}", 404, NULL);
+	expect("GET", SHOP "/www.shop.example?view=all", "", 400, NULL);
+	expect("POST", SHOP "?view=all", "{\"name\":\"c.shop.example\"}", 400,
+	    NULL);
+	assert_int_equal(w.ndomains, 1);
+}
+
+static void
+an_app_has_one_canonical_domain(void **state)
+{
+	const char *other = "{\"domain\":{\"name\":\"b.shop.example\","
+			    "\"canonical\":true}}";
+	json_t *o;
+
+	(void)state;
+	add_www();
+	o = ask("PATCH", SHOP "/www.shop.example",
+	    "{\"domain\":{\"canonical\":true}}", 200);
+	assert_true(flag(o, "canonical"));
+	json_decref(o);
+	o = ask("POST", SHOP, other, 201);
+	assert_true(flag(o, "canonical"));
+	json_decref(o);
+	o = ask("GET", SHOP "/www.shop.example", "", 200);
+	assert_false(flag(o, "canonical"));
+	json_decref(o);
 }
 
 static void
@@ -1412,6 +1472,8 @@ main(void)
 		TEST(a_domain_is_added_shown_and_removed),
 		TEST(a_name_belongs_to_one_app),
 		TEST(an_owner_switches_and_uploads),
+		TEST(put_sets_all_that_the_spec_shows),
+		TEST(an_app_has_one_canonical_domain),
 		TEST(a_revocation_needs_a_certificate_and_a_reason),
 		TEST(what_a_body_may_not_say_is_422),
 		TEST(limits_are_the_account_s_and_a_name_s),

@@ -1,0 +1,171 @@
+/* Domains in our own shape: all apps' together, and one with its story. */
+#include <string.h>
+
+#include "common/loop.h"
+#include "sync/api/request.h"
+
+#define PAGE 1000
+#define PAGE_MAX 10000
+
+/* What ?status= names: -1 when it is absent, -2 when it names none. */
+static int
+asked_status(const struct request *q)
+{
+	const char *text = target_query(&q->target, "status");
+	int status = text != NULL ? domain_status_parse(text) : -1;
+
+	return text != NULL && status == -1 ? -2 : status;
+}
+
+/* ?limit= and ?offset=; -1 when one is out of bounds. */
+static int
+asked_page(
+    const struct request *q, int64_t *limit, int64_t *offset, struct err *e)
+{
+	if (target_int(&q->target, "limit", 1, PAGE_MAX, PAGE, limit, e) == -1)
+		return -1;
+	return target_int(
+	    &q->target, "offset", 0, STORE_LIST_MAX, 0, offset, e);
+}
+
+static void
+reply_page(struct request *q, json_t *stolen, int64_t total, int64_t limit,
+    int64_t offset)
+{
+	request_reply(q, 200,
+	    json_pack("{s:o, s:I, s:I, s:I}", "domains", stolen, "total",
+		(json_int_t)total, "limit", (json_int_t)limit, "offset",
+		(json_int_t)offset));
+}
+
+static void
+got_own_list(
+    void *arg, const struct domain *const *d, size_t n, const struct err *e)
+{
+	struct request *q = arg;
+	int64_t limit, offset, total = 0;
+	int status = asked_status(q);
+	struct err unused = { 0 };
+	json_t *list;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	asked_page(q, &limit, &offset, &unused);
+	list = json_array();
+	for (size_t i = 0; i < n; i++) {
+		if (status >= 0 && (int)d[i]->status != status)
+			continue;
+		if (total >= offset && total < offset + limit)
+			json_array_append_new(list, json_own_domain(d[i]));
+		total++;
+	}
+	reply_page(q, list, total, limit, offset);
+}
+
+static void
+got_own_page(void *arg, const struct domain *const *d, size_t n, int64_t total,
+    const struct err *e)
+{
+	struct request *q = arg;
+	int64_t limit, offset;
+	struct err unused = { 0 };
+	json_t *list;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	asked_page(q, &limit, &offset, &unused);
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_own_domain(d[i]));
+	reply_page(q, list, total, limit, offset);
+}
+
+void
+own_domains_list(struct request *q)
+{
+	const char *app = target_query(&q->target, "app");
+	struct err e = { 0 };
+	int64_t limit, offset;
+
+	if (asked_status(q) == -2) {
+		request_error(q, 400, "bad_request",
+		    "status must be one of pending_dns, creating, in_use, "
+		    "not_used, action_required, disabled");
+	} else if (asked_page(q, &limit, &offset, &e) == -1 ||
+		   (app != NULL && domain_app_check(app, &e) == -1)) {
+		request_error(q, 400, "bad_request", "%s", e.text);
+	} else if (asked_status(q) >= 0) {
+		store_list(q->api->store, app, got_own_list, q);
+	} else {
+		store_page(q->api->store, app, (size_t)offset, (size_t)limit,
+		    got_own_page, q);
+	}
+}
+
+static void
+got_timeline(void *arg, const char *const *texts, size_t n, const struct err *e)
+{
+	struct request *q = arg;
+	json_t *o = q->reply;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	q->reply = NULL;
+	json_object_set_new(o, "timeline", json_timeline(texts, n));
+	request_reply(q, 200, json_pack("{s:o}", "domain", o));
+}
+
+static void
+got_serving(
+    void *arg, const struct store_node *node, size_t n, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	json_object_set_new(
+	    q->reply, "nodes", json_serving(&q->domain, node, n));
+	store_timeline(q->api->store, q->domain.name, got_timeline, q);
+}
+
+static void
+got_own(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	if (d == NULL) {
+		request_not_found(q, "domain", NULL);
+		return;
+	}
+	q->reply = json_own_domain(d);
+	json_object_set_new(q->reply, "why", json_why(d, loop_wall_ms()));
+	/* What json_serving() looks at; the record itself ends here. */
+	memcpy(q->domain.name, d->name, sizeof(d->name));
+	q->domain.status = d->status;
+	q->domain.version = d->version;
+	q->domain.gen = d->gen;
+	store_nodes(q->api->store, got_serving, q);
+}
+
+void
+own_domains_show(struct request *q)
+{
+	struct err e = { 0 };
+
+	if (domain_normalise(q->param[0], q->name, &e) == -1)
+		request_not_found(q, "domain", e.text);
+	else
+		store_get(q->api->store, q->name, got_own, q);
+}
