@@ -83,7 +83,7 @@ BINS     := $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(BUILD)/certfleet
 TESTS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS  := $(patsubst tests/fuzz/%.c,build-fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 BENCHES  := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
-ASK      := $(BUILD)/tests/dnsapi/ask
+ASK      := $(BUILD)/tests/dnsapi/ask $(BUILD)/tests/dnsapi/look
 C_FILES  := $(sort $(wildcard */*.[ch] sync/*/*.[ch] tests/*/*.[ch]))
 
 ifneq ($(V),1)

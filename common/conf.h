@@ -119,6 +119,7 @@ struct conf {
 		struct conf_list targets; /* addresses and names of the fleet */
 		int check_interval_ms;    /* 60000 */
 		int timeout_ms;           /* 5000 */
+		int authoritative_port;   /* 53 */
 		bool self_probe;          /* true: fetch through the name */
 		int self_probe_port;      /* 80 */
 		bool caa;                 /* true: check CAA before an order */

@@ -191,6 +191,8 @@ const struct conf_setting conf_settings[] = {
 	    "here yet"),
 	SET(dns, timeout_ms, INT(100, 60000, "ms"), "5000",
 	    "for one question"),
+	SET(dns, authoritative_port, INT(1, 65535, ""), "53",
+	    "where a zone's own name servers are asked for TXT records"),
 	SET(dns, self_probe, BOOL, "true",
 	    "when DNS cannot tell, ask the domain by HTTP whether "
 	    "it is us"),

@@ -1,45 +1,26 @@
 #include "sync/dns_reply.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define HEADER_LEN 12
-#define CLASS_IN 1
 #define CAA_CRITICAL (128 | 1) /* many took bit 0 for it; Boulder agrees */
+#define CHALLENGE_LEN 43       /* of a value that a CA may look for */
 
-struct message {
-	const uint8_t *p;
-	size_t len;
-};
-
-struct record {
-	char owner[256];
-	unsigned int type, class;
-	size_t data, data_len; /* offset and length */
-};
-
-static int skip_questions(const struct message *, size_t *at);
-static int next_record(const struct message *, size_t *at, struct record *);
-static int follow(struct dns_reply *, const struct message *, size_t answers,
-    char name[static 256], struct err *);
-static int collect(struct dns_reply *, const struct message *, size_t answers,
-    const char *name, enum dns_type, struct err *);
-static bool says_none(
-    const struct message *, size_t authority, const char *name);
+static int follow(struct dns_reply *, const struct dns_message *,
+    size_t answers, char name[static 256], struct err *);
+static int collect(struct dns_reply *, const struct dns_message *,
+    size_t answers, const char *name, enum dns_type, struct err *);
+static int take(struct dns_reply *, const struct dns_message *,
+    const struct dns_record *, struct err *);
+static bool says_none(struct dns_reply *, const struct dns_message *,
+    size_t authority, const char *name);
 
 static unsigned int
-get16(const struct message *m, size_t at)
+answer_count(const struct dns_message *m)
 {
-	return (unsigned int)m->p[at] << 8 | m->p[at + 1];
-}
-
-static unsigned int
-answer_count(const struct message *m)
-{
-	return get16(m, 6);
+	return dns_message_16(m, 6);
 }
 
 static int
@@ -52,129 +33,48 @@ int
 dns_reply_add(struct dns_reply *r, const char *name, enum dns_type type,
     const uint8_t *bytes, size_t len, struct err *e)
 {
-	const struct message m = { bytes, len };
-	size_t answers = HEADER_LEN, authority;
-	struct record record;
+	const struct dns_message m = { bytes, len };
+	size_t answers = DNS_HEADER, authority;
+	struct dns_record record;
 	char last[256];
 
 	r->final = false;
-	if (len < HEADER_LEN || strlen(name) >= sizeof(last) ||
-	    skip_questions(&m, &answers) == -1)
+	r->zone[0] = '\0';
+	if (len < DNS_HEADER || strlen(name) >= sizeof(last) ||
+	    dns_message_skip_questions(&m, &answers) == -1)
 		return broken(e);
 	if (answer_count(&m) > DNS_RECORDS_MAX)
 		return err_set(
 		    e, ERR_AGAIN, "the reply has %u records", answer_count(&m));
 	authority = answers;
 	for (unsigned int i = 0; i < answer_count(&m); i++)
-		if (next_record(&m, &authority, &record) == -1)
+		if (dns_message_next(&m, &authority, &record) == -1)
 			return broken(e);
 	snprintf(last, sizeof(last), "%s", name);
 	if (follow(r, &m, answers, last, e) == -1 ||
 	    collect(r, &m, answers, last, type, e) == -1)
 		return -1;
-	r->final = r->naddresses == 0 && r->ncaas == 0 &&
-	           says_none(&m, authority, last);
+	r->final = !dns_reply_found(r) && says_none(r, &m, authority, last);
 	return 0;
 }
 
-/* Append one byte of a label, as text; room is left for a NUL. */
-static int
-put_byte(char out[static 256], size_t *used, uint8_t c)
+bool
+dns_reply_found(const struct dns_reply *r)
 {
-	bool plain = c > ' ' && c <= '~' && c != '.' && c != '\\';
-	size_t n = plain ? 1 : 4;
-
-	if (*used + n >= 256)
-		return -1;
-	if (plain)
-		out[*used] = (char)tolower(c);
-	else
-		snprintf(out + *used, n + 1, "\\%03u", (unsigned int)c);
-	*used += n;
-	return 0;
-}
-
-/*
- * Read the name at *at and step over it (RFC 1035 section 4.1.4).  A pointer
- * must lead further back than any before it, so that there is an end.
- */
-static int
-get_name(const struct message *m, size_t *at, char out[static 256])
-{
-	size_t p = *at, limit = *at, used = 0;
-	bool jumped = false;
-	uint8_t n;
-
-	for (;;) {
-		if (p >= m->len)
-			return -1;
-		n = m->p[p++];
-		if (n == 0)
-			break;
-		if ((n & 0xc0) == 0xc0) {
-			if (p >= m->len)
-				return -1;
-			if (!jumped)
-				*at = p + 1;
-			jumped = true;
-			p = get16(m, p - 1) & 0x3fff;
-			if (p >= limit)
-				return -1;
-			limit = p;
-			continue;
-		}
-		if (n > 63 || m->len - p < n)
-			return -1;
-		if (used > 0 && used < 255)
-			out[used++] = '.';
-		for (; n > 0; n--)
-			if (put_byte(out, &used, m->p[p++]) == -1)
-				return -1;
-	}
-	out[used] = '\0';
-	if (!jumped)
-		*at = p;
-	return 0;
-}
-
-static int
-skip_questions(const struct message *m, size_t *at)
-{
-	char name[256];
-
-	for (unsigned int i = get16(m, 4); i > 0; i--) {
-		if (get_name(m, at, name) == -1 || m->len - *at < 4)
-			return -1;
-		*at += 4;
-	}
-	return 0;
-}
-
-static int
-next_record(const struct message *m, size_t *at, struct record *r)
-{
-	if (get_name(m, at, r->owner) == -1 || m->len - *at < 10)
-		return -1;
-	r->type = get16(m, *at);
-	r->class = get16(m, *at + 2);
-	r->data_len = get16(m, *at + 8);
-	r->data = *at + 10;
-	if (m->len - r->data < r->data_len)
-		return -1;
-	*at = r->data + r->data_len;
-	return 0;
+	return r->naddresses > 0 || r->ncaas > 0 || r->ntxts > 0 ||
+	       r->nhosts > 0 || r->soa;
 }
 
 /* Find the record of a name and type, from answer *i at *at on. */
 static bool
-find(const struct message *m, unsigned int *i, size_t *at, const char *name,
-    enum dns_type type, struct record *r)
+find(const struct dns_message *m, unsigned int *i, size_t *at, const char *name,
+    enum dns_type type, struct dns_record *r)
 {
 	while (*i < answer_count(m)) {
 		++*i;
-		if (next_record(m, at, r) == -1)
+		if (dns_message_next(m, at, r) == -1)
 			return false;
-		if (r->type == type && r->class == CLASS_IN &&
+		if (r->type == type && r->class == DNS_CLASS_IN &&
 		    strcasecmp(r->owner, name) == 0)
 			return true;
 	}
@@ -192,11 +92,11 @@ in_chain(const struct dns_reply *r, const char *name)
 
 /* Walk the CNAMEs from name, which becomes the last of them. */
 static int
-follow(struct dns_reply *r, const struct message *m, size_t answers,
+follow(struct dns_reply *r, const struct dns_message *m, size_t answers,
     char name[static 256], struct err *e)
 {
 	char first[256], target[256];
-	struct record record;
+	struct dns_record record;
 
 	snprintf(first, sizeof(first), "%s", name);
 	for (;;) {
@@ -205,7 +105,7 @@ follow(struct dns_reply *r, const struct message *m, size_t answers,
 
 		if (!find(m, &i, &at, name, DNS_CNAME, &record))
 			return 0;
-		if (get_name(m, &record.data, target) == -1)
+		if (dns_message_name(m, &record.data, target) == -1)
 			return broken(e);
 		if (in_chain(r, target) || strcasecmp(target, first) == 0)
 			return err_set(
@@ -219,8 +119,8 @@ follow(struct dns_reply *r, const struct message *m, size_t answers,
 }
 
 static int
-take_address(struct dns_reply *r, const struct message *m,
-    const struct record *record, struct err *e)
+take_address(struct dns_reply *r, const struct dns_message *m,
+    const struct dns_record *record, struct err *e)
 {
 	int family = record->type == DNS_A ? AF_INET : AF_INET6;
 
@@ -249,8 +149,8 @@ take_text(char *out, size_t size, const uint8_t *p, size_t len)
  * names no CA, as what is malformed must.  A tag that does not is none we know.
  */
 static int
-take_caa(struct dns_reply *r, const struct message *m,
-    const struct record *record, struct err *e)
+take_caa(struct dns_reply *r, const struct dns_message *m,
+    const struct dns_record *record, struct err *e)
 {
 	const uint8_t *p = m->p + record->data;
 	struct resolve_caa *caa;
@@ -270,29 +170,96 @@ take_caa(struct dns_reply *r, const struct message *m,
 	return 0;
 }
 
+/*
+ * The character-strings of a record are one value.  One that is too long is
+ * cut: it is nobody's proof.
+ */
 static int
-collect(struct dns_reply *r, const struct message *m, size_t answers,
-    const char *name, enum dns_type type, struct err *e)
+join(char out[static 256], const struct dns_message *m,
+    const struct dns_record *record)
 {
-	struct record record;
-	unsigned int i = 0;
+	size_t at = record->data, end = at + record->data_len, used = 0;
+	uint8_t value[255];
 
-	while (find(m, &i, &answers, name, type, &record))
-		if ((type == DNS_CAA ? take_caa(r, m, &record, e)
-				     : take_address(r, m, &record, e)) == -1)
+	while (at < end) {
+		size_t n = m->p[at++], room = sizeof(value) - used;
+
+		if (end - at < n)
 			return -1;
+		memcpy(value + used, m->p + at, n < room ? n : room);
+		used += n < room ? n : room;
+		at += n;
+	}
+	take_text(out, 256, value, used);
 	return 0;
 }
 
-static bool
-is_within(const char *name, const char *zone)
+/* When there are more than fit, those that no CA looks for make room. */
+static int
+take_txt(struct dns_reply *r, const struct dns_message *m,
+    const struct dns_record *record, struct err *e)
 {
-	size_t n = strlen(name), z = strlen(zone);
+	char value[256];
+	size_t i = r->ntxts;
 
-	if (z == 0 || strcasecmp(name, zone) == 0)
-		return true;
-	return n > z && name[n - z - 1] == '.' &&
-	       strcasecmp(name + n - z, zone) == 0;
+	if (join(value, m, record) == -1)
+		return broken(e);
+	if (r->ntxts < DNS_TXTS_MAX)
+		r->ntxts++;
+	else if (strlen(value) == CHALLENGE_LEN)
+		for (i = 0; i < DNS_TXTS_MAX; i++)
+			if (strlen(r->txt[i]) != CHALLENGE_LEN)
+				break;
+	if (i < DNS_TXTS_MAX)
+		memcpy(r->txt[i], value, sizeof(r->txt[i]));
+	return 0;
+}
+
+static int
+take_host(struct dns_reply *r, const struct dns_message *m,
+    const struct dns_record *record, struct err *e)
+{
+	size_t at = record->data;
+
+	if (r->nhosts == DNS_HOSTS_MAX)
+		return err_set(
+		    e, ERR_AGAIN, "more than %d name servers", DNS_HOSTS_MAX);
+	if (dns_message_name(m, &at, r->host[r->nhosts]) == -1)
+		return broken(e);
+	r->nhosts++;
+	return 0;
+}
+
+static int
+take(struct dns_reply *r, const struct dns_message *m,
+    const struct dns_record *record, struct err *e)
+{
+	switch (record->type) {
+	case DNS_CAA:
+		return take_caa(r, m, record, e);
+	case DNS_TXT:
+		return take_txt(r, m, record, e);
+	case DNS_NS:
+		return take_host(r, m, record, e);
+	case DNS_SOA:
+		r->soa = true;
+		return 0;
+	default:
+		return take_address(r, m, record, e);
+	}
+}
+
+static int
+collect(struct dns_reply *r, const struct dns_message *m, size_t answers,
+    const char *name, enum dns_type type, struct err *e)
+{
+	struct dns_record record;
+	unsigned int i = 0;
+
+	while (find(m, &i, &answers, name, type, &record))
+		if (take(r, m, &record, e) == -1)
+			return -1;
+	return 0;
 }
 
 /*
@@ -300,15 +267,57 @@ is_within(const char *name, const char *zone)
  * where it looked.  Without one for the last name, nobody has looked there.
  */
 static bool
-says_none(const struct message *m, size_t authority, const char *name)
+says_none(struct dns_reply *r, const struct dns_message *m, size_t authority,
+    const char *name)
 {
-	struct record record;
+	struct dns_record record;
 
-	for (unsigned int i = get16(m, 8); i > 0; i--) {
-		if (next_record(m, &authority, &record) == -1)
+	for (unsigned int i = dns_message_16(m, 8); i > 0; i--) {
+		if (dns_message_next(m, &authority, &record) == -1)
 			return false;
-		if (record.type == DNS_SOA && is_within(name, record.owner))
-			return true;
+		if (record.type != DNS_SOA ||
+		    !dns_name_is_within(name, record.owner))
+			continue;
+		memcpy(r->zone, record.owner, sizeof(r->zone));
+		return true;
 	}
 	return false;
+}
+
+/* An NS record of a zone that is below the one asked, and has the name. */
+static bool
+refers(const struct dns_record *record, const char *name, const char *zone)
+{
+	return record->type == DNS_NS && record->class == DNS_CLASS_IN &&
+	       dns_name_is_within(name, record->owner) &&
+	       dns_name_is_within(record->owner, zone) &&
+	       strcasecmp(record->owner, zone) != 0;
+}
+
+bool
+dns_referral_read(struct dns_referral *out, const char *name, const char *zone,
+    const uint8_t *message, size_t len)
+{
+	const struct dns_message m = { message, len };
+	size_t at = DNS_HEADER, host;
+	struct dns_record record;
+
+	memset(out, 0, sizeof(*out));
+	if (len < DNS_HEADER || answer_count(&m) > 0 ||
+	    dns_message_skip_questions(&m, &at) == -1)
+		return false;
+	for (unsigned int i = dns_message_16(&m, 8); i > 0; i--) {
+		if (dns_message_next(&m, &at, &record) == -1)
+			return false;
+		if (!refers(&record, name, zone) ||
+		    out->nhosts == DNS_HOSTS_MAX ||
+		    (out->nhosts > 0 && strcmp(out->zone, record.owner) != 0))
+			continue;
+		memcpy(out->zone, record.owner, sizeof(out->zone));
+		host = record.data;
+		if (dns_message_name(&m, &host, out->host[out->nhosts]) == -1)
+			return false;
+		out->nhosts++;
+	}
+	return out->nhosts > 0;
 }

@@ -13,30 +13,27 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "sync/dns_message.h"
 #include "sync/resolve.h"
 
-enum dns_type {
-	DNS_A = 1,
-	DNS_CNAME = 5,
-	DNS_SOA = 6,
-	DNS_AAAA = 28,
-	DNS_CAA = 257,
-};
-
 #define DNS_RECORDS_MAX 256 /* of a reply that are looked at */
+#define DNS_TXTS_MAX 32
+#define DNS_HOSTS_MAX 26
 
-/*
- * Names are lower case without a trailing dot; a byte that is not printable,
- * "." and "\" inside a label are written \DDD.
- */
+/* Of one question; its type says which records there can be. */
 struct dns_reply {
 	char cname[RESOLVE_CNAMES_MAX][256];
 	size_t ncnames;
-	char address[RESOLVE_ADDRESSES_MAX][46];
-	size_t naddresses;
-	struct resolve_caa caas[RESOLVE_CAA_MAX];
-	size_t ncaas;
-	bool final; /* nothing found, and the last name's zone says so */
+	union {
+		char address[RESOLVE_ADDRESSES_MAX][46];
+		struct resolve_caa caas[RESOLVE_CAA_MAX];
+		char txt[DNS_TXTS_MAX][256]; /* strings joined */
+		char host[DNS_HOSTS_MAX][256];
+	};
+	size_t naddresses, ncaas, ntxts, nhosts;
+	bool soa;       /* found: the last name is the top of a zone */
+	char zone[256]; /* the one that says that there is nothing, or "" */
+	bool final;     /* nothing found, and the last name's zone says so */
 };
 
 /*
@@ -47,5 +44,22 @@ struct dns_reply {
  */
 int dns_reply_add(struct dns_reply *, const char *name, enum dns_type,
     const uint8_t *message, size_t len, struct err *);
+
+/* True when there are records of the type that was asked for. */
+bool dns_reply_found(const struct dns_reply *);
+
+/* A zone below, and who serves it. */
+struct dns_referral {
+	char zone[256];
+	char host[DNS_HOSTS_MAX][256];
+	size_t nhosts;
+};
+
+/*
+ * True when a server of zone, asked for name, says that others serve the part
+ * of the zone where name is.
+ */
+bool dns_referral_read(struct dns_referral *, const char *name,
+    const char *zone, const uint8_t *message, size_t len);
 
 #endif

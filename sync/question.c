@@ -33,12 +33,8 @@ finish(struct question *q, enum resolve_result result)
 void
 question_fail(struct question *q, const char *why)
 {
-	const char *type = q->type == DNS_A      ? "A"
-	                   : q->type == DNS_AAAA ? "AAAA"
-	                                         : "CAA";
-
-	snprintf(q->error, sizeof(q->error), "%s of %.60s: %.57s", type,
-	    q->level, why);
+	snprintf(q->error, sizeof(q->error), "%s of %.60s: %.57s",
+	    dns_type_name(q->type), q->level, why);
 	finish(q, RESOLVE_FAIL);
 }
 
@@ -74,7 +70,7 @@ question_got(
 		question_fail(q, e.text);
 		return NULL;
 	}
-	if (r->naddresses > 0 || r->ncaas > 0)
+	if (dns_reply_found(r))
 		return finish(q, RESOLVE_OK);
 	/* The server knows the name, but has not looked where it leads. */
 	if (exists && r->ncnames > before && !r->final)

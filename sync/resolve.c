@@ -63,11 +63,12 @@ struct lookup {
 	uint64_t id;
 	enum lookup_state state;
 	int queries; /* in c-ares */
-	bool caa;
+	bool asks[QUESTIONS];
 	char name[256];
 	struct query q[QUESTIONS];
 	struct event *timer; /* the time it has, then: now */
-	resolve_fn *fn;
+	resolve_fn *fn;      /* or, for the first question only: */
+	resolve_type_fn *type_fn;
 	void *arg;
 };
 
@@ -301,26 +302,51 @@ resolve_free(struct resolve *r)
 	free(r);
 }
 
-uint64_t
-resolve_name(
-    struct resolve *r, const char *name, int caa, resolve_fn *fn, void *arg)
+static struct lookup *
+lookup_new(struct resolve *r, const char *name, void *arg)
 {
 	struct lookup *l = xcalloc(1, sizeof(*l));
 	size_t len;
 
-	if (str_has_prefix(name, "*."))
-		name += 2;
 	l->r = r;
 	l->id = ++r->last_id;
-	l->caa = caa != 0;
-	l->fn = fn;
 	l->arg = arg;
 	/* What is cut here is no name, and its first query says so. */
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	len = strlen(l->name);
 	if (len > 1 && l->name[len - 1] == '.')
 		l->name[len - 1] = '\0';
+	for (int i = 0; i < QUESTIONS; i++) {
+		l->q[i].l = l;
+		question_init(&l->q[i].question, types[i], l->name);
+	}
 	TAILQ_INSERT_TAIL(&r->waiting, l, next);
+	return l;
+}
+
+uint64_t
+resolve_name(
+    struct resolve *r, const char *name, int caa, resolve_fn *fn, void *arg)
+{
+	struct lookup *l;
+
+	l = lookup_new(r, str_has_prefix(name, "*.") ? name + 2 : name, arg);
+	l->fn = fn;
+	for (int i = 0; i < QUESTIONS; i++)
+		l->asks[i] = types[i] != DNS_CAA || caa != 0;
+	start_next(r);
+	return r->last_id;
+}
+
+uint64_t
+resolve_type(struct resolve *r, const char *name, enum dns_type type,
+    resolve_type_fn *fn, void *arg)
+{
+	struct lookup *l = lookup_new(r, name, arg);
+
+	l->type_fn = fn;
+	l->asks[0] = true;
+	question_init(&l->q[0].question, type, l->name);
 	start_next(r);
 	return r->last_id;
 }
@@ -345,13 +371,10 @@ start(struct lookup *l)
 {
 	l->state = LOOKUP_RUNS;
 	loop_after(l->r->base, &l->timer, l->r->timeout_ms, deliver, l);
-	for (int i = 0; i < QUESTIONS; i++) {
-		l->q[i].l = l;
-		question_init(&l->q[i].question, types[i], l->name);
-		l->q[i].question.done = types[i] == DNS_CAA && !l->caa;
-	}
 	for (int i = 0; i < QUESTIONS; i++)
-		if (!l->q[i].question.done)
+		l->q[i].question.done = !l->asks[i];
+	for (int i = 0; i < QUESTIONS; i++)
+		if (l->asks[i])
 			ask(&l->q[i], l->name);
 }
 
@@ -411,24 +434,54 @@ on_reply(void *arg, int status, int timeouts, unsigned char *reply, int len)
 	loop_after(l->r->base, &l->timer, 0, deliver, l);
 }
 
+/* Let go of it as soon as c-ares does: who is told may free the resolver. */
+static void
+end(struct lookup *l)
+{
+	l->state = LOOKUP_OVER;
+	if (l->queries == 0)
+		release(l);
+}
+
+static void
+deliver_type(struct lookup *l)
+{
+	resolve_type_fn *fn = l->type_fn;
+	void *arg = l->arg;
+	struct question q = l->q[0].question;
+
+	l->q[0].question.reply = NULL;
+	end(l);
+	fn(arg, q.result, q.reply, q.error);
+	question_clear(&q);
+}
+
+static void
+deliver_name(struct lookup *l)
+{
+	resolve_fn *fn = l->fn;
+	void *arg = l->arg;
+	struct resolve_answer answer;
+
+	question_fill(
+	    &answer, &l->q[0].question, &l->q[1].question, &l->q[2].question);
+	end(l);
+	fn(arg, &answer);
+}
+
 /* All is known, or time is up. */
 static void
 deliver(void *arg)
 {
 	struct lookup *l = arg;
-	resolve_fn *fn = l->fn;
-	void *fn_arg = l->arg;
-	struct resolve_answer answer;
 
 	for (int i = 0; i < QUESTIONS; i++)
 		if (!l->q[i].question.done)
 			question_fail(&l->q[i].question, "no answer in time");
-	question_fill(
-	    &answer, &l->q[0].question, &l->q[1].question, &l->q[2].question);
-	l->state = LOOKUP_OVER;
-	if (l->queries == 0)
-		release(l);
-	fn(fn_arg, &answer); /* may free the resolver */
+	if (l->type_fn != NULL)
+		deliver_type(l);
+	else
+		deliver_name(l);
 }
 
 static void

@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "sync/dns_message.h"
 
 struct conf;
+struct dns_reply;
 struct event_base;
 struct resolve;
 
@@ -58,6 +60,17 @@ void resolve_free(struct resolve *); /* nothing in flight is called back */
  */
 uint64_t resolve_name(
     struct resolve *, const char *name, int caa, resolve_fn *, void *arg);
+
+/*
+ * Ask for the records of one type.  fn is called once, not from within; the
+ * reply lives until it returns and may be NULL unless the result is OK.
+ */
+typedef void resolve_type_fn(void *arg, enum resolve_result,
+    const struct dns_reply *, const char *error);
+uint64_t resolve_type(struct resolve *, const char *name, enum dns_type,
+    resolve_type_fn *, void *arg);
+
+/* Either of them; one that is over is accepted. */
 void resolve_cancel(struct resolve *, uint64_t id);
 
 #endif
