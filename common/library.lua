@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 4
+local VERSION = 5
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -414,6 +414,35 @@ local function revoke(keys, args)
   return 1
 end
 
+-- KEYS env; ARGV old new
+-- The variables of an app, sealed, are changed by who has seen the old ones;
+-- "": there are none.
+local function env_put(keys, args)
+  if (redis.call('GET', keys[1]) or '') ~= args[1] then
+    return fail('CHANGED', 'the variables were changed meanwhile')
+  end
+  if args[2] == '' then
+    return redis.call('DEL', keys[1])
+  end
+  redis.call('SET', keys[1], args[2])
+  return 1
+end
+
+-- KEYS domain due events timeline; ARGV name
+-- The variables that this wildcard is made with are others now: when it waits
+-- for a certificate, or has failed, it is due.  Returns 1, or 0.
+local function env_changed(keys, args)
+  local h = redis.call('HMGET', keys[1], 'status', 'attempts')
+  local waits = h[1] == 'pending_dns' or h[1] == 'creating' or h[1] == 'action_required'
+  if not waits and (not h[1] or (tonumber(h[2] or '0') or 0) == 0) then
+    return 0
+  end
+  owner_changed(keys[1])
+  schedule(keys[2], args[1], text(now_ms()))
+  tell(keys[3], keys[4], { 'type', 'env', 'name', args[1], 'at', text(now_ms()) })
+  return 1
+end
+
 -- KEYS as custom_set; ARGV name epoch sha1
 -- The CA has revoked that certificate.  While it is served it stays until the
 -- next one, due now and taken whatever its dates; else it is forgotten.
@@ -792,6 +821,8 @@ redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
 redis.register_function('certfleet_canonical', canonical)
 redis.register_function('certfleet_revoke', counted(revoke))
 redis.register_function('certfleet_revoked', counted(revoked))
+redis.register_function('certfleet_env_put', env_put)
+redis.register_function('certfleet_env_changed', env_changed)
 redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
 redis.register_function('certfleet_commit', counted(commit))

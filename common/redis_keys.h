@@ -55,6 +55,7 @@
 /* prefix, id */
 #define KEY_NODE "%snode:%s"       /* HASH, TTL: heartbeat of a node */
 #define KEY_APP "%sapp:%s"         /* SET: domains of an app */
+#define KEY_ENV "%sapp:%s:env"     /* STRING: an app's variables, sealed */
 #define KEY_ACCOUNT "%saccount:%s" /* STRING: msgpack, sealed account key */
 
 /*

@@ -162,7 +162,8 @@ static bool
 by_owner(const char *type)
 {
 	static const char *const types[] = { "added", "custom", "managed",
-		"leaving", "revoke", "withdrawn", "enabled", "disabled" };
+		"leaving", "revoke", "withdrawn", "enabled", "disabled",
+		"env" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], type) == 0)

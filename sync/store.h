@@ -206,6 +206,37 @@ int store_rollover_put(
     struct store *, const char *key_pem, store_fn *, void *arg, struct err *);
 void store_rollover_end(struct store *, bool done);
 
+/* --- an app's variables ---------------------------------------------------- */
+
+/*
+ * As env_pack() made them, "" when there are none, wiped when fn returns; and
+ * the same sealed, which is what a change is made of.
+ */
+struct store_env {
+	const char *text;
+	size_t len;
+	const char *sealed;
+	size_t sealed_len;
+};
+typedef void store_env_fn(
+    void *arg, const struct store_env *, const struct err *e);
+void store_env(struct store *, const char *app, store_env_fn *, void *arg);
+
+/*
+ * Put text in their place, none when it is empty, if they are sealed as given:
+ * else somebody else was faster (err type "CHANGED").  Fails when they cannot
+ * be sealed: then fn is not called.
+ */
+int store_env_put(struct store *, const char *app, const void *sealed,
+    size_t sealed_len, const void *text, size_t len, store_fn *, void *arg,
+    struct err *);
+
+/*
+ * They have changed: a wildcard of the app that waits, or has failed, is due
+ * at once.
+ */
+void store_env_changed(struct store *, const char *name);
+
 void store_publish(struct store *, const char *token, const char *keyauth,
     int ttl_s, store_fn *, void *arg);
 void store_withdraw(struct store *, const char *token);

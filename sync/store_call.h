@@ -44,6 +44,7 @@ union store_tell {
 	store_nodes_fn *nodes;
 	store_events_fn *events;
 	store_rollover_fn *rollover;
+	store_env_fn *env;
 	store_limit_fn *limit;
 };
 

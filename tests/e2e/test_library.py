@@ -765,3 +765,40 @@ def test_a_revocation_of_what_was_replaced_meanwhile_forgets_nothing(redis):
 def test_the_library_tells_its_version(redis):
     text = LIBRARY.read_text()
     assert "local VERSION = %d\n" % redis.fcall("certfleet_version", []) in text
+
+
+# --- an app's variables ------------------------------------------------------
+
+ENV = "certfleet:app:shop:env"
+
+
+def test_variables_are_changed_by_who_has_seen_the_old_ones(redis):
+    assert redis.fcall("certfleet_env_put", [ENV], "", "one") == 1
+    refused("CHANGED", redis.fcall, "certfleet_env_put", [ENV], "", "two")
+    assert redis.fcall("certfleet_env_put", [ENV], "one", "two") == 1
+    assert redis("GET", ENV) == "two"
+    redis.fcall("certfleet_env_put", [ENV], "two", "")
+    assert redis("EXISTS", ENV) == 0
+
+
+def env_changed(redis):
+    return redis.fcall("certfleet_env_changed", [DOMAIN, DUE, EVENTS, TIMELINE],
+                       NAME)
+
+
+def test_a_wildcard_that_waits_is_due_when_its_variables_change(redis):
+    assert env_changed(redis) == 0
+    far = int(time.time() * 1000) + 10 ** 6
+    add(redis, next_at=far, status="action_required", app="shop")
+    assert env_changed(redis) == 1
+    assert int(float(redis("ZSCORE", DUE, NAME))) < far
+    assert events(redis)[-1]["type"] == "env"
+    # What the leader decided before is not written any more.
+    refused("CHANGED", update, redis, 5, far, delete=("changed_at",))
+
+
+@pytest.mark.parametrize(("attempts", "due"), (("0", 0), ("3", 1)))
+def test_a_wildcard_in_use_is_due_only_after_a_failure(redis, attempts, due):
+    add(redis, next_at=77, status="in_use", app="shop", attempts=attempts)
+    assert env_changed(redis) == due
+    assert (float(redis("ZSCORE", DUE, NAME)) != 77) == bool(due)

@@ -1,0 +1,126 @@
+/* An app's variables in the store: one sealed string. */
+#include "common/loop.h"
+#include "sync/env.h"
+#include "sync/store_call.h"
+
+/* The seal is for this app alone. */
+#define SEAL_TYPE "env"
+
+static const char *
+env_key(const struct store *s, const char *app, char key[static KEY_MAX])
+{
+	return store_key(s, KEY_ENV, key, KEY_MAX, 0, app);
+}
+
+static void
+got_env(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct store_env env = { .text = "", .sealed = "" };
+	struct buf plain;
+	struct err bad;
+
+	if (e != NULL) {
+		c->tell.env(c->arg, NULL, e);
+		return;
+	}
+	if (r->type != RDS_STRING || r->len == 0) {
+		c->tell.env(c->arg, &env, NULL);
+		return;
+	}
+	buf_init(&plain, ENV_MAX);
+	if (seal_open(c->store->ring, SEAL_TYPE, c->name, "", r->str, r->len,
+		&plain, &bad) == -1) {
+		err_prefix(&bad, "the variables of app %s", c->name);
+		c->tell.env(c->arg, NULL, &bad);
+	} else {
+		env = (struct store_env){ plain.p, plain.len, r->str, r->len };
+		c->tell.env(c->arg, &env, NULL);
+	}
+	buf_wipe(&plain);
+}
+
+void
+store_env(struct store *s, const char *app, store_env_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	snprintf(c->name, sizeof(c->name), "%s", app);
+	c->tell.env = fn;
+	rds_cmd(&cmd, "GET");
+	rds_arg(&cmd, env_key(s, app, key));
+	call_send(c, &cmd, got_env);
+}
+
+/* Those who follow the events hear of it. */
+static void
+tell(struct store *s, const char *app)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "XADD");
+	rds_arg(&cmd, store_key(s, KEY_EVENTS, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, "*");
+	rds_arg(&cmd, "type");
+	rds_arg(&cmd, "variables");
+	rds_arg(&cmd, "app");
+	rds_arg(&cmd, app);
+	rds_arg(&cmd, "at");
+	rds_arg_int(&cmd, loop_wall_ms());
+	call_forget(s, &cmd);
+}
+
+static void
+got_put(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	(void)r;
+	if (e == NULL)
+		tell(c->store, c->name);
+	c->tell.done(c->arg, e);
+}
+
+int
+store_env_put(struct store *s, const char *app, const void *sealed,
+    size_t sealed_len, const void *text, size_t len, store_fn *fn, void *arg,
+    struct err *e)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+	struct buf out;
+	struct call *c;
+
+	buf_init(&out, ENV_MAX + SEAL_OVERHEAD);
+	if (len > 0 &&
+	    seal(s->ring, SEAL_TYPE, app, "", text, len, &out, e) == -1) {
+		buf_clear(&out);
+		return -1;
+	}
+	c = call_new(s, arg);
+	snprintf(c->name, sizeof(c->name), "%s", app);
+	c->tell.done = fn;
+	call_function(&cmd, "certfleet_env_put", 1);
+	rds_arg(&cmd, env_key(s, app, key));
+	rds_arg_mem(&cmd, sealed, sealed_len);
+	rds_arg_mem(&cmd, out.p, out.len);
+	call_send(c, &cmd, got_put);
+	buf_clear(&out);
+	return 0;
+}
+
+void
+store_env_changed(struct store *s, const char *name)
+{
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	call_function(&cmd, "certfleet_env_changed", 4);
+	rds_arg(&cmd, k.domain);
+	rds_arg(&cmd, k.due);
+	rds_arg(&cmd, k.events);
+	rds_arg(&cmd, k.timeline);
+	rds_arg(&cmd, name);
+	call_forget(s, &cmd);
+}
