@@ -50,5 +50,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (e.kind == ERR_NONE || e.text[0] == '\0' || key != NULL ||
 	    c.chain != NULL)
 		abort();
+	/* There may be no second one, but none that opens. */
+	e = (struct err){ 0 };
+	if (bundle_open_second(
+		ring, "certfleet.invalid", data, len, 0, &c, &key, &e) == -1 &&
+	    (e.kind == ERR_NONE || e.text[0] == '\0'))
+		abort();
+	if (key != NULL || c.chain != NULL)
+		abort();
 	return 0;
 }
