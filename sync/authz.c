@@ -47,9 +47,15 @@ authz_take_name(struct authz *a, json_t *authz, const char *const *names,
 	return 0;
 }
 
+static const char *
+challenge_type(const struct authz *a)
+{
+	return a->dns01 ? "dns-01" : "http-01";
+}
+
 /* The one place that says which challenge we take.  NULL: none of them. */
 static json_t *
-choose_challenge(json_t *authz)
+choose_challenge(const struct authz *a, json_t *authz)
 {
 	json_t *c, *list = json_object_get(authz, "challenges");
 	const char *type;
@@ -57,7 +63,7 @@ choose_challenge(json_t *authz)
 
 	json_array_foreach (list, i, c) {
 		type = json_string_value(json_object_get(c, "type"));
-		if (type != NULL && strcmp(type, "http-01") == 0)
+		if (type != NULL && strcmp(type, challenge_type(a)) == 0)
 			return c;
 		if (i == CHALLENGES_MAX)
 			break;
@@ -68,13 +74,14 @@ choose_challenge(json_t *authz)
 int
 authz_take_challenge(struct authz *a, json_t *authz, struct err *e)
 {
-	json_t *c = choose_challenge(authz);
+	json_t *c = choose_challenge(a, authz);
 	const char *token = json_string_value(json_object_get(c, "token"));
 	size_t len = token != NULL ? strlen(token) : 0;
 
 	if (c == NULL)
 		return err_set(e, ERR_REFUSED,
-		    "CA offers no http-01 challenge for %s", a->name);
+		    "CA offers no %s challenge for %s", challenge_type(a),
+		    a->name);
 	if (len < TOKEN_MIN || len >= sizeof(a->token) ||
 	    !str_only(token, len, B64URL_CHARS))
 		return err_set(e, ERR_BUG,
@@ -89,12 +96,12 @@ authz_take_challenge(struct authz *a, json_t *authz, struct err *e)
 
 /* The problem of a failed authorization: the challenge that was tried has it. */
 static json_t *
-authz_problem(json_t *authz)
+authz_problem(const struct authz *a, json_t *authz)
 {
 	json_t *problem, *c, *list = json_object_get(authz, "challenges");
 	size_t i;
 
-	problem = json_object_get(choose_challenge(authz), "error");
+	problem = json_object_get(choose_challenge(a, authz), "error");
 	if (problem != NULL)
 		return problem;
 	json_array_foreach (list, i, c) {
@@ -109,7 +116,7 @@ authz_problem(json_t *authz)
 int
 authz_lost(const struct authz *a, json_t *authz, struct err *e)
 {
-	json_t *problem = authz_problem(authz);
+	json_t *problem = authz_problem(a, authz);
 	const char *detail, *status = acme_status(authz);
 	char what[400], shown[32];
 

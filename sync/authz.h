@@ -23,9 +23,9 @@ int authz_take_name(struct authz *, json_t *, const char *const *names,
     size_t nnames, struct err *);
 
 /*
- * Take the challenge that we can meet: its URL, its token, and whether the CA
- * is looking already.  ERR_REFUSED when there is none, ERR_BUG when the token
- * is not 22 to 128 characters of base64url.
+ * Take the challenge that is to be met, by a->dns01: its URL, its token, and
+ * whether the CA is looking already.  ERR_REFUSED when there is none, ERR_BUG
+ * when the token is not 22 to 128 characters of base64url.
  */
 int authz_take_challenge(struct authz *, json_t *, struct err *);
 

@@ -42,21 +42,27 @@ coordinate(EVP_PKEY *pkey, const char *which, char *dst)
 	return 0;
 }
 
+void
+jose_digest(const char *text, char out[static JOSE_DIGEST_SIZE])
+{
+	uint8_t hash[32];
+	unsigned int len = 0;
+
+	if (EVP_Digest(text, strlen(text), hash, &len, EVP_sha256(), NULL) != 1)
+		abort();
+	b64url_encode(out, hash, sizeof(hash));
+}
+
 /* RFC 7638 section 3: required members only, by name, no white space. */
 static void
 thumbprint(struct jose_key *k)
 {
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
 	char *canonical;
 
 	canonical = xasprintf("{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\","
 			      "\"y\":\"%s\"}",
 	    k->x, k->y);
-	if (EVP_Digest(canonical, strlen(canonical), hash, &len, EVP_sha256(),
-		NULL) != 1)
-		abort();
-	b64url_encode(k->thumbprint, hash, len);
+	jose_digest(canonical, k->thumbprint);
 	free(canonical);
 }
 

@@ -24,6 +24,10 @@ void jose_key_free(struct jose_key *);
 /* RFC 7638 section 3, base64url; lives as long as the key. */
 const char *jose_thumbprint(const struct jose_key *);
 
+/* SHA-256 of a text, base64url: also what RFC 8555 section 8.4 wants in a TXT. */
+#define JOSE_DIGEST_SIZE 44 /* 43 characters and a NUL */
+void jose_digest(const char *text, char out[static JOSE_DIGEST_SIZE]);
+
 /* The public key as a JWK; the caller owns it. */
 json_t *jose_jwk(const struct jose_key *);
 

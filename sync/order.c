@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/domain.h"
 #include "common/mem.h"
 #include "sync/acme.h"
 #include "sync/authz.h"
 #include "sync/chain.h"
+#include "sync/rfc3339.h"
 
 #define CHAIN_MAX (64 * 1024)
 
@@ -32,8 +34,11 @@ static int got_download(struct order *, const struct reply *, struct err *);
  * An order is a dialogue.  In each state there is one thing to ask for and
  * one way to take the reply:
  *
- *	NEW -> AUTHZ[i] -> PRESENT[i] -> ANSWER[i] -> CHECK[i]
+ *	NEW -> AUTHZ[0], AUTHZ[1]... -> PRESENT[i] -> ANSWER[i] -> CHECK[i]
  *	    -> FINALIZE -> POLL -> DOWNLOAD -> DONE
+ *
+ * TXT records of dns-01 are there for all authorizations before the first is
+ * answered: that takes long, or a person's time, and names may share a record.
  *
  * Every reply that carries the order object goes through follow(), so that
  * the CA's status alone decides where we are.  A saved order resumes in POLL
@@ -149,6 +154,15 @@ order_refetch(struct order *o)
 	enter(o, ORDER_DOWNLOAD, 0);
 }
 
+bool
+order_dns01(const struct order *o)
+{
+	for (size_t i = 0; i < o->nnames; i++)
+		if (domain_wildcard(o->names[i]))
+			return true;
+	return false;
+}
+
 const struct authz *
 order_authz(const struct order *o)
 {
@@ -180,19 +194,39 @@ pace(const struct order *o)
 }
 
 /*
- * Next authorization.  With the last one valid the order is ready (section
- * 7.1.6) and needs no look; to a CA that thinks otherwise, and answers
- * orderNotReady, the order comes back as a resumed one.
+ * The next authorization that is not valid.  With the last one valid the order
+ * is ready (section 7.1.6) and needs no look; to a CA that thinks otherwise,
+ * and answers orderNotReady, the order comes back as a resumed one.
  */
 static void
-next_authz(struct order *o)
+next_challenge(struct order *o)
 {
-	o->current++;
+	const struct authz *a;
+
 	o->wait_ms = 0;
-	if (o->current < o->nauthz)
-		enter(o, ORDER_AUTHZ, 0);
-	else
+	for (o->current = 0; o->current < o->nauthz; o->current++)
+		if (!o->authz[o->current].valid)
+			break;
+	a = &o->authz[o->current];
+	if (o->current == o->nauthz)
 		enter(o, o->resumed ? ORDER_POLL : ORDER_FINALIZE, 0);
+	else if (!a->present)
+		enter(o, ORDER_PRESENT, 0);
+	else
+		enter(o, a->answered ? ORDER_CHECK : ORDER_ANSWER, 0);
+}
+
+/* What is waited for, perhaps by a person, ends with the earliest of these. */
+static void
+note_expiry(struct order *o, json_t *object)
+{
+	const char *text =
+	    json_string_value(json_object_get(object, "expires"));
+	int64_t at;
+
+	if (text != NULL && rfc3339(text, &at) == 0 &&
+	    (o->expires == 0 || at < o->expires))
+		o->expires = at;
 }
 
 /* The list of section 7.1.3, when it is not known yet. */
@@ -226,6 +260,7 @@ forget_authzs(struct order *o)
 	}
 	o->nauthz = 0;
 	o->current = 0;
+	o->expires = 0;
 }
 
 /*
@@ -266,6 +301,7 @@ follow(struct order *o, json_t *order, struct err *e)
 	    acme_keep_url(&o->certificate, certificate, "certificate", e) == -1)
 		return -1;
 	if (strcmp(status, "pending") == 0) {
+		note_expiry(o, order);
 		if (take_authzs(o, order, e) == -1)
 			return -1;
 		if (o->nauthz == 0)
@@ -347,19 +383,22 @@ got_authz(struct order *o, const struct reply *r, struct err *e)
 
 	if (authz_take_name(a, r->body, o->names, o->nnames, e) == -1)
 		return -1;
-	if (strcmp(acme_status(r->body), "valid") == 0) {
-		next_authz(o);
-		return 0;
+	a->valid = strcmp(acme_status(r->body), "valid") == 0;
+	a->present = false;
+	a->dns01 = order_dns01(o);
+	if (!a->valid) {
+		if (strcmp(acme_status(r->body), "pending") != 0)
+			return authz_lost(a, r->body, e);
+		if (authz_take_challenge(a, r->body, e) == -1)
+			return -1;
+		note_expiry(o, r->body);
 	}
-	if (strcmp(acme_status(r->body), "pending") != 0)
-		return authz_lost(a, r->body, e);
-	if (authz_take_challenge(a, r->body, e) == -1)
-		return -1;
-	enter(o, ORDER_PRESENT, 0);
+	if (++o->current == o->nauthz)
+		next_challenge(o);
 	return 0;
 }
 
-/* Section 8.3: the key authorization must be visible before we answer. */
+/* Sections 8.3, 8.4: what proves it must be visible before we answer. */
 static int
 ask_present(struct order *o, struct ask *ask, struct err *e)
 {
@@ -371,9 +410,14 @@ ask_present(struct order *o, struct ask *ask, struct err *e)
 static int
 got_present(struct order *o, const struct reply *r, struct err *e)
 {
+	struct authz *a = &o->authz[o->current];
+
 	(void)r, (void)e;
+	a->present = true;
+	for (size_t i = 0; a->dns01 && i < o->nauthz; i++)
+		o->authz[i].present = true;
 	/* To tell the CA twice is a conflict; it is looking already. */
-	if (o->authz[o->current].answered)
+	if (a->answered)
 		enter(o, ORDER_CHECK, 1);
 	else
 		enter(o, ORDER_ANSWER, 0);
@@ -413,12 +457,14 @@ got_check(struct order *o, const struct reply *r, struct err *e)
 {
 	const char *status = acme_status(r->body);
 
-	if (strcmp(status, "valid") == 0)
-		next_authz(o);
-	else if (strcmp(status, "pending") == 0)
+	if (strcmp(status, "valid") == 0) {
+		o->authz[o->current].valid = true;
+		next_challenge(o);
+	} else if (strcmp(status, "pending") == 0) {
 		o->polls++;
-	else
+	} else {
 		return authz_lost(&o->authz[o->current], r->body, e);
+	}
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 
 enum order_state {
 	ORDER_NEW = 0,
-	ORDER_AUTHZ,   /* look at an authorization */
+	ORDER_AUTHZ,   /* look at an authorization, one after the other */
 	ORDER_PRESENT, /* make its challenge answerable */
 	ORDER_ANSWER,  /* tell the CA to look */
 	ORDER_CHECK,   /* wait for the CA's verdict on the authorization */
@@ -32,6 +32,9 @@ struct authz {
 	char *challenge_url;
 	char token[ORDER_TOKEN_MAX];
 	char name[254];
+	bool dns01;    /* its challenge is dns-01, else http-01 */
+	bool valid;    /* nothing is left to do */
+	bool present;  /* its challenge can be answered */
 	bool answered; /* the CA is looking already: not to be told again */
 };
 
@@ -47,8 +50,9 @@ struct order {
 	    ari_renewal; /* replaces, inside the CA's window: no limit counts */
 	struct authz authz[ORDER_NAMES_MAX];
 	size_t nauthz;
-	size_t current; /* authorization being worked on */
-	bool resumed;   /* we do not know what was done before */
+	size_t current;  /* authorization being worked on */
+	int64_t expires; /* it or an authorization, wall ms; 0: unknown */
+	bool resumed;    /* we do not know what was done before */
 	char *url, *finalize, *certificate;
 	char *csr;   /* base64url DER; set by the driver before FINALIZE */
 	char *chain; /* PEM, once downloaded */
@@ -62,7 +66,8 @@ struct order {
 enum ask_what {
 	ASK_NOTHING = 0, /* the order is done */
 	ASK_POST,        /* send a signed request */
-	ASK_PUBLISH,     /* make order_authz()'s token answerable everywhere */
+	ASK_PUBLISH,     /* make order_authz()'s token answerable everywhere; of
+	                  * dns-01 all that are neither valid nor answered */
 	ASK_CSR,         /* a key is needed: journal it, set csr, order_got() */
 };
 
@@ -101,6 +106,12 @@ int order_got(struct order *, const struct reply *, struct err *);
  * chain there is.
  */
 bool order_refused(struct order *, const struct err *);
+
+/*
+ * Is the order validated by dns-01?  It is when one of its names is a wildcard,
+ * which nothing else can prove, and then for all of them.
+ */
+bool order_dns01(const struct order *);
 
 /* The authorization being worked on. */
 const struct authz *order_authz(const struct order *);

@@ -155,10 +155,10 @@ two_names_are_two_authorizations(void **state)
 		{ "newOrder", "/o",
 		    ORDER("pending", ",\"authorizations\":[\"/1\",\"/2\"]") },
 		{ "/1", NULL, AUTHZ("pending", "pending") },
+		{ "/2", NULL, AUTHZ_OF("b.test", "pending", "pending") },
 		{ PUBLISH, NULL, NULL },
 		{ "/h", NULL, "{}" },
 		{ "/1", NULL, AUTHZ("valid", "valid") },
-		{ "/2", NULL, AUTHZ_OF("b.test", "pending", "pending") },
 		{ PUBLISH, NULL, NULL },
 		{ "/h", NULL, "{}" },
 		{ "/2", NULL, AUTHZ_OF("b.test", "valid", "valid") },
@@ -484,6 +484,96 @@ an_invalid_order_is_the_owners_to_cure(void **state)
 	    "issuance");
 }
 
+/* An authorization of *.a.test or a.test, with what is different in it. */
+#define BY_DNS(status, url, more)                                             \
+	"{\"status\":\"" status                                               \
+	"\",\"identifier\":{\"value\":\"a.test\"}" more                       \
+	",\"challenges\":[{\"type\":\"http-01\",\"url\":\"/"                  \
+	"http\",\"token\":\"" TOKEN "\"},{\"type\":\"dns-01\",\"url\":\"" url \
+	"\",\"token\":\"" TOKEN "\"}]}"
+#define WILD ",\"wildcard\":true"
+
+static void
+a_wildcard_is_proven_by_dns(void **state)
+{
+	static const struct line lines[] = {
+		{ "newOrder", "/o", PENDING },
+		{ "/a", NULL, BY_DNS("pending", "/d", WILD) },
+		{ PUBLISH, NULL, NULL },
+		{ "/d", NULL, "{}" },
+		{ "/a", NULL, BY_DNS("valid", "/d", WILD) },
+		END,
+	};
+	struct order o = { .names = { "*.a.test" }, .nnames = 1 };
+
+	(void)state;
+	ends_in(&o, lines, ORDER_FINALIZE);
+}
+
+/* Both TXT records have one name: they are there before either is answered. */
+static void
+a_wildcard_and_its_base_are_presented_together(void **state)
+{
+	static const struct line lines[] = {
+		{ "newOrder", "/o",
+		    ORDER("pending", ",\"authorizations\":[\"/1\",\"/2\"]") },
+		{ "/1", NULL, BY_DNS("pending", "/d1", "") },
+		{ "/2", NULL, BY_DNS("pending", "/d2", WILD) },
+		{ PUBLISH, NULL, NULL },
+		{ "/d1", NULL, "{}" },
+		{ "/1", NULL, BY_DNS("valid", "/d1", "") },
+		{ "/d2", NULL, "{}" },
+		{ "/2", NULL, BY_DNS("valid", "/d2", WILD) },
+		END,
+	};
+	struct order o = { .names = { "*.a.test", "a.test" }, .nnames = 2 };
+
+	(void)state;
+	ends_in(&o, lines, ORDER_FINALIZE);
+}
+
+static void
+a_base_that_is_valid_already_needs_no_record(void **state)
+{
+	static const struct line lines[] = {
+		{ "newOrder", "/o",
+		    ORDER("pending", ",\"authorizations\":[\"/1\",\"/2\"]") },
+		{ "/1", NULL, BY_DNS("valid", "/d1", "") },
+		{ "/2", NULL, BY_DNS("pending", "/d2", WILD) },
+		END,
+	};
+	struct order o = { .names = { "*.a.test", "a.test" }, .nnames = 2 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(play(&o, lines, &e), 3);
+	assert_int_equal(o.state, ORDER_PRESENT);
+	assert_string_equal(order_authz(&o)->name, "*.a.test");
+	order_clear(&o);
+}
+
+/* A person has so long to make the record. */
+static void
+the_earliest_end_of_what_is_pending_is_remembered(void **state)
+{
+	static const struct line lines[] = {
+		{ "newOrder", "/o",
+		    ORDER("pending", ",\"authorizations\":[\"/a\"],\"expires\":"
+				     "\"2026-11-30T00:00:00Z\"") },
+		{ "/a", NULL,
+		    BY_DNS("pending", "/d",
+			WILD ",\"expires\":\"2026-11-25T00:00:00Z\"") },
+		END,
+	};
+	struct order o = { .names = { "*.a.test" }, .nnames = 1 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(play(&o, lines, &e), 2);
+	assert_true(o.expires == INT64_C(1795564800000));
+	order_clear(&o);
+}
+
 static void
 a_wildcard_cannot_be_had_by_http(void **state)
 {
@@ -492,14 +582,14 @@ a_wildcard_cannot_be_had_by_http(void **state)
 		{ "/a", NULL,
 		    "{\"status\":\"pending\",\"wildcard\":true,\"identifier\":"
 		    "{\"value\":\"a.test\"},\"challenges\":[{\"type\":"
-		    "\"dns-01\",\"url\":\"/d\",\"token\":\"" TOKEN "\"}]}" },
+		    "\"http-01\",\"url\":\"/d\",\"token\":\"" TOKEN "\"}]}" },
 		END,
 	};
 	struct order o = { .names = { "*.a.test" }, .nnames = 1 };
 
 	(void)state;
 	fails_with(&o, lines, ERR_REFUSED,
-	    "CA offers no http-01 challenge for *.a.test");
+	    "CA offers no dns-01 challenge for *.a.test");
 }
 
 /* What a CA should never say, line by line. */
@@ -826,6 +916,12 @@ main(void)
 		cmocka_unit_test(a_failed_challenge_says_why_in_the_cas_words),
 		cmocka_unit_test(a_failure_from_far_away_hints_at_firewalls),
 		cmocka_unit_test(an_invalid_order_is_the_owners_to_cure),
+		cmocka_unit_test(a_wildcard_is_proven_by_dns),
+		cmocka_unit_test(
+		    a_wildcard_and_its_base_are_presented_together),
+		cmocka_unit_test(a_base_that_is_valid_already_needs_no_record),
+		cmocka_unit_test(
+		    the_earliest_end_of_what_is_pending_is_remembered),
 		cmocka_unit_test(a_wildcard_cannot_be_had_by_http),
 		cmocka_unit_test(nonsense_is_a_bug_and_not_believed),
 		cmocka_unit_test(authorizations_that_are_none_are_refused),
