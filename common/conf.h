@@ -118,6 +118,7 @@ struct conf {
 		    resolvers;            /* "192.0.2.53[:53]"; empty: system */
 		struct conf_list targets; /* addresses and names of the fleet */
 		int check_interval_ms;    /* 60000 */
+		int record_interval_ms;   /* 60000: TXT made by hand */
 		int timeout_ms;           /* 5000 */
 		int authoritative_port;   /* 53 */
 		bool self_probe;          /* true: fetch through the name */

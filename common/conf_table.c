@@ -189,6 +189,9 @@ const struct conf_setting conf_settings[] = {
 	SET(dns, check_interval_ms, INT(100, 86400000, "ms"), "60000",
 	    "between two checks of a domain that does not point "
 	    "here yet"),
+	SET(dns, record_interval_ms, INT(100, 86400000, "ms"), "60000",
+	    "between two looks for the TXT record of a wildcard that a "
+	    "person has to make"),
 	SET(dns, timeout_ms, INT(100, 60000, "ms"), "5000",
 	    "for one question"),
 	SET(dns, authoritative_port, INT(1, 65535, ""), "53",

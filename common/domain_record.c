@@ -76,6 +76,10 @@ static const struct field {
 	FIELD(custom_not_before, NUMBER, false),
 	FIELD(custom_not_after, NUMBER, false),
 	FIELD(custom_left_at, NUMBER, false),
+	FIELD(acme_dns_fqdn, TEXT, false),
+	FIELD(acme_dns_value, TEXT, false),
+	FIELD(acme_dns_account, TEXT, false),
+	FIELD(acme_dns_until, NUMBER, false),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 

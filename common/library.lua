@@ -240,7 +240,7 @@ end
 
 -- KEYS domain due events timeline; ARGV epoch name next_at event nfields field value...
 -- [field to delete...].  next_at: "" as it is, "-" nothing due.  event: "" or
--- the event's type; it carries the record's status and reason.  Refused as
+-- the event's type; it carries the record's status, reason and action.  Refused as
 -- CHANGED when the owner's change came in between.
 local function update(keys, args)
   local refused = fence(keys[1], args[1])
@@ -260,9 +260,10 @@ local function update(keys, args)
   end
   schedule(keys[2], args[2], args[3])
   if args[4] ~= '' then
-    local h = redis.call('HMGET', keys[1], 'status', 'reason', 'next_at')
+    local h = redis.call('HMGET', keys[1], 'status', 'reason', 'next_at', 'action')
     tell(keys[3], keys[4], { 'type', args[4], 'name', args[2], 'at', text(now_ms()),
-      'status', h[1] or '', 'reason', h[2] or '', 'next_at', h[3] or '' })
+      'status', h[1] or '', 'reason', h[2] or '', 'next_at', h[3] or '',
+      'action', h[4] or '' })
   end
   return 1
 end

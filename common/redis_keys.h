@@ -46,6 +46,7 @@
 #define KEY_LIMIT "%slimit:%s:%s"
 
 /* prefix */
+#define KEY_TXT "%stxt"           /* HASH: "name value" -> JSON, TXT records */
 #define KEY_ROLLOVER "%srollover" /* STRING: "" or the next account key */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */

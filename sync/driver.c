@@ -11,6 +11,7 @@
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/challenge.h"
+#include "sync/dns01.h"
 #include "sync/driver_impl.h"
 #include "sync/fault.h"
 #include "sync/key.h"
@@ -61,6 +62,7 @@ run_free(struct run *r)
 	run_unpublish(r);
 	store_forget(r->driver->store, r);
 	limits_cancel(r->driver->limits, r);
+	dns01_cancel(r->driver->dns01, r);
 	ca_cancel(r->ca, r->posting);
 	keymaker_cancel(r->driver->keymaker, r);
 	loop_timer_free(&r->timer);
@@ -148,6 +150,14 @@ forgotten(void *arg, const struct err *e)
 		begin(arg);
 }
 
+/* A person has not made the record in time: the CA has forgotten the order. */
+static bool
+is_stale(const struct run *r, const struct store_order *saved)
+{
+	return r->first.len == 0 && saved->key_pem[0] == '\0' &&
+	       r->d.acme_dns_until > 0 && loop_wall_ms() >= r->d.acme_dns_until;
+}
+
 static void
 got_journal(void *arg, const struct store_order *saved, const struct err *e)
 {
@@ -157,7 +167,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		run_fail(r, e);
 		return;
 	}
-	if (!run_resume_first(r, saved->first, saved->first_len)) {
+	if (!run_resume_first(r, saved->first, saved->first_len) ||
+	    is_stale(r, saved)) {
 		r->key_pem = xstrdup("");
 		run_use_ca(r, r->ca);
 		run_new_ticket(r, 0);
@@ -269,6 +280,12 @@ take(struct run *r, const struct reply *reply)
 		return;
 	}
 	run_advance(r);
+}
+
+void
+run_done(struct run *r)
+{
+	take(r, NULL);
 }
 
 static void
@@ -402,8 +419,13 @@ static void
 publish(struct run *r)
 {
 	const struct authz *a = order_authz(&r->order);
-	char *keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
+	char *keyauth;
 
+	if (a->dns01) {
+		run_present(r);
+		return;
+	}
+	keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
 	run_unpublish(r);
 	memcpy(r->token, a->token, sizeof(r->token));
 	challenge_publish(
@@ -414,11 +436,11 @@ publish(struct run *r)
 static void
 make_csr(struct run *r)
 {
-	const char *names[] = { r->d.name };
 	struct err e = { 0 };
 
 	fault_point("F9");
-	if (cert_csr(r->key_pem, names, 1, &r->order.csr, &e) == -1)
+	if (cert_csr(r->key_pem, r->order.names, r->order.nnames, &r->order.csr,
+		&e) == -1)
 		run_fail(r, &e);
 	else
 		take(r, NULL);
@@ -458,6 +480,7 @@ need_csr(struct run *r)
 	char *pem;
 
 	run_unpublish(r);
+	run_withdraw(r);
 	if (r->key_pem[0] != '\0') {
 		make_csr(r);
 	} else if (key_type_slow(type)) {

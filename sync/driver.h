@@ -9,12 +9,15 @@
 #ifndef SYNC_DRIVER_H
 #define SYNC_DRIVER_H
 
+#include <stdbool.h>
+
 #include "common/domain.h"
 #include "common/err.h"
 
 struct ca;
 struct challenges;
 struct conf;
+struct dns01;
 struct driver;
 struct event_base;
 struct limits;
@@ -33,13 +36,25 @@ void driver_free(struct driver *); /* nobody is called back */
 void driver_fallback(struct driver *, struct ca *);
 
 /*
+ * Who makes TXT records.  waits is called with the arg of a run that waits for
+ * DNS, perhaps for long, and needs no place among the orders meanwhile.
+ */
+typedef void driver_waits_fn(void *arg);
+void driver_dns01(struct driver *, struct dns01 *, driver_waits_fn *waits);
+
+/* Is that the thumbprint of our account at one of the CAs? */
+bool driver_has_account(const struct driver *, const char *thumbprint);
+
+/*
  * Get a certificate for d->name under d->epoch.  d is copied; not_second is why
  * the second CA must not be asked, "" when it may, and is borrowed.  In fn, d has
  * the certificate's fields, version and gen when e is NULL; otherwise e says
  * why there is none: type "FENCED" and "GONE" mean that the domain is no longer
  * ours to write, LIMIT_WAIT that nothing was tried, LIMIT_PAUSED that d->action
- * is for a person to do.  The record is committed with status and reason as d has
- * them, and next_at as its next action.
+ * is for a person to do, DNS01_BY_HAND that a person has to make the TXT record
+ * that is in d's acme_dns fields, and that the order waits for that.  The record
+ * is committed with status and reason as d has them, and next_at as its next
+ * action.
  */
 typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);
 void driver_run(struct driver *, const struct domain *d, const char *not_second,

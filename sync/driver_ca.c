@@ -20,6 +20,14 @@ run_ca_of(const struct driver *dr, const char *url)
 	return dr->ca;
 }
 
+bool
+driver_has_account(const struct driver *dr, const char *thumbprint)
+{
+	return strcmp(ca_thumbprint(dr->ca), thumbprint) == 0 ||
+	       (dr->fallback != NULL &&
+		   strcmp(ca_thumbprint(dr->fallback), thumbprint) == 0);
+}
+
 static const char *
 or_null(const char *text)
 {
@@ -110,6 +118,7 @@ run_try_fallback(struct run *r, const struct err *e)
 		limits_refused(r->driver->limits, &r->ticket, true, "",
 		    r->d.action, sizeof(r->d.action), &why);
 	run_unpublish(r);
+	run_withdraw(r);
 	run_new_order(r);
 	run_use_ca(r, ca);
 	run_new_ticket(r, 0);

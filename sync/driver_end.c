@@ -55,6 +55,10 @@ run_describe(struct run *r, const struct cert *cert)
 	ari_begin(d, ca_directory(r->ca), id, conf->acme.ari, loop_wall_ms(),
 	    conf->acme.ari_poll_min_s);
 	d->last_error[0] = '\0';
+	d->action[0] = '\0';
+	d->acme_dns_fqdn[0] = d->acme_dns_value[0] = '\0';
+	d->acme_dns_account[0] = '\0';
+	d->acme_dns_until = 0;
 	d->attempts = 0;
 	d->rate_limited_until = 0;
 	d->next_at = loop_wall_ms() + PROOF_MS;
@@ -73,6 +77,7 @@ run_finish(struct run *r)
 
 	fault_point("F12");
 	run_unpublish(r);
+	run_withdraw(r);
 	buf_init(&bundle, BUNDLE_MAX);
 	if (cert_parse(&cert, chain, strlen(chain), &e) == -1 ||
 	    cert_check(&cert, r->key_pem, r->d.name, now, &e) == -1 ||
@@ -138,6 +143,7 @@ run_fail(struct run *r, const struct err *e)
 		return;
 	}
 	r->why = *e;
+	run_withdraw(r);
 	if (r->first.len > 0) {
 		run_keep_first(r, abandoned);
 		return;

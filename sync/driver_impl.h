@@ -1,7 +1,8 @@
 /*
  * The inside of the driver, shared by sync/driver.c (what an order asks for),
- * sync/driver_ca.c (at which CA), sync/driver_pair.c (two certificates for one
- * name) and sync/driver_end.c (what becomes of it).
+ * sync/driver_dns.c (its TXT records), sync/driver_ca.c (at which CA),
+ * sync/driver_pair.c (two certificates for one name) and sync/driver_end.c (what
+ * becomes of it).
  */
 #ifndef SYNC_DRIVER_IMPL_H
 #define SYNC_DRIVER_IMPL_H
@@ -55,6 +56,8 @@ struct driver {
 	struct ca *ca, *fallback; /* fallback may be NULL */
 	struct challenges *challenges;
 	struct limits *limits;
+	struct dns01 *dns01;
+	driver_waits_fn *waits;
 	struct keymaker *keymaker;
 	LIST_HEAD(, run) runs;
 };
@@ -81,6 +84,13 @@ bool run_try_fallback(struct run *, const struct err *);
 void run_journal(struct run *, const char *expected, const char *step,
     const char *url, const char *key_pem);
 void run_unpublish(struct run *);
+
+/* TXT records: to be there, or not needed any more. */
+void run_present(struct run *);
+void run_withdraw(struct run *);
+
+/* What was asked for, other than a request, is done. */
+void run_done(struct run *);
 
 /* Do what the order asks for next. */
 void run_advance(struct run *);

@@ -12,6 +12,7 @@
 #include "common/str.h"
 #include "common/table.h"
 #include "sync/check.h"
+#include "sync/dns01.h"
 #include "sync/driver.h"
 #include "sync/intake_impl.h"
 #include "sync/need.h"
@@ -59,6 +60,12 @@ intake_platform(struct intake *in, const struct platform *platform)
 }
 
 void
+intake_dns01(struct intake *in, struct dns01 *dns01)
+{
+	in->dns01 = dns01;
+}
+
+void
 intake_revokes(struct intake *in, struct revokes *revokes)
 {
 	in->revokes = revokes;
@@ -71,6 +78,7 @@ work_free(struct work *w)
 	lanes_leave(&w->in->lanes, &w->lane);
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
+	dns01_cancel(w->in->dns01, w);
 	revoke_cancel(w->in->revokes, w);
 	renewal_info_cancel(w->in->renewal_info, w);
 	store_forget(w->in->store, w);
@@ -285,6 +293,7 @@ put_down_platform(struct work *w)
 	char reason[sizeof(w->d.reason)], at[STR_TIME_MAX];
 	bool news;
 
+	work_forget_record(&w->d);
 	snprintf(reason, sizeof(reason),
 	    "served by the platform certificate until %s", str_time(at, end));
 	news = work_say(&w->d, DOMAIN_IN_USE, reason);
@@ -356,6 +365,9 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	need = need_of(d, now, intake_custom_before_ms(w->in));
 	if (need != NEED_PROOF)
 		intake_forget_waiting(w->in, w->name);
+	if (w->d.acme_dns_value[0] != '\0' && need != NEED_DNS01 &&
+	    need != NEED_REVOCATION)
+		work_forget_record(&w->d);
 	switch (need) {
 	case NEED_NOTHING:
 		work_put_down(w,
@@ -385,16 +397,13 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 		work_proof(w);
 		break;
 	case NEED_SWITCH_OFF:
+		dns01_withdraw(w->in->dns01, w->name);
 		news = work_say(&w->d, DOMAIN_DISABLED,
 		    "Let's Encrypt is switched off for this domain");
 		work_put_down(w, 0, news ? "status" : NULL);
 		break;
 	case NEED_DNS01:
-		news = work_say(&w->d,
-		    work_unless_in_use(d, DOMAIN_ACTION_REQUIRED),
-		    "wildcard certificates need dns-01, which this version "
-		    "does not do yet; add the names one by one");
-		work_put_down(w, 0, news ? "status" : NULL);
+		work_record(w);
 		break;
 	}
 }

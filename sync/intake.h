@@ -11,6 +11,7 @@
 struct ca;
 struct checks;
 struct conf;
+struct dns01;
 struct driver;
 struct event_base;
 struct intake;
@@ -28,6 +29,12 @@ void intake_free(struct intake *);
 
 /* Who revokes certificates. */
 void intake_revokes(struct intake *, struct revokes *);
+
+/* Who looks for TXT records that people make. */
+void intake_dns01(struct intake *, struct dns01 *);
+
+/* A driver_waits_fn: an order waits for DNS, another may have its place. */
+void intake_order_waits(void *arg);
 
 /* Names that the platform certificate covers need no order. */
 void intake_platform(struct intake *, const struct platform *);

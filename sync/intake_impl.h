@@ -1,7 +1,8 @@
 /*
  * What the intake*.c files share: the domains in hand.  intake.c takes them and
  * finds out what they need, intake_order.c gets certificates for them,
- * intake_proof.c waits until the nodes serve those.  Private to the intake.
+ * intake_record.c waits for TXT records that people make, intake_proof.c until
+ * the nodes serve a certificate.  Private to the intake.
  */
 #ifndef SYNC_INTAKE_IMPL_H
 #define SYNC_INTAKE_IMPL_H
@@ -35,6 +36,7 @@ struct intake {
 	const struct skew *skew;
 	const struct platform *platform;
 	struct revokes *revokes;
+	struct dns01 *dns01;
 	struct store *store;
 	struct checks *checks;
 	struct driver *driver;
@@ -68,6 +70,15 @@ void intake_forget_all_waiting(struct intake *);
 
 /* A certificate is needed: DNS first, then the order. */
 void work_certificate(struct work *);
+
+/* A person is to make a TXT record: is it there?  Then the order goes on. */
+void work_record(struct work *);
+
+/* The order waits for the record in d; why is what is there instead. */
+void work_take_record(struct work *, const struct domain *d, const char *why);
+
+/* Of what a person had to do for the order nothing is left. */
+void work_forget_record(struct domain *);
 
 /* A certificate is on its way: do the nodes serve it? */
 void work_proof(struct work *);

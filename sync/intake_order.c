@@ -7,6 +7,7 @@
 #include "common/str.h"
 #include "sync/ca.h"
 #include "sync/check.h"
+#include "sync/dns01.h"
 #include "sync/driver.h"
 #include "sync/intake_impl.h"
 #include "sync/limit.h"
@@ -87,6 +88,10 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 		wait_for_limit(w, e);
 		return;
 	}
+	if (e != NULL && strcmp(e->type, DNS01_BY_HAND) == 0) {
+		work_take_record(w, d, e->text);
+		return;
+	}
 	if (e != NULL && strcmp(e->type, LIMIT_PAUSED) == 0)
 		memcpy(w->d.action, d->action, sizeof(w->d.action));
 	if (e != NULL && strcmp(e->type, "FENCED") != 0 &&
@@ -129,17 +134,32 @@ static void
 begin_order(struct work *w)
 {
 	struct intake *in = w->in;
-	bool renewal = w->d.status == DOMAIN_IN_USE, news;
+	enum domain_status status = work_unless_in_use(&w->d, DOMAIN_CREATING);
+	int64_t until = w->d.acme_dns_until;
+	bool news;
 
+	work_forget_record(&w->d);
 	w->d.action[0] = '\0';
 	w->d.rate_limited_until = 0;
-	news = work_say(&w->d, work_unless_in_use(&w->d, DOMAIN_CREATING),
-	    renewal ? "being renewed" : "ordering the certificate");
+	news = work_say(&w->d, status,
+	    status == DOMAIN_IN_USE ? "being renewed"
+				    : "ordering the certificate");
+	/* The driver wants to know whether the order is still worth anything. */
+	w->d.acme_dns_until = until;
 	w->d.next_at = 0;
 	if (news)
 		store_update(in->store, &w->d, -1, "status", order, w);
 	else
 		order(w, NULL);
+}
+
+void
+intake_order_waits(void *arg)
+{
+	struct work *w = arg;
+
+	lanes_leave(&w->in->lanes, &w->lane);
+	intake_next_orders(w->in);
 }
 
 void

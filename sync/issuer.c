@@ -7,10 +7,14 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "sync/accesses.h"
+#include "sync/authority.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/check.h"
+#include "sync/dialogue.h"
+#include "sync/dns01.h"
 #include "sync/driver.h"
 #include "sync/http.h"
 #include "sync/intake.h"
@@ -44,6 +48,10 @@ struct issuer {
 	struct challenges *challenges;
 	struct checks *checks;
 	struct limits *limits;
+	struct authorities *authorities;
+	struct accesses *accesses;
+	struct dialogues *dialogues;
+	struct dns01 *dns01;
 	struct driver *driver;
 	struct renewal_info *renewal_info;
 	struct revokes *revokes;
@@ -96,10 +104,23 @@ second_ca(struct issuer *is, struct skew *skew)
 	driver_fallback(is->driver, is->second.ca);
 }
 
+/* Wildcards: TXT records, by providers or by hand. */
+static void
+prove_by_dns(struct issuer *is, struct authorities *authorities)
+{
+	is->authorities = authorities;
+	is->accesses = accesses_new(is->store, is->conf);
+	is->dialogues = dialogues_new(is->base, is->conf);
+	is->dns01 = dns01_new(is->base, is->conf, is->store, is->authorities,
+	    is->accesses, is->dialogues);
+	driver_dns01(is->driver, is->dns01, intake_order_waits);
+	intake_dns01(is->intake, is->dns01);
+}
+
 struct issuer *
 issuer_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, struct skew *skew, struct store *store,
-    struct http *http, struct resolve *resolve)
+    struct http *http, struct resolve *resolve, struct authorities *authorities)
 {
 	struct issuer *is = xcalloc(1, sizeof(*is));
 	struct ca *ca = ca_new(base, http, conf, on_account, &is->first);
@@ -120,6 +141,7 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->renewal_info = renewal_info_new(conf, ca, is->second.ca);
 	is->intake = intake_new(base, conf, skew, store, is->checks, is->driver,
 	    ca, is->roster, is->renewal_info);
+	prove_by_dns(is, authorities);
 	is->revokes = revokes_new(store, ring, ca, is->second.ca);
 	intake_revokes(is->intake, is->revokes);
 	is->rollover = rollover_new(base, conf, store, ca, rolled_over, is);
@@ -143,6 +165,10 @@ issuer_free(struct issuer *is)
 	rollover_free(is->rollover);
 	renewal_info_free(is->renewal_info);
 	driver_free(is->driver);
+	dns01_free(is->dns01);
+	dialogues_free(is->dialogues);
+	accesses_free(is->accesses);
+	authorities_free(is->authorities);
 	limits_free(is->limits);
 	checks_free(is->checks);
 	challenges_free(is->challenges);
@@ -162,6 +188,7 @@ limits_known(void *arg, const struct err *e)
 	struct issuer *is = arg;
 
 	(void)e;
+	dns01_start(is->dns01);
 	intake_start(is->intake, is->epoch);
 }
 
@@ -282,6 +309,7 @@ issuer_rollover(struct issuer *is)
 	if (is->epoch == 0 || is->first.key == NULL)
 		return;
 	intake_stop(is->intake);
+	dns01_stop(is->dns01);
 	limits_stop(is->limits);
 	rollover_start(is->rollover);
 }
@@ -292,6 +320,7 @@ issuer_stop(struct issuer *is)
 	rollover_stop(is->rollover);
 	is->epoch = 0;
 	intake_stop(is->intake);
+	dns01_stop(is->dns01);
 	limits_stop(is->limits);
 	forget_account(&is->first);
 	forget_account(&is->second);

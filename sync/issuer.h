@@ -10,6 +10,7 @@
 
 struct conf;
 struct event_base;
+struct authorities;
 struct http;
 struct issuer;
 struct platform;
@@ -18,9 +19,10 @@ struct seal_ring;
 struct skew;
 struct store;
 
+/* authorities become the issuer's own. */
 struct issuer *issuer_new(struct event_base *, const struct conf *,
     const struct seal_ring *, struct skew *, struct store *, struct http *,
-    struct resolve *);
+    struct resolve *, struct authorities *);
 void issuer_free(struct issuer *);
 
 /* Names that the platform certificate covers need no order.  Call it first. */

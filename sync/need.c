@@ -44,7 +44,7 @@ need_of(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
 		                                     : NEED_OWNER;
 	if (need_custom_serves(d, now_ms + custom_before_ms))
 		return NEED_NOTHING;
-	if (domain_wildcard(d->name))
+	if (d->acme_dns_value[0] != '\0')
 		return NEED_DNS01;
 	if (d->version > 0 && renew_ask(d, now_ms))
 		return NEED_RENEWAL_INFO;

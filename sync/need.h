@@ -26,7 +26,7 @@ enum need {
 	NEED_RENEWAL_INFO, /* the CA may want it renewed at another time */
 	NEED_PROOF,        /* its certificate is on its way to the nodes */
 	NEED_SWITCH_OFF,   /* Let's Encrypt is off */
-	NEED_DNS01,        /* a wildcard */
+	NEED_DNS01,        /* a person is to make a TXT record: is it there? */
 	NEED_REVOCATION,   /* its owner wants it revoked */
 	NEED_TAKE_OVER,    /* the managed certificate is to follow the custom */
 	NEED_OWNER, /* the custom one has expired, Let's Encrypt is off */

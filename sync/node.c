@@ -15,6 +15,7 @@
 #include "common/redis_keys.h"
 #include "common/seal.h"
 #include "sync/api/api.h"
+#include "sync/authority.h"
 #include "sync/barrier.h"
 #include "sync/embedded_redis.h"
 #include "sync/hold.h"
@@ -339,6 +340,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	struct http_conf http = { .ca_file = conf->acme.ca_file,
 		.max_in_flight = conf->acme.max_requests,
 		.timeout_ms = conf->acme.request_timeout_ms };
+	struct authorities *authorities;
 
 	if (conf->redis.url[0] == '\0' &&
 	    (n->embedded = embedded_redis_start(n->base, conf, e)) == NULL)
@@ -356,8 +358,10 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->watch = watch_new(
 	    n->base, conf, &n->rds_conf, n->store, n->hold, on_event, n);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
-	n->issuer = issuer_new(
-	    n->base, conf, ring, &n->skew, n->store, n->http, n->resolve);
+	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
+		return -1;
+	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
+	    n->resolve, authorities);
 	n->platform = platform_new(n->base, conf, n->hold);
 	issuer_platform(n->issuer, n->platform);
 	listen_to_redis(n);

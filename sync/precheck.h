@@ -26,9 +26,9 @@ enum precheck_verdict {
  * it is in the CNAME chain or one of target_addresses (what the named targets
  * resolve to) is found.  With no targets at all every name that has an address
  * is PRECHECK_PROBE.  Addresses that are not ours beside ones that are:
- * PRECHECK_PENDING, naming the stray one (the CA may use any of them).  err
- * gets one sentence: what is, what should be.  caa_identities empty: CAA is
- * not judged.
+ * PRECHECK_PENDING, naming the stray one (the CA may use any of them).  Where
+ * a wildcard's base points does not matter.  err gets one sentence: what is,
+ * what should be.  caa_identities empty: CAA is not judged.
  */
 enum precheck_verdict precheck(const char *name, const struct resolve_answer *,
     const struct conf_list *targets, const char (*target_addresses)[46],

@@ -60,6 +60,7 @@ put_own(json_t *o, const struct domain *d)
 	json_object_set_new(o, "status_at", json_time(d->status_at));
 	json_object_set_new(o, "reason", json_text(d->reason));
 	json_object_set_new(o, "action", json_text(d->action));
+	json_object_set_new(o, "acme_dns_until", json_time(d->acme_dns_until));
 	json_object_set_new(o, "next_at", json_time(d->next_at));
 	json_object_set_new(o, "last_error", json_text(d->last_error));
 	json_object_set_new(o, "attempts", json_integer(d->attempts));
@@ -110,6 +111,17 @@ ssl_status(const struct domain *d)
 	                                                            : "pending";
 }
 
+/* A renewal that waits for a person does not end the certificate there is. */
+static bool
+is_served(const struct domain *d)
+{
+	if (d->sha1[0] == '\0')
+		return false;
+	return d->status == DOMAIN_IN_USE ||
+	       (d->status == DOMAIN_ACTION_REQUIRED && d->version > 0 &&
+		   d->proven == d->version);
+}
+
 json_t *
 json_domain(const struct domain *d)
 {
@@ -120,16 +132,16 @@ json_domain(const struct domain *d)
 	domain_id(d->name, id);
 	put_own(own, d);
 	o = json_pack("{s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:b, s:b, s:b, s:s,"
-		      " s:n, s:n, s:{}, s:n}",
+		      " s:o, s:o, s:{}, s:n}",
 	    "id", id, "app_id", json_text(d->app), "name", json_text(d->name),
 	    "created_at", json_time(d->created_at), "ssl", (int)ssl,
 	    "ssl_status", ssl_status(d), "validity",
 	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical",
 	    (int)d->canonical, "letsencrypt_enabled", (int)d->letsencrypt,
-	    "letsencrypt",
-	    (int)(d->status == DOMAIN_IN_USE && !ssl && d->sha1[0] != '\0'),
-	    "letsencrypt_status", letsencrypt_status(d), "acme_dns_fqdn",
-	    "acme_dns_value", "acme_dns_error", "acme_challenge_error");
+	    "letsencrypt", (int)(!ssl && is_served(d)), "letsencrypt_status",
+	    letsencrypt_status(d), "acme_dns_fqdn", json_text(d->acme_dns_fqdn),
+	    "acme_dns_value", json_text(d->acme_dns_value), "acme_dns_error",
+	    "acme_challenge_error");
 	if (ssl) {
 		json_object_set_new(o, "tlscert", json_text(d->custom_subject));
 		json_object_set_new(o, "tlskey", json_text(d->custom_key));
@@ -157,10 +169,12 @@ json_own_domain(const struct domain *d)
 	json_t *o;
 
 	domain_id(d->name, id);
-	o = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b}", "name",
+	o = json_pack("{s:o, s:o, s:s, s:o, s:b, s:b, s:o, s:o}", "name",
 	    json_text(d->name), "app", json_text(d->app), "id", id,
 	    "created_at", json_time(d->created_at), "letsencrypt_enabled",
-	    (int)d->letsencrypt, "canonical", (int)d->canonical);
+	    (int)d->letsencrypt, "canonical", (int)d->canonical,
+	    "acme_dns_fqdn", json_text(d->acme_dns_fqdn), "acme_dns_value",
+	    json_text(d->acme_dns_value));
 	put_own(o, d);
 	return o;
 }

@@ -69,12 +69,24 @@ a_domain_that_is_switched_off_never_reaches_the_ca(void **state)
 }
 
 static void
-a_wildcard_cannot_be_had_by_http01(void **state)
+a_wildcard_is_ordered_until_a_person_has_to_make_a_record(void **state)
 {
 	struct domain d = domain("*.example.com");
 
 	(void)state;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+	strncpy(d.acme_dns_value, "value", sizeof(d.acme_dns_value) - 1);
 	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_DNS01);
+	/* The CA's wish to renew later does not end the wait. */
+	d.version = d.proven = 1;
+	d.ari_poll_at = NOW - 1;
+	d.renew_at = NOW + DAYS(1);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_DNS01);
+	d.proven = 0;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_PROOF);
+	d.proven = 1;
+	d.letsencrypt = false;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_SWITCH_OFF);
 }
 
 /* Its owner's certificate is served and proven, and ends in so many days. */
@@ -266,7 +278,8 @@ main(void)
 		    a_proven_certificate_needs_nothing_until_its_renewal),
 		cmocka_unit_test(
 		    a_domain_that_is_switched_off_never_reaches_the_ca),
-		cmocka_unit_test(a_wildcard_cannot_be_had_by_http01),
+		cmocka_unit_test(
+		    a_wildcard_is_ordered_until_a_person_has_to_make_a_record),
 		cmocka_unit_test(
 		    a_custom_certificate_is_proven_then_needs_nothing),
 		cmocka_unit_test(

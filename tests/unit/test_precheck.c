@@ -68,6 +68,10 @@ static const struct {
 	enum precheck_verdict verdict;
 	const char *text; /* "": none */
 } cases[] = {
+	/* A wildcard is proven by dns-01, wherever its base points. */
+	{ "*.shop.example", FLEET, { "203.0.113.9", "", OK, NONE }, PRECHECK_OK,
+	    "" },
+	{ "*.shop.example", FLEET, { "", "", FAIL, FAIL }, PRECHECK_OK, "" },
 	/* Ours. */
 	{ "www.shop.example", FLEET, { "198.51.100.7", "", OK, NONE },
 	    PRECHECK_OK, "" },
@@ -137,7 +141,7 @@ static const struct {
 	{ "www.shop.example", FLEET, { "", "", NONE, NONE }, PRECHECK_PENDING,
 	    "www.shop.example does not exist in DNS yet; create a CNAME to "
 	    "edge.example or an A record 198.51.100.7" },
-	{ "*.shop.example", "2001:db8::7", { "", "", NONE, NONE },
+	{ "shop.example", "2001:db8::7", { "", "", NONE, NONE },
 	    PRECHECK_PENDING,
 	    "shop.example does not exist in DNS yet; create an AAAA record "
 	    "2001:db8::7" },

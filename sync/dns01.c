@@ -1,0 +1,361 @@
+#include "sync/dns01.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "sync/accesses.h"
+#include "sync/authority.h"
+#include "sync/dialogue.h"
+#include "sync/dns01_impl.h"
+#include "sync/store_txt.h"
+#include "sync/visible.h"
+
+#define BUSY_MS 200 /* the same record is being removed */
+
+/* One or two values at one name, until all servers show them. */
+struct presence {
+	LIST_ENTRY(presence) link;
+	struct dns01 *all;
+	dns01_fn *fn;
+	void *arg;
+	char domain[DOMAIN_NAME_MAX], app[DOMAIN_APP_MAX];
+	char fqdn[DOMAIN_NAME_MAX];
+	char values[sizeof(((struct domain *)0)->acme_dns_value)];
+	char *value[DNS01_VALUES_MAX]; /* in values */
+	size_t n;
+	bool look; /* and make nothing */
+	struct access *access;
+	uint64_t looking;
+	char name[DOMAIN_NAME_MAX], zone[DOMAIN_NAME_MAX]; /* as DNS says */
+	size_t next;                                       /* value to make */
+	struct made *made; /* that is being made */
+	int64_t deadline;  /* for the servers; 0: not all are made yet */
+	struct event *timer;
+	struct err result;
+};
+
+static void look(void *);
+static void make_next(void *);
+
+struct dns01 *
+dns01_new(struct event_base *base, const struct conf *conf, struct store *store,
+    struct authorities *authorities, struct accesses *accesses,
+    struct dialogues *dialogues)
+{
+	struct dns01 *all = xcalloc(1, sizeof(*all));
+
+	all->base = base;
+	all->conf = conf;
+	all->store = store;
+	all->authorities = authorities;
+	all->accesses = accesses;
+	all->dialogues = dialogues;
+	LIST_INIT(&all->presences);
+	return all;
+}
+
+static void
+made_leave(struct presence *p)
+{
+	struct made *m = p->made;
+
+	if (m == NULL)
+		return;
+	dialogue_cancel(p->all->dialogues, m->dialogue);
+	m->dialogue = 0;
+	txt_record_clear(&m->rec);
+	m->presented = false;
+	p->made = NULL;
+}
+
+static void
+presence_free(struct presence *p)
+{
+	LIST_REMOVE(p, link);
+	made_leave(p);
+	access_cancel(p->all->accesses, p);
+	if (p->access != NULL)
+		access_release(p->access);
+	authority_cancel(p->all->authorities, p->looking);
+	store_forget(p->all->store, p);
+	loop_timer_free(&p->timer);
+	free(p);
+}
+
+void
+dns01_start(struct dns01 *all)
+{
+	made_start(all);
+}
+
+void
+dns01_stop(struct dns01 *all)
+{
+	while (!LIST_EMPTY(&all->presences))
+		presence_free(LIST_FIRST(&all->presences));
+	made_stop(all);
+}
+
+void
+dns01_free(struct dns01 *all)
+{
+	if (all == NULL)
+		return;
+	dns01_stop(all);
+	loop_timer_free(&all->sweep);
+	free(all);
+}
+
+void
+dns01_cancel(struct dns01 *all, const void *arg)
+{
+	struct presence *p, *next;
+
+	for (p = LIST_FIRST(&all->presences); p != NULL; p = next) {
+		next = LIST_NEXT(p, link);
+		if (p->arg == arg)
+			presence_free(p);
+	}
+}
+
+int
+dns01_fqdn(const char *name, char fqdn[static DOMAIN_NAME_MAX], struct err *e)
+{
+	int n = snprintf(
+	    fqdn, DOMAIN_NAME_MAX, "%s%s", DNS01_PREFIX, domain_base(name));
+
+	if (n < 0 || n >= DOMAIN_NAME_MAX)
+		return err_set(e, ERR_REFUSED,
+		    "the name is too long for a TXT record below it; at most "
+		    "%zu characters are possible",
+		    DOMAIN_NAME_MAX - sizeof(DNS01_PREFIX));
+	return 0;
+}
+
+static void
+tell(struct presence *p, const struct err *e)
+{
+	dns01_fn *fn = p->fn;
+	void *arg = p->arg;
+	struct err copy;
+
+	if (e != NULL)
+		copy = *e;
+	presence_free(p);
+	fn(arg, e != NULL ? &copy : NULL);
+}
+
+static void
+tell_later(void *arg)
+{
+	struct presence *p = arg;
+
+	tell(p, &p->result);
+}
+
+/* --- is it there? --------------------------------------------------------------- */
+
+/* All values, or why not: the first that is missing says. */
+static bool
+all_visible(const struct presence *p, const struct authority_answer *answer,
+    char *why, size_t size)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (visible(answer, p->value[i], why, size) != 1)
+			return false;
+	return true;
+}
+
+static void
+by_hand(struct presence *p, const char *why)
+{
+	struct err e;
+
+	err_set(&e, ERR_REFUSED, "%s", why);
+	snprintf(e.type, sizeof(e.type), "%s", DNS01_BY_HAND);
+	tell(p, &e);
+}
+
+static void
+got_look(void *arg, const struct authority_answer *answer)
+{
+	struct presence *p = arg;
+	const struct provider *provider;
+	char why[200] = "";
+	struct err e;
+
+	p->looking = 0;
+	if (all_visible(p, answer, why, sizeof(why))) {
+		tell(p, NULL);
+		return;
+	}
+	if (p->access == NULL) {
+		by_hand(p, why);
+		return;
+	}
+	provider = access_of(p->access)->provider;
+	if (p->deadline == 0 && answer->zone[0] == '\0') {
+		/* Where should it be made? */
+		err_set(&e, ERR_AGAIN, "%s", why);
+		tell(p, &e);
+	} else if (p->deadline == 0) {
+		snprintf(p->name, sizeof(p->name), "%.253s", answer->name);
+		snprintf(p->zone, sizeof(p->zone), "%.253s", answer->zone);
+		make_next(p);
+	} else if (loop_now_ms() > p->deadline) {
+		err_set(&e, ERR_AGAIN,
+		    "made by %s, but not seen within %lld s: %s",
+		    provider->name, (long long)provider->limit_ms / 1000, why);
+		tell(p, &e);
+	} else {
+		log_debug(
+		    "domain=%s txt=%s waits: %s", p->domain, p->name, why);
+		loop_after(p->all->base, &p->timer, provider->poll_ms, look, p);
+	}
+}
+
+static void
+look(void *arg)
+{
+	struct presence *p = arg;
+
+	p->looking = authority_look(p->all->authorities, p->fqdn, got_look, p);
+}
+
+static void
+got_access(void *arg, struct access *access, const struct err *e)
+{
+	struct presence *p = arg;
+
+	p->access = access;
+	if (e != NULL)
+		tell(p, e);
+	else if (p->look && access != NULL)
+		tell(p, NULL);
+	else
+		look(p);
+}
+
+/* --- making it ------------------------------------------------------------------- */
+
+static void
+created(void *arg, struct txt_record *rec, const struct err *e)
+{
+	struct presence *p = arg;
+	struct made *m = p->made;
+
+	m->dialogue = 0;
+	if (e != NULL) {
+		tell(p, e);
+		return;
+	}
+	log_info("domain=%s txt=%s provider=%s made", p->domain, p->name,
+	    m->txt.provider);
+	snprintf(m->txt.zone, sizeof(m->txt.zone), "%s", rec->zone);
+	snprintf(m->txt.zone_id, sizeof(m->txt.zone_id), "%s", rec->zone_id);
+	snprintf(
+	    m->txt.record_id, sizeof(m->txt.record_id), "%s", rec->record_id);
+	store_txt_put(p->all->store, &m->txt, NULL, NULL);
+	made_leave(p);
+	p->next++;
+	make_next(p);
+}
+
+static void
+journalled(void *arg, const struct err *e)
+{
+	struct presence *p = arg;
+	struct made *m = p->made;
+
+	if (e != NULL) {
+		tell(p, e);
+		return;
+	}
+	txt_record_clear(&m->rec);
+	m->rec.access = access_of(p->access);
+	snprintf(m->rec.fqdn, sizeof(m->rec.fqdn), "%s", p->name);
+	snprintf(m->rec.value, sizeof(m->rec.value), "%s", m->txt.value);
+	snprintf(m->rec.soa_zone, sizeof(m->rec.soa_zone), "%s", p->zone);
+	m->dialogue = dialogue_run(
+	    p->all->dialogues, &m->rec, PROVIDER_CREATE, created, p);
+}
+
+static void
+make_next(void *arg)
+{
+	struct presence *p = arg;
+	const struct provider *provider = access_of(p->access)->provider;
+	struct txt txt = { .at = loop_wall_ms() };
+	struct made *m;
+
+	if (p->next == p->n) {
+		p->deadline = loop_now_ms() + provider->limit_ms;
+		look(p);
+		return;
+	}
+	snprintf(txt.domain, sizeof(txt.domain), "%s", p->domain);
+	snprintf(txt.app, sizeof(txt.app), "%s", p->app);
+	snprintf(txt.provider, sizeof(txt.provider), "%s", provider->name);
+	snprintf(txt.fqdn, sizeof(txt.fqdn), "%s", p->name);
+	snprintf(txt.value, sizeof(txt.value), "%s", p->value[p->next]);
+	m = made_get(p->all, &txt);
+	if (!made_take(m)) {
+		loop_after(p->all->base, &p->timer, BUSY_MS, make_next, p);
+		return;
+	}
+	m->txt = txt;
+	p->made = m;
+	store_txt_put(p->all->store, &m->txt, journalled, p);
+}
+
+/* --- begin ------------------------------------------------------------------------- */
+
+static void
+begin(struct dns01 *all, const struct domain *d, bool only_look, dns01_fn *fn,
+    void *arg)
+{
+	struct presence *p = xcalloc(1, sizeof(*p));
+	char *blank;
+
+	p->all = all;
+	p->fn = fn;
+	p->arg = arg;
+	p->look = only_look;
+	memcpy(p->domain, d->name, sizeof(p->domain));
+	memcpy(p->app, d->app, sizeof(p->app));
+	memcpy(p->fqdn, d->acme_dns_fqdn, sizeof(p->fqdn));
+	memcpy(p->values, d->acme_dns_value, sizeof(p->values));
+	LIST_INSERT_HEAD(&all->presences, p, link);
+	p->value[p->n++] = p->values;
+	if ((blank = strchr(p->values, ' ')) != NULL) {
+		*blank = '\0';
+		p->value[p->n++] = blank + 1;
+	}
+	if (strlen(p->value[p->n - 1]) >= TXT_VALUE_MAX) {
+		err_set(&p->result, ERR_BUG,
+		    "a value for a TXT record is longer than a digest");
+		loop_after(all->base, &p->timer, 0, tell_later, p);
+		return;
+	}
+	if (!only_look)
+		made_keep_only(all, p->domain, p->value, p->n);
+	access_get(all->accesses, p->app, got_access, p);
+}
+
+void
+dns01_present(
+    struct dns01 *all, const struct domain *d, dns01_fn *fn, void *arg)
+{
+	begin(all, d, false, fn, arg);
+}
+
+void
+dns01_look(struct dns01 *all, const struct domain *d, dns01_fn *fn, void *arg)
+{
+	begin(all, d, true, fn, arg);
+}
