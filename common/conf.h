@@ -37,6 +37,7 @@ struct conf {
 	char *kek_file;  /* key ring; default: state_dir/kek */
 	enum log_level log_level;
 	char *platform_domain; /* names below are the platform's own; "" */
+	char *platform_app;    /* whose DNS provider proves them, or "" */
 
 	struct {
 		char *url; /* "" (default): certfleet-sync runs its own */

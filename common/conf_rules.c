@@ -429,6 +429,16 @@ check_platform(const struct check *k)
 	char name[DOMAIN_NAME_MAX];
 	struct err e;
 
+	if (c->platform_app[0] != '\0' &&
+	    domain_app_check(c->platform_app, &e) == -1)
+		wrong(k, &c->platform_app, "platform_app: %s", e.text);
+	if (c->platform_app[0] != '\0' && c->platform_domain[0] == '\0')
+		wrong(
+		    k, &c->platform_app, "platform_app needs platform_domain");
+	if (c->platform_app[0] != '\0' && c->haproxy.default_cert[0] != '\0')
+		wrong(k, &c->platform_app,
+		    "platform_app orders what haproxy.default_cert would be: "
+		    "set one of them");
 	if (c->platform_domain[0] == '\0')
 		return;
 	if (domain_normalise(c->platform_domain, name, &e) == -1)
@@ -436,9 +446,10 @@ check_platform(const struct check *k)
 	else if (strcmp(name, c->platform_domain) != 0)
 		wrong(k, &c->platform_domain,
 		    "platform_domain must be written \"%s\"", name);
-	if (c->haproxy.default_cert[0] == '\0')
+	if (c->haproxy.default_cert[0] == '\0' && c->platform_app[0] == '\0')
 		wrong(k, &c->platform_domain,
-		    "platform_domain needs haproxy.default_cert");
+		    "platform_domain needs haproxy.default_cert or "
+		    "platform_app");
 }
 
 void

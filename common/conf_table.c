@@ -33,8 +33,11 @@ const struct conf_setting conf_settings[] = {
 	TOP(log_level, LEVEL, "info",
 	    "error, warn, info or debug"),
 	TOP(platform_domain, STRING(0, 253), "",
-	    "names below it are served by haproxy.default_cert, "
-	    "without an order"),
+	    "names below it are served by haproxy.default_cert, or by "
+	    "platform_app's wildcard, without an order of their own"),
+	TOP(platform_app, STRING(0, 63), "",
+	    "app whose DNS provider proves platform_domain: a certificate for "
+	    "it and all names below is ordered, and HAProxy's default"),
 	SET(redis, url, STRING(0, TEXT_MAX), "",
 	    "redis://host:port, rediss://host:port (TLS) or "
 	    "unix:/path; default: certfleet-sync runs its own"),

@@ -8,6 +8,7 @@
 #include "sync/ari.h"
 #include "sync/ca.h"
 #include "sync/driver_impl.h"
+#include "sync/platform.h"
 #include "sync/renew.h"
 
 /* The CA that an order is at; the first one when there is no order yet. */
@@ -70,9 +71,15 @@ run_new_ticket(struct run *r, int64_t journal_ms)
 void
 run_new_order(struct run *r)
 {
+	char own[DOMAIN_NAME_MAX];
+
 	order_clear(&r->order);
 	r->order.names[0] = r->d.name;
 	r->order.nnames = 1;
+	platform_wildcard(r->driver->conf, own);
+	if (strcmp(r->d.name, own) == 0)
+		r->order.names[r->order.nnames++] =
+		    r->driver->conf->platform_domain;
 	r->url_saved = false;
 	r->furthest = ORDER_NEW;
 	r->tries = 0;

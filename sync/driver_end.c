@@ -64,6 +64,19 @@ run_describe(struct run *r, const struct cert *cert)
 	d->next_at = loop_wall_ms() + PROOF_MS;
 }
 
+/* Is it what was asked for, every name of it? */
+static int
+check_cert(const struct run *r, const struct cert *cert, struct err *e)
+{
+	int64_t now = loop_wall_ms();
+
+	for (size_t i = 0; i < r->order.nnames; i++)
+		if (cert_check(cert, r->key_pem, r->order.names[i], now, e) ==
+		    -1)
+			return -1;
+	return 0;
+}
+
 /* Check what the CA sent, and make it the domain's in one step. */
 void
 run_finish(struct run *r)
@@ -72,7 +85,6 @@ run_finish(struct run *r)
 	struct err e = { 0 };
 	struct cert cert = { 0 };
 	struct buf bundle;
-	int64_t now = loop_wall_ms();
 	const char *chain = r->order.chain;
 
 	fault_point("F12");
@@ -80,7 +92,7 @@ run_finish(struct run *r)
 	run_withdraw(r);
 	buf_init(&bundle, BUNDLE_MAX);
 	if (cert_parse(&cert, chain, strlen(chain), &e) == -1 ||
-	    cert_check(&cert, r->key_pem, r->d.name, now, &e) == -1 ||
+	    check_cert(r, &cert, &e) == -1 ||
 	    run_pack(r, &cert, &bundle, &e) == -1) {
 		err_prefix(&e, "the CA's certificate");
 		if (!run_try_again(r, &e))

@@ -1,5 +1,6 @@
 #include "sync/issuer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #include "sync/http.h"
 #include "sync/intake.h"
 #include "sync/limits.h"
+#include "sync/platform.h"
 #include "sync/renewal_info.h"
 #include "sync/revoke.h"
 #include "sync/rollover.h"
@@ -181,6 +183,35 @@ issuer_free(struct issuer *is)
 	free(is);
 }
 
+static void
+platform_added(void *arg, bool added, const struct err *e)
+{
+	struct issuer *is = arg;
+
+	if (e != NULL)
+		log_warn("platform certificate not asked for: %s", e->text);
+	else if (added)
+		intake_kick(is->intake);
+}
+
+/* The platform's own wildcard is a domain of the app that has its provider. */
+static void
+add_platform(struct issuer *is)
+{
+	struct domain d;
+
+	domain_init(&d);
+	platform_wildcard(is->conf, d.name);
+	if (d.name[0] == '\0')
+		return;
+	snprintf(d.app, sizeof(d.app), "%s", is->conf->platform_app);
+	d.status = DOMAIN_CREATING;
+	snprintf(d.reason, sizeof(d.reason),
+	    "the platform's own certificate, not ordered yet");
+	d.created_at = d.status_at = d.next_at = loop_wall_ms();
+	store_add(is->store, &d, platform_added, is);
+}
+
 /* What was spent is known: orders may be made. */
 static void
 limits_known(void *arg, const struct err *e)
@@ -189,6 +220,7 @@ limits_known(void *arg, const struct err *e)
 
 	(void)e;
 	dns01_start(is->dns01);
+	add_platform(is);
 	intake_start(is->intake, is->epoch);
 }
 
@@ -319,6 +351,7 @@ issuer_stop(struct issuer *is)
 {
 	rollover_stop(is->rollover);
 	is->epoch = 0;
+	store_forget(is->store, is);
 	intake_stop(is->intake);
 	dns01_stop(is->dns01);
 	limits_stop(is->limits);

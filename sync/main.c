@@ -137,8 +137,8 @@ run(const struct conf *conf, const struct options *o, struct err *e)
 		 conf->haproxy.crt_list, e)) == NULL)
 		goto out;
 	if (o->prime) {
-		platform_prime(conf, files);
 		n = keep_load(ring, files, NULL, NULL, e);
+		platform_prime(conf, files);
 		if (n >= 0)
 			log_info("primed certificates=%d directory=%s", n,
 			    conf->haproxy.cert_dir);

@@ -362,7 +362,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 		return -1;
 	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
 	    n->resolve, authorities);
-	n->platform = platform_new(n->base, conf, n->hold);
+	n->platform = platform_new(n->base, conf, files, n->hold);
 	issuer_platform(n->issuer, n->platform);
 	listen_to_redis(n);
 	n->failed = e;
