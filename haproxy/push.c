@@ -143,6 +143,7 @@ push_want(
 		c = push_add(p, path, filter);
 	c->stray = false;
 	c->refused = false;
+	c->reported = false; /* who wants it again hears of it again */
 	if (strcmp(c->filter, filter) != 0) {
 		free(c->filter);
 		c->filter = xstrdup(filter);
@@ -153,7 +154,6 @@ push_want(
 		/* What is no fingerprint is never served, and shows as such. */
 		if (str_copy(c->sha1, sizeof(c->sha1), sha1, &e) == -1)
 			str_copy(c->sha1, sizeof(c->sha1), "?", &e);
-		c->reported = false;
 		c->attempts = 0;
 	}
 	check(p, c);

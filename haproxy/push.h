@@ -51,7 +51,7 @@ void push_free(struct push *);
  * certificate in HAProxy, sha1 is its leaf's (upper hex), filter the name to
  * serve it for ("www.example.com", "*.example.com"; "" for what a bind line
  * names itself, which the crt-list leaves alone).  Wanting another sha1 for the
- * same path replaces it.
+ * same path replaces it; wanting it again is answered again.
  */
 void push_want(
     struct push *, const char *path, const char *sha1, const char *filter);

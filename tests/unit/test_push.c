@@ -631,6 +631,23 @@ it_is_pushed_in_one_conversation_and_proven(void **state)
 	assert_int_equal(m.failed, 0);
 }
 
+/* A Redis that went back offers what this node has already. */
+static void
+who_wants_it_again_hears_of_it_again(void **state)
+{
+	struct wanted x;
+
+	(void)state;
+	UNTIL(m.processes == 1);
+	x = want(0);
+	UNTIL(m.done == 1);
+	push_want(m.push, x.path, x.sha1, x.name);
+	assert_int_equal(m.done, 1);
+	UNTIL(m.done == 2);
+	has(&x);
+	assert_int_equal(m.sets, 1);
+}
+
 static void
 a_stale_transaction_of_ours_is_aborted(void **state)
 {
@@ -973,6 +990,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(it_is_pushed_in_one_conversation_and_proven),
+		TEST(who_wants_it_again_hears_of_it_again),
 		TEST(a_stale_transaction_of_ours_is_aborted),
 		TEST(a_transaction_of_others_is_waited_for_and_never_aborted),
 		TEST(a_pem_mixed_into_a_foreign_transaction_is_taken_out_again),
