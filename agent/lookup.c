@@ -15,6 +15,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/rds.h"
+#include "common/rds_setup.h"
 #include "common/redis_keys.h"
 
 #define SPARE_MAX 256
@@ -44,6 +45,7 @@ struct flight {
 
 struct lookup {
 	const struct conf *conf;
+	struct rds_setup redis;
 	struct rds *rds;
 	struct rds_sub *sub;
 	struct memory memory;
@@ -74,19 +76,6 @@ lookup_new(struct event_base *base, const struct conf *conf)
 		.found_max = (unsigned int)conf->agent.cache_max,
 		.none_ttl_ms = conf->agent.negative_ttl_ms,
 	};
-	struct rds_conf redis = {
-		.url = conf_redis_url(conf),
-		.user = conf->redis.user,
-		.password = conf->redis.password,
-		.name = "certfleet-agent",
-		.ca_file = conf->redis.ca_file,
-		.cert_file = conf->redis.cert_file,
-		.key_file = conf->redis.key_file,
-		.server_name = conf->redis.server_name,
-		.db = conf->redis.db,
-		.connect_timeout_ms = conf->redis.connect_timeout_ms,
-		.command_timeout_ms = conf->redis.command_timeout_ms,
-	};
 	const char *channels[] = { l->channel };
 	struct err e = { 0 };
 
@@ -102,9 +91,10 @@ lookup_new(struct event_base *base, const struct conf *conf)
 	if (conf->agent.stateless_fallback &&
 	    thumbprint_load(conf->state_dir, l->thumbprint, &e) == -1)
 		log_warn("%s", e.text);
-	l->rds = rds_new(base, &redis, on_state, l);
-	l->sub =
-	    rds_sub_new(base, &redis, channels, 1, on_news, on_sub_state, l);
+	rds_setup_init(&l->redis, base, conf, "certfleet-agent", false);
+	l->rds = rds_new(base, &l->redis.conf, on_state, l);
+	l->sub = rds_sub_new(
+	    base, &l->redis.conf, channels, 1, on_news, on_sub_state, l);
 	return l;
 }
 
@@ -156,6 +146,7 @@ lookup_free(struct lookup *l)
 		return;
 	rds_sub_free(l->sub);
 	rds_free(l->rds);
+	rds_setup_clear(&l->redis);
 	TAILQ_FOREACH (e, &l->memory.list[MEMORY_ASKED], next)
 		free_flight(e->asked);
 	while ((f = SLIST_FIRST(&l->spare)) != NULL) {

@@ -17,7 +17,6 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/rds.h"
 
 #define EXIT_CHANGE 100 /* the operator must change something */
 
@@ -136,10 +135,6 @@ run(struct agent *a)
 {
 	struct err e = { 0 };
 
-	if (rds_url_check(conf_redis_url(a->conf), &e) == -1) {
-		log_error("%s", e.text);
-		return EXIT_CHANGE;
-	}
 	a->base = loop_new();
 	a->lookup = lookup_new(a->base, a->conf);
 	a->conns = conns_new(a->base, a->conf, a->lookup);

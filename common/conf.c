@@ -511,9 +511,17 @@ conf_load_public(const char *path, struct err *e)
 	return load(path, false, e);
 }
 
+bool
+conf_redis_embedded(const struct conf *c)
+{
+	return c->redis.url[0] == '\0' && c->redis.sentinels.n == 0;
+}
+
 const char *
 conf_redis_url(const struct conf *c)
 {
+	if (c->redis.sentinels.n > 0)
+		return "sentinel";
 	return c->redis.url[0] != '\0' ? c->redis.url : c->embedded_url;
 }
 

@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/log.h"
 
+#define CONF_REDIS_SERVERS_MAX 16 /* Sentinels that are set */
 #define CONF_PATH "/etc/certfleet/certfleet.conf"
 
 struct conf_list {
@@ -40,7 +41,12 @@ struct conf {
 	char *platform_app;    /* whose DNS provider proves them, or "" */
 
 	struct {
-		char *url; /* "" (default): certfleet-sync runs its own */
+		char *url; /* "" (default): see conf_redis_url() */
+		struct conf_list sentinels; /* "host:port" */
+		char *master;               /* its name there, "mymaster" */
+		char *sentinel_user, *sentinel_password; /* secret */
+		bool sentinel_tls;
+		bool tls; /* false: what Sentinel tells of speaks TLS */
 		char *user;
 		char *password; /* secret */
 		char *prefix;   /* "certfleet:" */
@@ -178,7 +184,13 @@ struct conf *conf_load(const char *path, struct err *);
 struct conf *conf_load_public(const char *path, struct err *);
 void conf_free(struct conf *); /* secrets are wiped */
 
-/* Where Redis is: the configured URL, or the embedded server's socket. */
+/* Does certfleet-sync run a Redis of its own? */
+bool conf_redis_embedded(const struct conf *);
+
+/*
+ * Where Redis is: the configured URL, the embedded server's socket or, for
+ * people, "sentinel".
+ */
 const char *conf_redis_url(const struct conf *);
 
 /* The operator's settings for the DNS provider of that name; NULL: no such. */

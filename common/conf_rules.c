@@ -12,6 +12,7 @@
 #include "common/conf_table.h"
 #include "common/domain.h"
 #include "common/mem.h"
+#include "common/rds.h"
 #include "common/str.h"
 
 #define NAME_CHARS \
@@ -193,10 +194,35 @@ check_node(const struct check *k)
 }
 
 static void
+check_sentinels(const struct check *k)
+{
+	const struct conf *c = k->c;
+	const struct conf_list *list = &c->redis.sentinels;
+
+	each(k, list, "sentinels", is_host_port, "\"host:port\"");
+	if (list->n > CONF_REDIS_SERVERS_MAX)
+		wrong(k, list, "sentinels can be %d, not %zu",
+		    CONF_REDIS_SERVERS_MAX, list->n);
+	if (list->n > 0 && c->redis.url[0] != '\0')
+		wrong(k, &c->redis.url,
+		    "url and sentinels exclude each other: Sentinels tell "
+		    "where the master is");
+	if (!str_only(c->redis.master, strlen(c->redis.master), ID_CHARS ":"))
+		expect(k, &c->redis.master, "master",
+		    "a name of letters, digits and any of \"-_.:\"",
+		    c->redis.master);
+}
+
+static void
 check_redis(const struct check *k)
 {
 	const struct conf *c = k->c;
 
+	struct err e;
+
+	if (c->redis.url[0] != '\0' && rds_url_check(c->redis.url, &e) == -1)
+		wrong(k, &c->redis.url, "%s", e.text);
+	check_sentinels(k);
 	/* A brace would change which slot of a cluster a key is in. */
 	if (!str_only(c->redis.prefix, strlen(c->redis.prefix), ID_CHARS ":"))
 		expect(k, &c->redis.prefix, "prefix",

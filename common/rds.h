@@ -18,6 +18,13 @@
 #include "common/err.h"
 
 struct event_base;
+struct rds_place;
+
+/* What a server must be to be used. */
+enum rds_want {
+	RDS_MASTER = 0,
+	RDS_SENTINEL,
+};
 
 /* Where and how to connect.  Strings are borrowed and outlive the client. */
 struct rds_conf {
@@ -33,6 +40,9 @@ struct rds_conf {
 	int connect_timeout_ms;
 	int command_timeout_ms; /* when rds_send() is given 0 */
 	bool load_library;
+	enum rds_want want;
+	struct rds_place *place; /* tells where Redis is; NULL: at url */
+	const char *key;         /* a Cluster: at who has this; NULL: anybody */
 };
 
 enum rds_type {
@@ -52,6 +62,24 @@ struct rds_reply {
 	struct rds_reply *item;
 	size_t nitems;
 };
+
+/*
+ * Where Redis is, told by Sentinels.  conf is how to speak to these: user,
+ * password, files, time-outs; its url is not used.  Everything given is
+ * borrowed.  They are asked one after the other until one knows the master
+ * called name, listened to for +switch-master, and asked again every 10 s and
+ * whenever the master cannot be reached.  Clients with it in their conf go with
+ * the master; it is freed after them.
+ */
+struct rds_sentinels {
+	const char *const *address; /* "host:port" */
+	size_t n;
+	const char *name;
+	bool tls, master_tls;
+};
+struct rds_place *rds_sentinel_new(
+    struct event_base *, const struct rds_conf *, const struct rds_sentinels *);
+void rds_place_free(struct rds_place *);
 
 struct rds;
 

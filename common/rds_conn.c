@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "common/rds_codec.h"
 #include "common/rds_hello.h"
+#include "common/rds_place.h"
 #include "common/rds_wire.h"
 
 #define CONN_MAGIC 0x5d5c0111u
@@ -25,7 +26,10 @@ struct rds_conn {
 	int holds;
 	bool freed;
 	struct event_base *base;
-	struct rds_conf conf;
+	struct rds_conf conf; /* with a place its url is url */
+	char url[RDS_URL_MAX];
+	struct rds_listener listener;
+	bool seeking; /* the attempt waits to be told where */
 	const struct rds_conn_user *user;
 	void *arg;
 	enum rds_conn_state state;
@@ -47,6 +51,7 @@ static void on_opened(void *arg);
 static bool on_bytes(void *arg, const char *bytes, size_t len);
 static void on_broke(void *arg, const struct err *why);
 static void on_attempt(void *arg);
+static void on_moved(void *arg);
 
 static const struct rds_wire_user wire_user = {
 	.opened = on_opened,
@@ -69,6 +74,12 @@ rds_conn_new(struct event_base *base, const struct rds_conf *conf,
 	c->tell = state;
 	c->tell_arg = state_arg;
 	c->state = RDS_CONN_CONNECTING;
+	if (conf->place != NULL) {
+		c->conf.url = c->url;
+		c->listener = (struct rds_listener){ .moved = on_moved };
+		c->listener.arg = c;
+		rds_place_join(conf->place, &c->listener);
+	}
 	c->wire = rds_wire_new(base, &c->conf, &wire_user, c);
 	loop_after(base, &c->timer, 0, on_attempt, c);
 	return c;
@@ -107,6 +118,8 @@ rds_conn_free(struct rds_conn *c)
 {
 	assert(c->magic == CONN_MAGIC && !c->freed);
 	c->freed = true;
+	if (c->conf.place != NULL)
+		rds_place_leave(c->conf.place, &c->listener);
 	c->state = RDS_CONN_PAUSED;
 	rds_wire_close(c->wire);
 	loop_timer_free(&c->timer);
@@ -123,14 +136,26 @@ rds_conn_freed(const struct rds_conn *c)
 
 /* --- attempts ------------------------------------------------------------ */
 
+/* Where Redis is now; -1 and why while nobody can tell. */
+static int
+find(const struct rds_conn *c, char url[RDS_URL_MAX], struct err *e)
+{
+	int slot = RDS_SLOT_ANY;
+
+	return rds_place_url(c->conf.place, slot, url, e);
+}
+
 static void
 on_late(void *arg)
 {
 	struct rds_conn *c = arg;
+	char url[RDS_URL_MAX];
 	struct err e;
 
-	err_set(&e, ERR_AGAIN, "no connection to Redis at %s within %d ms",
-	    c->conf.url, c->conf.connect_timeout_ms);
+	if (!c->seeking || find(c, url, &e) == 0)
+		err_set(&e, ERR_AGAIN,
+		    "no connection to Redis at %s within %d ms", c->conf.url,
+		    c->conf.connect_timeout_ms);
 	on_broke(c, &e);
 }
 
@@ -142,12 +167,35 @@ on_attempt(void *arg)
 
 	assert(c->magic == CONN_MAGIC);
 	c->state = RDS_CONN_CONNECTING;
-	if (rds_wire_open(c->wire, &e) == -1) {
+	c->seeking = c->conf.place != NULL && find(c, c->url, &e) == -1;
+	if (!c->seeking && rds_wire_open(c->wire, &e) == -1) {
 		on_broke(c, &e);
 		return;
 	}
 	/* One deadline for the connection, TLS and what is said first. */
 	loop_after(c->base, &c->timer, c->conf.connect_timeout_ms, on_late, c);
+}
+
+/* Not at the old place any more, and at once at the new one. */
+static void
+on_moved(void *arg)
+{
+	struct rds_conn *c = arg;
+	char url[RDS_URL_MAX];
+	struct err e;
+
+	assert(c->magic == CONN_MAGIC);
+	if (find(c, url, &e) == -1)
+		return;
+	if (c->seeking || c->state == RDS_CONN_PAUSED) {
+		c->pause_ms = 0;
+		c->state = RDS_CONN_CONNECTING;
+		loop_after(c->base, &c->timer, 0, on_attempt, c);
+	} else if (strcmp(url, c->url) != 0) {
+		c->pause_ms = 0;
+		err_set(&e, ERR_AGAIN, "Redis has moved to %s", url);
+		rds_conn_drop(c, &e);
+	}
 }
 
 /* After a failure: full jitter around a pause that doubles. */
@@ -172,6 +220,9 @@ on_broke(void *arg, const struct err *why)
 	rds_wire_close(c->wire);
 	loop_cancel(c->dropper);
 	c->dropping = false;
+	if (c->conf.place != NULL && !c->seeking)
+		rds_place_doubt(c->conf.place, c->url);
+	c->seeking = false;
 	if (c->state == RDS_CONN_UP && loop_now_ms() - c->up_at > STEADY_MS)
 		c->pause_ms = 0;
 	pause_then_try(c);

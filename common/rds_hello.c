@@ -114,6 +114,17 @@ got_select(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 }
 
 static int
+got_sentinel(struct rds_hello *h, const char *role, struct err *e)
+{
+	if (strcmp(role, "sentinel") != 0)
+		return err_set(e, ERR_CONFIG,
+		    "the server at %s is no Sentinel but a %s", h->conf->url,
+		    strcmp(role, "slave") == 0 ? "replica" : role);
+	h->step = RDS_HELLO_DONE;
+	return 0;
+}
+
+static int
 got_role(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 {
 	const char *role = NULL;
@@ -123,14 +134,19 @@ got_role(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 		role = r->item[0].str;
 	if (role == NULL)
 		return err_set(e, ERR_BUG, "the server does not tell its role");
+	if (h->conf->want == RDS_SENTINEL)
+		return got_sentinel(h, role, e);
 	if (strcmp(role, "slave") == 0)
 		return err_set(e, ERR_AGAIN,
 		    "Redis at %s is a replica; the master is needed",
 		    h->conf->url);
 	if (strcmp(role, "master") != 0)
 		return err_set(e, ERR_CONFIG,
-		    "the server at %s is a %s; a Redis master is needed",
-		    h->conf->url, role);
+		    "the server at %s is a %s; a Redis master is needed%s",
+		    h->conf->url, role,
+		    strcmp(role, "sentinel") == 0
+			? " (Sentinels belong into redis { sentinels })"
+			: "");
 	h->step = h->conf->load_library ? RDS_HELLO_LIBRARY : RDS_HELLO_DONE;
 	return 0;
 }

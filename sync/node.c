@@ -12,6 +12,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/rds.h"
+#include "common/rds_setup.h"
 #include "common/redis_keys.h"
 #include "common/seal.h"
 #include "sync/api/api.h"
@@ -36,7 +37,7 @@
 struct node {
 	struct event_base *base;
 	const struct conf *conf;
-	struct rds_conf rds_conf;
+	struct rds_setup redis;
 	struct embedded_redis *embedded;
 	struct rds *rds;
 	struct rds_sub *sub;
@@ -228,7 +229,7 @@ open_api(void *arg)
 	if (n->api != NULL || n->leaving)
 		return;
 	n->api = api_new(
-	    n->base, n->conf, n->store, &n->rds_conf, api_ask, n, n->failed);
+	    n->base, n->conf, n->store, &n->redis.conf, api_ask, n, n->failed);
 	if (n->api == NULL) {
 		loop_stop(n->base);
 		return;
@@ -296,27 +297,6 @@ on_sub(void *arg, bool up, const struct err *why)
 }
 
 static void
-fill_rds_conf(struct node *n)
-{
-	const struct conf *c = n->conf;
-
-	n->rds_conf = (struct rds_conf){
-		.url = conf_redis_url(c),
-		.user = c->redis.user,
-		.password = c->redis.password,
-		.name = "certfleet-sync",
-		.ca_file = c->redis.ca_file,
-		.cert_file = c->redis.cert_file,
-		.key_file = c->redis.key_file,
-		.server_name = c->redis.server_name,
-		.db = c->redis.db,
-		.connect_timeout_ms = c->redis.connect_timeout_ms,
-		.command_timeout_ms = c->redis.command_timeout_ms,
-		.load_library = true,
-	};
-}
-
-static void
 listen_to_redis(struct node *n)
 {
 	static const char *const formats[CHANNELS] = { CHANNEL_CHALLENGES,
@@ -327,7 +307,7 @@ listen_to_redis(struct node *n)
 		channels[i] = store_key(n->store, formats[i], n->channel[i],
 		    sizeof(n->channel[i]), 0, NULL);
 	n->sub = rds_sub_new(
-	    n->base, &n->rds_conf, channels, CHANNELS, on_message, on_sub, n);
+	    n->base, &n->redis.conf, channels, CHANNELS, on_message, on_sub, n);
 }
 
 /* --- begin and end ---------------------------------------------------------------------- */
@@ -342,21 +322,20 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 		.timeout_ms = conf->acme.request_timeout_ms };
 	struct authorities *authorities;
 
-	if (conf->redis.url[0] == '\0' &&
+	if (conf_redis_embedded(conf) &&
 	    (n->embedded = embedded_redis_start(n->base, conf, e)) == NULL)
 		return -1;
-	if (rds_url_check(conf_redis_url(conf), e) == -1 ||
-	    (n->resolve = resolve_new(n->base, conf, e)) == NULL)
+	if ((n->resolve = resolve_new(n->base, conf, e)) == NULL)
 		return -1;
-	fill_rds_conf(n);
-	n->rds = rds_new(n->base, &n->rds_conf, on_redis, n);
+	rds_setup_init(&n->redis, n->base, conf, "certfleet-sync", true);
+	n->rds = rds_new(n->base, &n->redis.conf, on_redis, n);
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
 	n->hold = hold_new(n->base, conf, ring, &n->skew, files, on_hold, n);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
 	n->watch = watch_new(
-	    n->base, conf, &n->rds_conf, n->store, n->hold, on_event, n);
+	    n->base, conf, &n->redis.conf, n->store, n->hold, on_event, n);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
 		return -1;
@@ -389,6 +368,7 @@ end(struct node *n)
 	rds_sub_free(n->sub);
 	store_free(n->store);
 	rds_free(n->rds);
+	rds_setup_clear(&n->redis);
 	embedded_redis_stop(n->embedded);
 }
 

@@ -61,9 +61,15 @@ class Ground:
         self.nodes.append(node)
         return node.start() if start else node
 
-    def redis(self, name="redis"):
-        self.servers.append(started(RedisServer(self.dir / name)))
+    def redis(self, name="redis", *options, **kw):
+        self.servers.append(started(
+            RedisServer(self.dir / name, *options, **kw)))
         return self.servers[-1]
+
+    def keep(self, server):
+        """Whatever else can stop(); it is stopped at the end."""
+        self.servers.append(server)
+        return server
 
     def tails(self):
         return "\n".join(n.tails() for n in self.nodes)

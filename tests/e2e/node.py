@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
 from harness import built, environment, free_port, program, run, wait_for
-from peers import LOOPBACK, RedisClient, RedisServer
+from peers import LOOPBACK, RedisClient
 from resp import Error
 
 CONF = ROOT / "haproxy" / "conf"
@@ -310,7 +310,7 @@ class Node:
                 "run_dir": str(self.run_dir),
                 "log_level": "debug",
             },
-            "redis": {"url": self.redis.url} if self.redis else {},
+            "redis": dict(self.redis.settings) if self.redis else {},
             "agent": {"listen": [f"{LOOPBACK}:{self.agent.port}"]},
             "acme": {
                 "directory": w.pebble.directory,
@@ -423,7 +423,7 @@ class Node:
 
     def redis_client(self):
         """A client of the Redis in use."""
-        if isinstance(self.redis, RedisServer):
+        if self.redis:
             return self.redis.client()
         return RedisClient(self.redis_socket)
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from harness import Failed, Process, answers_tcp, free_port, program, run
+from harness import wait_for
 from resp import Error, Resp
 
 LOOPBACK = "127.0.0.1"
@@ -262,10 +263,15 @@ class RedisClient(Resp):
 
 
 class RedisServer(Process):
-    """A stand-alone Redis, for nodes that do not run their own."""
+    """A stand-alone Redis, for nodes that do not run their own.
 
-    def __init__(self, directory):
+    options are more of its command line; command is another server.
+    """
+
+    def __init__(self, directory, *options, command=None):
         super().__init__("redis", directory)
+        self.options = options
+        self.command = command or [program("redis-server")]
         self.take_ports()
 
     def take_ports(self):
@@ -275,11 +281,16 @@ class RedisServer(Process):
     def url(self):
         return f"redis://{LOOPBACK}:{self.port}"
 
+    @property
+    def settings(self):
+        """Of certfleet.conf, to use it."""
+        return {"url": self.url}
+
     def start(self):
-        self.spawn(program("redis-server"), "--bind", LOOPBACK,
+        self.spawn(*self.command, "--bind", LOOPBACK,
                    "--port", self.port, "--dir", self.dir, "--save", "",
                    "--appendonly", "yes", "--appendfsync", "always",
-                   "--daemonize", "no")
+                   "--daemonize", "no", *self.options)
         self.wait_ready(self.answers)
 
     def answers(self):
@@ -291,6 +302,81 @@ class RedisServer(Process):
 
     def client(self):
         return RedisClient(host=LOOPBACK, port=self.port)
+
+
+class Sentinel(Process):
+    """One of those who watch over a master and its replicas."""
+
+    def __init__(self, directory):
+        super().__init__("sentinel", directory)
+        self.take_ports()
+
+    def take_ports(self):
+        self.port = free_port()
+
+    def start(self, master=None, quorum=2, patience_ms=700):
+        """master: to be watched from now on; later it knows by itself."""
+        conf = self.dir / "sentinel.conf"
+        if master:
+            conf.write_text(
+                f"bind {LOOPBACK}\nport {self.port}\n"
+                f"sentinel monitor shop {LOOPBACK} {master.port} {quorum}\n"
+                f"sentinel down-after-milliseconds shop {patience_ms}\n"
+                "sentinel failover-timeout shop 3000\n")
+        self.spawn(program("redis-server"), conf, "--sentinel")
+        self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
+
+    def client(self):
+        return RedisClient(host=LOOPBACK, port=self.port)
+
+
+class Watched:
+    """A master, a replica and three Sentinels, as nodes see a Redis."""
+
+    def __init__(self, directory):
+        self.servers = [started(RedisServer(directory / name))
+                        for name in ("a", "b")]
+        with self.servers[1].client() as redis:
+            redis("REPLICAOF", LOOPBACK, self.servers[0].port)
+        self.sentinels = [Sentinel(directory / f"s{i}") for i in range(3)]
+        for sentinel in self.sentinels:
+            sentinel.start(self.servers[0])
+        wait_for("Sentinels to know each other and the replica", self.ready, 20)
+
+    def ready(self):
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                flat = client("SENTINEL", "MASTER", "shop")
+            facts = dict(zip(flat[::2], flat[1::2]))
+            if (facts["num-other-sentinels"], facts["num-slaves"],
+                    facts["flags"]) != ("2", "1", "master"):
+                return False
+        with self.master.client() as redis:
+            return "state=online" in redis("INFO", "replication")
+
+    def rejoin(self, server):
+        """What Sentinels would make of a former master in their next round."""
+        with server.client() as redis:
+            redis("REPLICAOF", LOOPBACK, self.master.port)
+
+    @property
+    def settings(self):
+        return {"sentinels": [f"{LOOPBACK}:{s.port}" for s in self.sentinels],
+                "master": "shop"}
+
+    @property
+    def master(self):
+        alive = next(s for s in self.sentinels if s.running)
+        with alive.client() as client:
+            _, port = client("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "shop")
+        return next(s for s in self.servers if s.port == int(port))
+
+    def client(self):
+        return self.master.client()
+
+    def stop(self):
+        for process in self.sentinels + self.servers:
+            process.kill()
 
 
 class World:

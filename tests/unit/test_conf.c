@@ -204,6 +204,19 @@ static const struct {
 	{ "acme { retry_max_s = 60 }",
 	    "certfleet.conf: retry_first_s (300) must not be more than "
 	    "retry_max_s (60)" },
+	{ "redis { url = \"http://h\" }",
+	    "certfleet.conf:1: Redis URL begins with none of the known forms; "
+	    "it should be unix:/path, redis://host[:port] or "
+	    "rediss://host[:port]" },
+	{ "redis { sentinels = { \"10.0.0.1\" } }",
+	    "certfleet.conf:1: sentinels must be \"host:port\", not "
+	    "\"10.0.0.1\"" },
+	{ "redis { url = \"redis://h\" sentinels = { \"h:1\" } }",
+	    "certfleet.conf:1: url and sentinels exclude each other: "
+	    "Sentinels tell where the master is" },
+	{ "redis { master = \"a b\" }",
+	    "certfleet.conf:1: master must be a name of letters, digits and "
+	    "any of \"-_.:\", not \"a b\"" },
 	{ "redis { prefix = \"a{b\" }",
 	    "certfleet.conf:1: prefix must be letters, digits and any of "
 	    "\"-_.:\", not \"a{b\"" },
