@@ -253,6 +253,16 @@ after_post(const struct run *r)
 		fault_point("F11");
 }
 
+/* The first look, at a moment of our choice, tells how long the CA takes. */
+static void
+learn(struct run *r, enum order_state was)
+{
+	if (r->first_look)
+		pace_learn(&r->driver->pace[was], r->order.first_ms,
+		    r->order.state != was);
+	r->first_look = false;
+}
+
 /* The order's next state, logged in this one place. */
 static void
 take(struct run *r, const struct reply *reply)
@@ -267,6 +277,7 @@ take(struct run *r, const struct reply *reply)
 			run_fail(r, &e);
 		return;
 	}
+	learn(r, was);
 	if (r->order.state > r->furthest) {
 		r->furthest = r->order.state;
 		r->tries = 0;
@@ -512,6 +523,10 @@ run_advance(struct run *r)
 	}
 	json_decref(r->ask.payload);
 	r->ask.payload = NULL;
+	r->order.first_ms = pace_first(&r->driver->pace[r->order.state]);
+	r->first_look =
+	    (r->order.state == ORDER_CHECK || r->order.state == ORDER_POLL) &&
+	    r->order.polls == 1 && r->order.wait_ms == 0;
 	if (order_ask(&r->order, &r->ask, &e) == -1) {
 		run_fail(r, &e);
 		return;

@@ -17,6 +17,7 @@
 #include "sync/key.h"
 #include "sync/limits.h"
 #include "sync/order.h"
+#include "sync/pace.h"
 #include "sync/store.h"
 
 struct cert;
@@ -44,6 +45,7 @@ struct run {
 	int tries;                 /* since the order last came further... */
 	enum order_state furthest; /* ...than ever before */
 	bool url_saved;
+	bool first_look;             /* after a pause of our choice */
 	char token[ORDER_TOKEN_MAX]; /* that is published, or "" */
 	struct err why;              /* there will be no certificate */
 };
@@ -59,6 +61,7 @@ struct driver {
 	struct dns01 *dns01;
 	driver_waits_fn *waits;
 	struct keymaker *keymaker;
+	struct pace pace[ORDER_STATES]; /* of those that wait */
 	LIST_HEAD(, run) runs;
 };
 

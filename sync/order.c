@@ -12,6 +12,8 @@
 #include "sync/rfc3339.h"
 
 #define CHAIN_MAX (64 * 1024)
+#define PAUSE_FIRST_MS 250
+#define PAUSE_MAX_MS 3000
 
 static int ask_new(struct order *, struct ask *, struct err *);
 static int got_new(struct order *, const struct reply *, struct err *);
@@ -179,18 +181,21 @@ keep(char **dst, const char *src)
 }
 
 /*
- * When to look again: at once the first time, then with growing pauses,
- * unless the CA said when.
+ * When to look again: at once where nothing is known, else after the first
+ * pause, then with growing ones, unless the CA said when.
  */
 static int64_t
 pace(const struct order *o)
 {
-	static const int64_t pauses[] = { 0, 250, 500, 1000, 2000, 3000 };
-	size_t n = sizeof(pauses) / sizeof(pauses[0]);
+	int64_t pause = o->first_ms > 0 ? o->first_ms : PAUSE_FIRST_MS;
 
 	if (o->wait_ms > 0)
 		return o->wait_ms;
-	return pauses[o->polls < n ? o->polls : n - 1];
+	if (o->polls == 0)
+		return 0;
+	for (unsigned int i = 1; i < o->polls && pause < PAUSE_MAX_MS; i++)
+		pause *= 2;
+	return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
 }
 
 /*

@@ -58,7 +58,8 @@ struct order {
 	char *chain; /* PEM, once downloaded */
 	char *alternate[ORDER_CHAINS_MAX]; /* URLs of other chains */
 	size_t nalternates, alternates_seen;
-	int64_t wait_ms; /* what the CA asked for, 0: our own pace */
+	int64_t wait_ms;  /* what the CA asked for, 0: our own pace */
+	int64_t first_ms; /* wait before the first look, 0: the usual */
 	unsigned int polls;
 };
 
