@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/exchange.h"
+#include "sync/silence.h"
 #include "sync/trail.h"
 
 #define LOOKS_MAX 32     /* at once; the rest wait their turn */
@@ -52,6 +53,7 @@ struct authorities {
 	struct look_list running, waiting;
 	size_t nrunning;
 	uint64_t last_id;
+	struct silence silence;
 };
 
 static void start_next(struct authorities *);
@@ -194,6 +196,19 @@ got_addresses(void *arg, const struct resolve_answer *answer)
 	go(l);
 }
 
+/* A server that is gone for good is not waited for for ever. */
+static void
+note_silence(
+    struct look *l, struct authority_server *s, enum exchange_result result)
+{
+	struct silence *silence = &l->all->silence;
+
+	if (result == EXCHANGE_OK)
+		silence_broken(silence, s->address);
+	else if (result == EXCHANGE_SILENT)
+		s->silent_ms = silence_met(silence, s->address, loop_now_ms());
+}
+
 static void
 got_reply(void *arg, enum exchange_result result, const uint8_t *message,
     size_t len, const char *why)
@@ -207,6 +222,7 @@ got_reply(void *arg, enum exchange_result result, const uint8_t *message,
 	else
 		trail_got_nothing(
 		    l->trail, server, why, result == EXCHANGE_NO_ROUTE);
+	note_silence(l, &l->trail->server[server], result);
 	if (l->nopen > 0)
 		return;
 	trail_heard_all(l->trail);

@@ -229,9 +229,11 @@ dns_query_is_answered(const uint8_t *query, const uint8_t *message, size_t len)
 	size_t qat = DNS_HEADER, at = DNS_HEADER;
 
 	if (len < DNS_HEADER || memcmp(query, message, 2) != 0 ||
-	    (message[2] & FLAG_REPLY) == 0 || (message[2] & OPCODE) != 0 ||
-	    dns_message_16(&m, 4) != 1)
+	    (message[2] & FLAG_REPLY) == 0 || (message[2] & OPCODE) != 0)
 		return false;
+	if (dns_message_16(&m, 4) != 1)
+		return dns_message_16(&m, 4) == 0 &&
+		       dns_message_rcode(&m) != DNS_NOERROR;
 	if (dns_message_name(&q, &qat, asked) == -1 ||
 	    dns_message_name(&m, &at, answered) == -1 || len - at < 4)
 		return false;

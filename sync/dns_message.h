@@ -73,7 +73,10 @@ bool dns_name_is_within(const char *name, const char *zone);
 size_t dns_query_make(uint8_t out[static DNS_QUERY_MAX], unsigned int id,
     const char *name, enum dns_type);
 
-/* True when the message is a reply to that query: same number, same question. */
+/*
+ * True when the message is a reply to that query: same number, same question.
+ * One that only tells an error may leave the question out.
+ */
 bool dns_query_is_answered(
     const uint8_t *query, const uint8_t *message, size_t len);
 

@@ -9,73 +9,10 @@
 
 #include "sync/dns_reply.h"
 #include "sync/question.h"
-
-/* A message under construction; the question is always for w.shop.example. */
-struct made {
-	uint8_t p[16384];
-	size_t len;
-};
-
-static void
-put_name(struct made *m, const char *name)
-{
-	while (*name != '\0') {
-		size_t n = strcspn(name, ".");
-
-		m->p[m->len++] = (uint8_t)n;
-		memcpy(m->p + m->len, name, n);
-		m->len += n;
-		name += n + (name[n] == '.');
-	}
-	m->p[m->len++] = 0;
-}
-
-static void
-put16(struct made *m, unsigned int v)
-{
-	m->p[m->len++] = (uint8_t)(v >> 8);
-	m->p[m->len++] = (uint8_t)v;
-}
-
-static void
-begin(struct made *m, const char *name)
-{
-	memset(m, 0, sizeof(*m));
-	m->len = 12;
-	m->p[2] = 0x81;
-	m->p[5] = 1;
-	put_name(m, name);
-	put16(m, DNS_A);
-	put16(m, 1);
-}
-
-/* section: 6 answer, 8 authority: where the header counts them. */
-static void
-put(struct made *m, size_t section, const char *owner, unsigned int type,
-    const void *data, size_t len)
-{
-	m->p[section + 1]++;
-	put_name(m, owner);
-	put16(m, type);
-	put16(m, 1);
-	put16(m, 0);
-	put16(m, 60);
-	put16(m, (unsigned int)len);
-	memcpy(m->p + m->len, data, len);
-	m->len += len;
-}
-
-static void
-put_cname(struct made *m, const char *owner, const char *target)
-{
-	struct made data = { .len = 0 };
-
-	put_name(&data, target);
-	put(m, 6, owner, DNS_CNAME, data.p, data.len);
-}
+#include "tests/unit/dns_made.h"
 
 static int
-add(struct dns_reply *r, const struct made *m, enum dns_type type,
+add(struct dns_reply *r, const struct dns_made *m, enum dns_type type,
     struct err *e)
 {
 	memset(e, 0, sizeof(*e));
@@ -86,15 +23,15 @@ static void
 only_records_of_the_chain_count(void **state)
 {
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
 	begin(&m, "w.shop.example");
 	/* Out of order, and with strangers between. */
-	put(&m, 6, "Edge.Example", DNS_A, "\xc6\x33\x64\x07", 4);
-	put(&m, 6, "edge.example", DNS_AAAA, "0123456789abcdef", 16);
-	put(&m, 6, "stranger.example", DNS_A, "\xcb\x00\x71\x09", 4);
+	put(&m, ANSWER, "Edge.Example", DNS_A, "\xc6\x33\x64\x07", 4);
+	put(&m, ANSWER, "edge.example", DNS_AAAA, "0123456789abcdef", 16);
+	put(&m, ANSWER, "stranger.example", DNS_A, "\xcb\x00\x71\x09", 4);
 	put_cname(&m, "stranger.example", "ours.example");
 	put_cname(&m, "CDN.example", "EDGE.example");
 	put_cname(&m, "W.shop.EXAMPLE", "cdn.Example");
@@ -112,12 +49,12 @@ a_name_is_given_with_what_cannot_be_printed_escaped(void **state)
 	static const char odd[] = "\x07"
 				  "a.b\\\n\xff-\x04TEST";
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
 	begin(&m, "w.shop.example");
-	put(&m, 6, "w.shop.example", DNS_CNAME, odd, sizeof(odd));
+	put(&m, ANSWER, "w.shop.example", DNS_CNAME, odd, sizeof(odd));
 	assert_int_equal(add(&r, &m, DNS_A, &e), 0);
 	assert_string_equal(r.cname[0], "a\\046b\\092\\010\\255-.test");
 }
@@ -127,7 +64,7 @@ names_have_at_most_255_bytes(void **state)
 {
 	char label[64], name[256];
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
@@ -155,7 +92,7 @@ static void
 loops_and_long_chains_are_refused(void **state)
 {
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 	char from[32], to[32];
 
@@ -190,15 +127,15 @@ loops_and_long_chains_are_refused(void **state)
 static void
 every_message_cut_short_is_refused(void **state)
 {
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
 	begin(&m, "w.shop.example");
 	put_cname(&m, "w.shop.example", "edge.example");
-	put(&m, 6, "edge.example", DNS_A, "\xc6\x33\x64\x07", 4);
+	put(&m, ANSWER, "edge.example", DNS_A, "\xc6\x33\x64\x07", 4);
 	for (size_t len = m.len; len-- > 0;) {
-		struct made cut = m;
+		struct dns_made cut = m;
 		struct dns_reply r = { 0 };
 
 		cut.len = len;
@@ -228,11 +165,11 @@ pointers_only_lead_back(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct dns_reply r = { 0 };
-		struct made m;
+		struct dns_made m;
 		struct err e;
 
 		begin(&m, "w.shop.example");
-		put(&m, 6, "w.shop.example", DNS_CNAME, names[i].data,
+		put(&m, ANSWER, "w.shop.example", DNS_CNAME, names[i].data,
 		    names[i].len);
 		assert_int_equal(m.len - names[i].len, 0x3a);
 		if (names[i].len > 1 && names[i].data[1] == '\x2c')
@@ -249,23 +186,23 @@ static void
 more_than_fits_is_refused_whole(void **state)
 {
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
 	begin(&m, "w.shop.example");
 	for (int i = 0; i < RESOLVE_ADDRESSES_MAX; i++)
-		put(&m, 6, "w.shop.example", DNS_A, "\xc6\x33\x64\x07", 4);
+		put(&m, ANSWER, "w.shop.example", DNS_A, "\xc6\x33\x64\x07", 4);
 	assert_int_equal(add(&r, &m, DNS_A, &e), 0);
 	assert_int_equal(r.naddresses, RESOLVE_ADDRESSES_MAX);
 	memset(&r, 0, sizeof(r));
-	put(&m, 6, "w.shop.example", DNS_A, "\xc6\x33\x64\x07", 4);
+	put(&m, ANSWER, "w.shop.example", DNS_A, "\xc6\x33\x64\x07", 4);
 	assert_int_equal(add(&r, &m, DNS_A, &e), -1);
 	assert_string_equal(e.text, "more than 64 addresses");
 
 	memset(&r, 0, sizeof(r));
 	begin(&m, "w.shop.example");
-	put(&m, 6, "w.shop.example", DNS_A, "\xc6\x33\x64", 3);
+	put(&m, ANSWER, "w.shop.example", DNS_A, "\xc6\x33\x64", 3);
 	assert_int_equal(add(&r, &m, DNS_A, &e), -1);
 	m.p[6] = 4; /* 1025 records, it says */
 	assert_int_equal(add(&r, &m, DNS_A, &e), -1);
@@ -276,19 +213,20 @@ static void
 caa_records_are_taken_apart(void **state)
 {
 	struct dns_reply r = { 0 };
-	struct made m;
+	struct dns_made m;
 	struct err e;
 	uint8_t big[300] = "\x00\x05issue";
 
 	(void)state;
 	memset(big + 7, 'v', sizeof(big) - 7);
 	begin(&m, "w.shop.example");
-	put(&m, 6, "w.shop.example", DNS_CAA, "\x00\x05issueca.example", 17);
-	put(&m, 6, "w.shop.example", DNS_CAA, "\x80\x03tbsx", 6);
-	put(&m, 6, "w.shop.example", DNS_CAA, "\x01\x03tbs", 5);
-	put(&m, 6, "w.shop.example", DNS_CAA, "\x40\x05issueca\0.x", 11);
-	put(&m, 6, "w.shop.example", DNS_CAA, big, sizeof(big));
-	put(&m, 6, "shop.example", DNS_CAA, "\x00\x05issueother", 12);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, "\x00\x05issueca.example",
+	    17);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, "\x80\x03tbsx", 6);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, "\x01\x03tbs", 5);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, "\x40\x05issueca\0.x", 11);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, big, sizeof(big));
+	put(&m, ANSWER, "shop.example", DNS_CAA, "\x00\x05issueother", 12);
 	assert_int_equal(add(&r, &m, DNS_CAA, &e), 0);
 	assert_int_equal(r.ncaas, 5);
 	assert_string_equal(r.caas[0].tag, "issue");
@@ -304,7 +242,7 @@ caa_records_are_taken_apart(void **state)
 
 	memset(&r, 0, sizeof(r));
 	begin(&m, "w.shop.example");
-	put(&m, 6, "w.shop.example", DNS_CAA, "\x00\x06issue", 7);
+	put(&m, ANSWER, "w.shop.example", DNS_CAA, "\x00\x06issue", 7);
 	assert_int_equal(add(&r, &m, DNS_CAA, &e), -1);
 }
 
@@ -322,7 +260,7 @@ nothing_found_is_final_by_the_right_soa(void **state)
 		{ "dge.example", 0 },
 		{ "shop.example", 0 },
 	};
-	struct made m;
+	struct dns_made m;
 	struct err e;
 
 	(void)state;
@@ -331,7 +269,7 @@ nothing_found_is_final_by_the_right_soa(void **state)
 
 		begin(&m, "w.shop.example");
 		put_cname(&m, "w.shop.example", "edge.example");
-		put(&m, 8, zones[i].soa, DNS_SOA, "x", 1);
+		put(&m, AUTHORITY, zones[i].soa, DNS_SOA, "x", 1);
 		assert_int_equal(add(&r, &m, DNS_A, &e), 0);
 		assert_int_equal(r.final, zones[i].final);
 	}
@@ -341,7 +279,7 @@ static void
 a_target_on_another_server_is_asked_for(void **state)
 {
 	struct question q;
-	struct made m;
+	struct dns_made m;
 
 	(void)state;
 	question_init(&q, DNS_A, "w.shop.example");
@@ -350,7 +288,7 @@ a_target_on_another_server_is_asked_for(void **state)
 	assert_string_equal(question_got(&q, true, m.p, m.len), "edge.example");
 	assert_false(q.done);
 	begin(&m, "edge.example");
-	put(&m, 6, "edge.example", DNS_A, "\xc6\x33\x64\x07", 4);
+	put(&m, ANSWER, "edge.example", DNS_A, "\xc6\x33\x64\x07", 4);
 	assert_null(question_got(&q, true, m.p, m.len));
 	assert_true(q.done);
 	assert_int_equal(q.result, RESOLVE_OK);
@@ -387,6 +325,148 @@ caa_asks_every_level_down_to_the_last_label(void **state)
 	question_clear(&q);
 }
 
+static void
+strings_of_a_txt_record_are_one_value(void **state)
+{
+	struct dns_reply r = { 0 };
+	struct dns_made m;
+	struct err e;
+	char longest[256];
+	uint8_t big[2 * 200 + 2];
+
+	(void)state;
+	memset(big, 'v', sizeof(big));
+	big[0] = big[201] = 200;
+	memset(longest, 'v', 255);
+	longest[255] = '\0';
+	begin(&m, "w.shop.example");
+	put(&m, ANSWER, "w.shop.example", DNS_TXT, "\3one\0\4 two", 10);
+	put(&m, ANSWER, "w.shop.example", DNS_TXT, "", 0);
+	put(&m, ANSWER, "w.shop.example", DNS_TXT, "\3a\0b", 4);
+	put(&m, ANSWER, "w.shop.example", DNS_TXT, big, sizeof(big));
+	put_txt(&m, "other.example", "stranger");
+	assert_int_equal(add(&r, &m, DNS_TXT, &e), 0);
+	assert_true(dns_reply_found(&r));
+	assert_int_equal(r.ntxts, 4);
+	assert_string_equal(r.txt[0], "one two");
+	assert_string_equal(r.txt[1], "");
+	assert_string_equal(r.txt[2], ""); /* cut, it could be another */
+	assert_string_equal(r.txt[3], longest);
+
+	memset(&r, 0, sizeof(r));
+	begin(&m, "w.shop.example");
+	put(&m, ANSWER, "w.shop.example", DNS_TXT, "\5four", 5);
+	assert_int_equal(add(&r, &m, DNS_TXT, &e), -1);
+	assert_string_equal(e.text, "the reply is malformed");
+}
+
+static void
+a_challenge_is_found_among_more_values_than_fit(void **state)
+{
+	static const char last[] =
+	    "0123456789012345678901234567890123456789012";
+	struct dns_reply r = { 0 };
+	struct dns_made m;
+	struct err e;
+	char value[32];
+
+	(void)state;
+	begin(&m, "w.shop.example");
+	for (int i = 0; i < DNS_TXTS_MAX + 10; i++) {
+		snprintf(value, sizeof(value), "v=spf%d", i);
+		put_txt(&m, "w.shop.example", value);
+	}
+	put_txt(&m, "w.shop.example", last);
+	assert_int_equal(add(&r, &m, DNS_TXT, &e), 0);
+	assert_int_equal(r.ntxts, DNS_TXTS_MAX);
+	assert_string_equal(r.txt[0], last);
+	assert_string_equal(r.txt[1], "v=spf1");
+}
+
+static void
+name_servers_and_the_top_of_a_zone_are_found(void **state)
+{
+	struct dns_reply r = { 0 };
+	struct dns_made m;
+	struct err e;
+
+	(void)state;
+	begin(&m, "w.shop.example");
+	put_target(&m, ANSWER, "w.shop.example", DNS_NS, "NS1.Example.net");
+	put_target(&m, ANSWER, "w.shop.example", DNS_NS, "ns2.example.net");
+	put_target(&m, ANSWER, "shop.example", DNS_NS, "ns3.example.net");
+	assert_int_equal(add(&r, &m, DNS_NS, &e), 0);
+	assert_int_equal(r.nhosts, 2);
+	assert_string_equal(r.host[0], "ns1.example.net");
+	assert_string_equal(r.host[1], "ns2.example.net");
+
+	memset(&r, 0, sizeof(r));
+	for (int i = 2; i <= DNS_HOSTS_MAX; i++)
+		put_target(&m, ANSWER, "w.shop.example", DNS_NS, "ns.example");
+	assert_int_equal(add(&r, &m, DNS_NS, &e), -1);
+	assert_string_equal(e.text, "more than 26 name servers");
+
+	memset(&r, 0, sizeof(r));
+	begin(&m, "w.shop.example");
+	put(&m, ANSWER, "w.shop.example", DNS_SOA, "x", 1);
+	assert_int_equal(add(&r, &m, DNS_SOA, &e), 0);
+	assert_true(r.soa);
+
+	/* Of a zone above: this is not the top of one. */
+	memset(&r, 0, sizeof(r));
+	begin(&m, "w.shop.example");
+	put(&m, AUTHORITY, "shop.example", DNS_SOA, "x", 1);
+	assert_int_equal(add(&r, &m, DNS_SOA, &e), 0);
+	assert_false(dns_reply_found(&r));
+	assert_true(r.final);
+	assert_string_equal(r.zone, "shop.example");
+}
+
+static void
+a_referral_leads_down_and_to_the_name(void **state)
+{
+	static const struct {
+		const char *owner;
+		bool refers;
+	} zones[] = {
+		{ "w.shop.example", true },
+		{ "_acme-challenge.w.shop.example", true },
+		{ "SHOP.example", false },                  /* to itself */
+		{ "example", false },                       /* up */
+		{ "", false }, { "x.shop.example", false }, /* aside */
+	};
+	struct dns_referral r;
+	struct dns_made m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
+		begin(&m, "_acme-challenge.w.shop.example");
+		put_target(
+		    &m, AUTHORITY, zones[i].owner, DNS_NS, "NS1.example.net");
+		put_target(
+		    &m, AUTHORITY, zones[i].owner, DNS_NS, "ns2.example.net");
+		put_target(
+		    &m, AUTHORITY, "y.shop.example", DNS_NS, "ns3.example");
+		assert_int_equal(
+		    dns_referral_read(&r, "_acme-challenge.w.shop.example",
+			"shop.example", m.p, m.len),
+		    zones[i].refers);
+		assert_int_equal(r.nhosts, zones[i].refers ? 2 : 0);
+		if (!zones[i].refers)
+			continue;
+		assert_string_equal(r.zone, zones[i].owner);
+		assert_string_equal(r.host[0], "ns1.example.net");
+		assert_string_equal(r.host[1], "ns2.example.net");
+		for (size_t len = 0; len < m.len; len++)
+			dns_referral_read(&r, "_acme-challenge.w.shop.example",
+			    "shop.example", m.p, len);
+		put_txt(&m, "_acme-challenge.w.shop.example", "x");
+		assert_false(
+		    dns_referral_read(&r, "_acme-challenge.w.shop.example",
+			"shop.example", m.p, m.len));
+	}
+}
+
 int
 main(void)
 {
@@ -401,6 +481,11 @@ main(void)
 		cmocka_unit_test(more_than_fits_is_refused_whole),
 		cmocka_unit_test(caa_records_are_taken_apart),
 		cmocka_unit_test(nothing_found_is_final_by_the_right_soa),
+		cmocka_unit_test(strings_of_a_txt_record_are_one_value),
+		cmocka_unit_test(
+		    a_challenge_is_found_among_more_values_than_fit),
+		cmocka_unit_test(name_servers_and_the_top_of_a_zone_are_found),
+		cmocka_unit_test(a_referral_leads_down_and_to_the_name),
 		cmocka_unit_test(a_target_on_another_server_is_asked_for),
 		cmocka_unit_test(caa_asks_every_level_down_to_the_last_label),
 	};
