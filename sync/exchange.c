@@ -149,7 +149,10 @@ end_with(struct exchange *x, enum exchange_result result, const char *why)
 	loop_after(x->all->base, &x->timer, 0, on_end, x);
 }
 
-/* What sending says at once, this machine's own table of routes has said. */
+/*
+ * What sending says at once, this machine has said: it has no route or a
+ * filter, or the address is one of a link.
+ */
 static void
 end_by_errno(struct exchange *x)
 {
@@ -159,6 +162,9 @@ end_by_errno(struct exchange *x)
 	case EADDRNOTAVAIL:
 	case EAFNOSUPPORT:
 	case ENETDOWN:
+	case EINVAL:
+	case EACCES:
+	case EPERM:
 		end_with(x, EXCHANGE_NO_ROUTE, "cannot be reached from here");
 		return;
 	default:
