@@ -117,6 +117,50 @@ each_status_has_a_word_of_scalingos(void **state)
 }
 
 static void
+a_record_that_a_person_has_to_make_is_told(void **state)
+{
+	struct domain d = www(DOMAIN_ACTION_REQUIRED);
+	json_t *o;
+
+	(void)state;
+	put(d.acme_dns_fqdn, sizeof(d.acme_dns_fqdn),
+	    "_acme-challenge.shop.example");
+	put(d.acme_dns_value, sizeof(d.acme_dns_value), "value");
+	d.acme_dns_until = NOW;
+	o = json_domain(&d);
+	assert_string_equal(
+	    text(o, "acme_dns_fqdn"), "_acme-challenge.shop.example");
+	assert_string_equal(text(o, "acme_dns_value"), "value");
+	assert_string_equal(
+	    text(json_object_get(o, "certfleet"), "acme_dns_until"),
+	    "2026-05-28T20:26:40.000Z");
+	json_decref(o);
+	o = json_own_domain(&d);
+	assert_string_equal(text(o, "acme_dns_value"), "value");
+	json_decref(o);
+}
+
+/* The old certificate serves while a person has to act for the next. */
+static void
+a_renewal_that_waits_for_a_person_is_still_served(void **state)
+{
+	struct domain d = www(DOMAIN_ACTION_REQUIRED);
+	json_t *o;
+
+	(void)state;
+	memset(d.sha1, 'A', 40);
+	d.version = 2;
+	d.proven = 1;
+	o = json_domain(&d);
+	assert_true(json_is_false(json_object_get(o, "letsencrypt")));
+	json_decref(o);
+	d.proven = 2;
+	o = json_domain(&d);
+	assert_true(json_is_true(json_object_get(o, "letsencrypt")));
+	json_decref(o);
+}
+
+static void
 our_shape_is_flat(void **state)
 {
 	struct domain d = www(DOMAIN_IN_USE);
@@ -533,6 +577,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_domain_has_scalingos_fields),
 		cmocka_unit_test(each_status_has_a_word_of_scalingos),
+		cmocka_unit_test(a_record_that_a_person_has_to_make_is_told),
+		cmocka_unit_test(
+		    a_renewal_that_waits_for_a_person_is_still_served),
 		cmocka_unit_test(our_shape_is_flat),
 		cmocka_unit_test(text_that_is_not_utf8_is_escaped),
 		cmocka_unit_test(why_is_a_sentence),

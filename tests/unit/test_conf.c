@@ -226,6 +226,15 @@ static const struct {
 	{ "redis { password = env:CERTFLEET_TEST_NOT_SET }",
 	    "certfleet.conf:1: password: the environment has no variable "
 	    "CERTFLEET_TEST_NOT_SET" },
+	{ "platform_domain = \"platform.example\"",
+	    "certfleet.conf:1: platform_domain needs haproxy.default_cert or "
+	    "platform_app" },
+	{ "platform_app = ops", "certfleet.conf:1: platform_app needs "
+				"platform_domain" },
+	{ "platform_domain = \"platform.example\"\nplatform_app = ops\n"
+	  "haproxy { default_cert = \"/etc/passwd\" }",
+	    "certfleet.conf:2: platform_app orders what haproxy.default_cert "
+	    "would be: set one of them" },
 	{ "agent { listen = { } }",
 	    "certfleet.conf: listen must have an address: HAProxy needs one "
 	    "to ask" },

@@ -283,6 +283,7 @@ a_record_is_its_fields_that_have_a_value(void **state)
 	domain_each(&d, put_line, &text);
 	assert_string_equal(text.p,
 	    "name=shop.test\napp=my-app\nstatus=in_use\nletsencrypt=0\n"
+	    "canonical=0\n"
 	    "sha1=0123456789ABCDEF0123456789ABCDEF01234567\n"
 	    "not_after=1790000000000\nepoch=0\n");
 	buf_clear(&text);
@@ -359,7 +360,8 @@ unknown_fields_are_kept(void **state)
 		fail_msg("%s", e.text);
 	domain_each(&copy, put_line, &text);
 	assert_string_equal(text.p,
-	    "name=shop.test\nstatus=pending_dns\nletsencrypt=1\nepoch=0\n"
+	    "name=shop.test\nstatus=pending_dns\nletsencrypt=1\n"
+	    "canonical=0\nepoch=0\n"
 	    "from_the_future=2\nanother=\n");
 	domain_clear(&d);
 	domain_clear(&copy);
