@@ -294,3 +294,58 @@ def test_switched_off_or_removed_nothing_is_wanted_any_more(node):
 def test_nothing_fails_in_the_servers_log(node):
     assert json.loads(node.cli("status", "--json").out)
     assert "ERROR" not in node.sync.text()
+
+
+# --- the platform's own ------------------------------------------------------
+
+PLATFORM = "platform.test"
+
+
+@pytest.fixture
+def platform(place, ground):
+    """A node that orders the platform's certificate itself."""
+    world = place.world
+    world.servers.add_zone(PLATFORM)
+    node = ground.node(world, name="w2", address="127.0.0.77", settings={
+        "": {"platform_domain": PLATFORM, "platform_app": "ops"},
+        **settings(world)})
+    yield node
+    if node.haproxy.running:
+        node.stop()
+
+
+def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
+    node, name = platform, f"*.{PLATFORM}"
+    before = len(node.pebble.issued())
+    fqdn, values = to_make(node, name)
+    first, second = values.split()
+    assert shown(node, name)["action"].splitlines() == [
+        f"{fqdn} 120 TXT {first}", f"{fqdn} 120 TXT {second}"]
+    answers = answered(node)
+    make(node, PLATFORM, fqdn, second)
+    await_reason(node, name, f"expected {first}")
+    assert answered(node) == answers
+    make(node, PLATFORM, fqdn, first, second)
+    record = node.await_status(name, "in_use")
+    assert record["app"] == "ops"
+    assert node.pebble.issued()[before:] == [record["serial"]]
+
+    # It is the default: of names that nobody knows, and of the base.
+    for sni in ("nobody.test", PLATFORM):
+        node.await_served(sni, lambda s: s.sha1 == record["sha1"])
+    assert sorted(node.served(PLATFORM).names) == [name, PLATFORM]
+    for own in (f"shop.{PLATFORM}", PLATFORM):
+        node.add(own)
+        assert "platform" in node.await_status(own, "in_use")["reason"]
+    assert node.pebble.issued()[before:] == [record["serial"]]
+
+    # HAProxy starts with it, and gets the next one while it runs.
+    node.stop()
+    node.start()
+    assert node.served("nobody.test").sha1 == record["sha1"]
+    make_due(node, name, renew_at=1, next_at=1)
+    _, values = to_make(node, name, other_than=values)
+    assert node.served("nobody.test").sha1 == record["sha1"]
+    make(node, PLATFORM, fqdn, *values.split())
+    node.await_served("nobody.test", lambda s: s.sha1 != record["sha1"], 20)
+    assert node.served("nobody.test").sha1 == node.record(name)["sha1"]
