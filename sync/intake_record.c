@@ -23,7 +23,7 @@ work_forget_record(struct domain *d)
 	d->acme_dns_until = 0;
 }
 
-/* NAME TTL TYPE VALUE, a line for each record. */
+/* NAME TTL TYPE VALUE, of each record. */
 static void
 put_action(struct domain *d)
 {
@@ -35,7 +35,7 @@ put_action(struct domain *d)
 		size_t len = strcspn(value, " ");
 
 		n += (size_t)snprintf(d->action + n, sizeof(d->action) - n,
-		    "%s%s %d TXT %.*s", n > 0 ? "\n" : "", d->acme_dns_fqdn,
+		    "%s%s %d TXT %.*s", n > 0 ? "; " : "", d->acme_dns_fqdn,
 		    RECORD_TTL, (int)len, value);
 		value += len + (value[len] == ' ');
 	}
