@@ -224,6 +224,10 @@ class Pebble(Process):
         """How many times somebody asked for a new order."""
         return len(re.findall(r"POST /order-plz -> ", self.text()))
 
+    def orders_made(self):
+        """How many orders it has: a nonce it does not like makes none."""
+        return len(re.findall(r"Added order ", self.text()))
+
     def requests(self):
         """How many requests of any kind it has answered."""
         return len(re.findall(r" -> calling handler", self.text()))

@@ -79,7 +79,7 @@ def test_each_client_gets_its_kind_also_after_a_restart_from_files(ground):
     assert same(both["ECDSA"]) == same(record["serial"])
     issued = [same(s) for s in node.pebble.issued()]
     assert issued == [same(both["ECDSA"]), same(both["RSA"])]
-    assert node.pebble.orders() == 2
+    assert node.pebble.orders_made() == 2
     # Who takes both gets the smaller one.
     assert same(node.served(name).serial) == same(both["ECDSA"])
     wait_for("the crt-list", lambda: len(of_domain(node, name)[3]) == 2)
@@ -173,7 +173,7 @@ def test_what_was_ordered_first_is_not_lost_when_there_is_no_second(ground):
     node.await_status(name, "in_use", 40)
     both = serials(node, name)
     assert both and same(both["ECDSA"]) == first
-    assert len(node.pebble.issued()) == node.pebble.orders() == 2
+    assert len(node.pebble.issued()) == node.pebble.orders_made() == 2
 
 
 def test_a_first_that_became_too_old_is_ordered_again(ground):

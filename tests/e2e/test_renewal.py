@@ -397,7 +397,7 @@ def test_the_second_ca_is_used_when_the_first_is_away_and_time_is_short(ground):
         node.sync.text().replace(chr(92), "")), 10, explain=node.tails)
     time.sleep(1)
     assert [record["serial"]] == second.issued()
-    assert second.orders() == 1
+    assert second.orders_made() == 1
 
 
 def test_a_new_domain_waits_for_the_first_ca(ground):
