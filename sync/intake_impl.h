@@ -15,6 +15,7 @@
 #include "common/table.h"
 #include "sync/intake.h"
 #include "sync/lane.h"
+#include "sync/spread.h"
 #include "sync/store.h"
 
 struct waiting;
@@ -47,7 +48,7 @@ struct intake {
 	struct work *table;
 	struct event *tick;
 	struct lanes lanes;
-	int64_t pace; /* when the next renewal may begin, if it is not urgent */
+	struct spread spread; /* of renewals that are not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
 	struct gens acked; /* the highest that nodes have told */

@@ -12,10 +12,9 @@
 #include "sync/intake_impl.h"
 #include "sync/limit.h"
 #include "sync/renew.h"
+#include "sync/spread.h"
 
-#define BUSY_MS 5000   /* the lane is full: come again */
-#define URGENT_PART 10 /* renewals in the last tenth are not paced */
-#define PACE_BURST 8   /* renewals that may begin at the same moment */
+#define BUSY_MS 5000 /* the lane is full: come again */
 
 static void
 failed(struct work *w, const struct err *e)
@@ -171,40 +170,18 @@ intake_next_orders(struct intake *in)
 		begin_order(w);
 }
 
-/*
- * After an outage many renewals are overdue: they begin at an even pace, but
- * for those that have little time left.  Returns how long this one is to wait.
- */
-static int64_t
-pace(struct intake *in, const struct domain *d, int64_t now)
-{
-	int64_t step = 60000 / in->conf->acme.renewals_per_minute;
-
-	if (d->not_after - now < (d->not_after - d->not_before) / URGENT_PART)
-		return 0;
-	if (in->pace < now - PACE_BURST * step)
-		in->pace = now - PACE_BURST * step;
-	if (in->pace > now)
-		return in->pace - now + loop_random(BUSY_MS);
-	in->pace += step;
-	return 0;
-}
-
 /* Queue for an order; whoever cannot wait here comes again. */
 static void
 queue(struct work *w)
 {
 	struct intake *in = w->in;
 	const struct domain *d = &w->d;
-	int64_t now = loop_wall_ms(), wait = 0;
 	enum lane lane = d->attempts > 0  ? LANE_RETRY
 	                 : d->version > 0 ? LANE_RENEWAL
 	                                  : LANE_NEW;
 
-	if (lane == LANE_RENEWAL)
-		wait = pace(in, d, now);
-	if (wait > 0 || lanes_put(&in->lanes, &w->lane, lane, d->app, w) == -1)
-		work_put_down(w, now + (wait > 0 ? wait : BUSY_MS), NULL);
+	if (lanes_put(&in->lanes, &w->lane, lane, d->app, w) == -1)
+		work_put_down(w, loop_wall_ms() + BUSY_MS, NULL);
 	else
 		intake_next_orders(in);
 }
@@ -252,9 +229,32 @@ checked(void *arg, enum precheck_verdict verdict, const struct err *why,
 	work_put_down(w, next, news ? "status" : NULL);
 }
 
+/*
+ * After an outage many renewals are overdue: they begin at an even pace, but
+ * for those that have little time left.  Returns how long this one is to wait.
+ */
+static int64_t
+spread(struct work *w)
+{
+	struct intake *in = w->in;
+	const struct domain *d = &w->d;
+	int64_t now = loop_wall_ms();
+
+	if (d->version == 0 || d->attempts > 0 || now >= renew_last_tenth(d))
+		return 0;
+	return spread_take(
+	    &in->spread, 60000 / in->conf->acme.renewals_per_minute, now);
+}
+
 void
 work_certificate(struct work *w)
 {
+	int64_t wait = spread(w);
+
+	if (wait > 0) {
+		work_put_down(w, loop_wall_ms() + wait, NULL);
+		return;
+	}
 	if (w->d.status == DOMAIN_DISABLED)
 		work_say(&w->d, DOMAIN_PENDING_DNS, "its DNS is being checked");
 	check_start(

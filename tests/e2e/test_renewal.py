@@ -245,6 +245,43 @@ def test_what_was_replaced_already_is_renewed_without_saying_so(ari):
 # --- what is ordered, and from whom -------------------------------------------
 
 
+def test_what_is_overdue_is_renewed_at_an_even_pace_and_urgent_at_once(plain):
+    node, step, burst = plain, 1.0, 9
+    names = [f"overdue{i}.test" for i in range(16)]
+    urgent = "urgent.test"
+    for name in (*names, urgent):
+        node.point_here(name)
+        node.add(name)
+    for name in (*names, urgent):
+        node.await_status(name, "in_use")
+    now = int(time.time() * 1000)
+    with settings(node, renewals_per_minute=60):
+        orders = node.pebble.orders()
+        began = time.time()
+        with node.redis_client() as redis:
+            redis("MULTI")
+            redis("HSET", f"{PREFIX}{{p0}}:domain:{urgent}", "renew_at", "1",
+                  "not_before", str(now - 86400_000), "not_after",
+                  str(now + 3600_000))
+            for name in names:
+                redis("HSET", f"{PREFIX}{{p0}}:domain:{name}", "renew_at", "1")
+                redis("ZADD", f"{PREFIX}{{p0}}:due", "1", name)
+            # The last to be looked at.
+            redis("ZADD", f"{PREFIX}{{p0}}:due", "2", urgent)
+            redis("EXEC")
+        await_version(node, urgent, 2, 6)
+        assert node.record(max(names))["version"] == "1", "they wait"
+
+        def done():
+            made = node.pebble.orders() - orders - 1
+            assert made <= burst + (time.time() - began) / step + 1
+            return made >= len(names)
+
+        wait_for("all of them", done, 40, 0.1, explain=node.tails)
+    assert time.time() - began > (len(names) - burst - 1) * step
+    assert node.pebble.orders() - orders - 1 == len(names)
+
+
 def shown_to_openssl(node, name):
     return run(program("openssl"), "s_client", "-connect",
                f"{node.address}:{node.world.https_port}", "-servername", name,
@@ -268,7 +305,8 @@ def settings(node, **acme):
 
 @pytest.fixture(scope="module")
 def plain(session_ground):
-    return session_ground.node(session_ground.world("keys"), name="k1")
+    return session_ground.node(session_ground.world("keys", nonce_reject=0),
+                               name="k1")
 
 
 @pytest.mark.parametrize("key_type, shown", [
