@@ -16,6 +16,7 @@
 #include "sync/visible.h"
 
 #define BUSY_MS 200 /* the same record is being removed */
+#define SOON_MS 500 /* the second look; then less often, as its provider says */
 
 /* One or two values at one name, until all servers show them. */
 struct presence {
@@ -35,6 +36,7 @@ struct presence {
 	size_t next;                                       /* value to make */
 	struct made *made; /* that is being made */
 	int64_t deadline;  /* for the servers; 0: not all are made yet */
+	int64_t pause_ms;  /* between two looks */
 	struct event *timer;
 	struct err result;
 };
@@ -215,7 +217,10 @@ got_look(void *arg, const struct authority_answer *answer)
 	} else {
 		log_debug(
 		    "domain=%s txt=%s waits: %s", p->domain, p->name, why);
-		loop_after(p->all->base, &p->timer, provider->poll_ms, look, p);
+		p->pause_ms = p->pause_ms > 0 ? 2 * p->pause_ms : SOON_MS;
+		if (p->pause_ms > provider->poll_ms)
+			p->pause_ms = provider->poll_ms;
+		loop_after(p->all->base, &p->timer, p->pause_ms, look, p);
 	}
 }
 
