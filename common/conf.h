@@ -151,9 +151,12 @@ struct conf {
 	} haproxy;
 
 	struct {
-		char *socket;        /* run_dir/admin.sock */
-		char *socket_group;  /* "": only the owner may connect */
-		int max_connections; /* 64 */
+		char *socket;            /* run_dir/admin.sock */
+		char *socket_group;      /* "": only the owner may connect */
+		int max_connections;     /* 64, of each listener */
+		struct conf_list listen; /* "127.0.0.1:8405"; empty: none */
+		char *url; /* as clients reach listen; "": as they say */
+		int requests_per_minute; /* 600 of a token; 0: no limit */
 	} api;
 
 	struct {

@@ -370,11 +370,42 @@ check_haproxy(const struct check *k)
 		    "\"host:port\"", https);
 }
 
+/* "127.0.0.1:8405", "[::1]:8405" */
+static bool
+is_loopback_port(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (str_has_prefix(s, "[::1]:"))
+		return is_port(s + strlen("[::1]:"));
+	return str_has_prefix(s, "127.") && colon != NULL &&
+	       is_ip(s, (size_t)(colon - s)) && is_port(colon + 1);
+}
+
+static bool
+is_api_url(const char *s)
+{
+	const char *host = strstr(s, "://");
+
+	return (str_has_prefix(s, "http://") ||
+		   str_has_prefix(s, "https://")) &&
+	       str_only(host + 3, strlen(host + 3), NAME_CHARS ":[]/") &&
+	       !str_has_suffix(s, "/");
+}
+
 static void
 check_api(const struct check *k)
 {
 	const struct conf *c = k->c;
 	const char *group = c->api.socket_group;
+
+	each(k, &c->api.listen, "listen", is_loopback_port,
+	    "a loopback address and a port (HAProxy in front gives it TLS)");
+	if (c->api.url[0] != '\0' && !is_api_url(c->api.url))
+		expect(k, &c->api.url, "url",
+		    "http:// or https:// and a host, without a slash at the "
+		    "end",
+		    c->api.url);
 
 	if (group[0] != '\0' && !str_only(group, strlen(group), ID_CHARS))
 		expect(k, &c->api.socket_group, "socket_group",

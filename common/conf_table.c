@@ -250,7 +250,15 @@ const struct conf_setting conf_settings[] = {
 	SET(api, socket_group, STRING(0, 64), "",
 	    "group that may connect, too; default: only the owner"),
 	SET(api, max_connections, INT(1, 10000, ""), "64",
-	    "connections at the same time"),
+	    "connections at the same time, to the socket and to each "
+	    "address"),
+	SET(api, listen, LIST(1, 64), "",
+	    "\"127.0.0.1:8405\": also by TCP, with tokens; loopback only"),
+	SET(api, url, STRING(0, TEXT_MAX), "",
+	    "where clients reach it, as https://certs.example.com; default: "
+	    "as they ask"),
+	SET(api, requests_per_minute, INT(0, 1000000, ""), "600",
+	    "of a token, on this node; 0: no limit"),
 	SET(fleet, candidate, BOOL, "true",
 	    "this node may become the leader"),
 	SET(fleet, lease_ms, INT(500, 600000, "ms"), "10000",

@@ -47,6 +47,9 @@
 
 /* prefix */
 #define KEY_TXT "%stxt"           /* HASH: "name value" -> JSON, TXT records */
+#define KEY_TOKENS "%stokens"     /* HASH: SHA-256 of an API token -> JSON */
+#define KEY_TOKENKEY "%stokenkey" /* STRING: sealed key that signs passes */
+#define KEY_AUDIT "%saudit"       /* STREAM: who did what by the API, capped */
 #define KEY_ROLLOVER "%srollover" /* STRING: "" or the next account key */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */

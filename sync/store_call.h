@@ -12,6 +12,7 @@
 #include "common/seal.h"
 #include "sync/store.h"
 #include "sync/store_limit.h"
+#include "sync/store_token.h"
 
 struct call;
 LIST_HEAD(calls, call);
@@ -46,6 +47,8 @@ union store_tell {
 	store_rollover_fn *rollover;
 	store_env_fn *env;
 	store_limit_fn *limit;
+	store_token_fn *token;
+	store_token_key_fn *token_key;
 };
 
 /*
@@ -79,6 +82,10 @@ void call_yes(struct call *, const struct rds_reply *, const struct err *);
 
 /* got() for calls answered by a list of names. */
 void call_names(struct call *, const struct rds_reply *, const struct err *);
+
+/* Ask for the newest n entries of a stream, to be told oldest first. */
+void call_range(
+    struct store *, const char *key, int n, store_events_fn *, void *arg);
 
 /* Send a command whose reply interests nobody; failure is logged. */
 void call_forget(struct store *, const struct rds_cmd *);

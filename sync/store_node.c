@@ -456,22 +456,31 @@ got_events(struct call *c, const struct rds_reply *r, const struct err *e)
 }
 
 void
-store_events(
-    struct store *s, int partition, int n, store_events_fn *fn, void *arg)
+call_range(
+    struct store *s, const char *key, int n, store_events_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
-	char key[KEY_MAX];
 	struct rds_cmd cmd;
 
 	c->tell.events = fn;
 	rds_cmd(&cmd, "XREVRANGE");
-	rds_arg(
-	    &cmd, store_key(s, KEY_EVENTS, key, sizeof(key), partition, NULL));
+	rds_arg(&cmd, key);
 	rds_arg(&cmd, "+");
 	rds_arg(&cmd, "-");
 	rds_arg(&cmd, "COUNT");
 	rds_arg_int(&cmd, n);
 	call_send(c, &cmd, got_events);
+}
+
+void
+store_events(
+    struct store *s, int partition, int n, store_events_fn *fn, void *arg)
+{
+	char key[KEY_MAX];
+
+	call_range(s,
+	    store_key(s, KEY_EVENTS, key, sizeof(key), partition, NULL), n, fn,
+	    arg);
 }
 
 void

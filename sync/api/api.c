@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -13,9 +14,11 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "sync/api/auth.h"
 #include "sync/api/door.h"
 #include "sync/api/etag.h"
 #include "sync/api/listen.h"
+#include "sync/api/pace.h"
 #include "sync/api/request.h"
 #include "sync/api/routes.h"
 
@@ -29,14 +32,66 @@
 	    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |        \
 	    EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
 
+/* A way in: the socket, or an address. */
+struct entrance {
+	struct api *api;
+	struct evhttp *http;
+	struct door *door;
+	bool tcp;
+};
+
 /* The API with what its callers need not see. */
 struct server {
 	struct api api; /* first: what resources are given */
-	struct door *door;
-	ino_t inode;
+	struct entrance *entrance;
+	size_t nentrances;
+	ino_t inode; /* of the socket */
 };
 
 static void on_request(struct evhttp_request *, void *);
+
+static void
+open_entrance(struct entrance *in, struct api *a, int fd, bool tcp)
+{
+	in->api = a;
+	in->tcp = tcp;
+	in->http = evhttp_new(a->base);
+	if (in->http == NULL)
+		abort();
+	evhttp_set_allowed_methods(in->http, ALL_METHODS);
+	evhttp_set_max_headers_size(in->http, HEADERS_MAX);
+	/* Ours is checked first: evhttp's answer would not be JSON. */
+	evhttp_set_max_body_size(in->http, ROUTE_BODY_LARGE * 2);
+	evhttp_set_timeout(in->http, TIMEOUT_S);
+	evhttp_set_gencb(in->http, on_request, in);
+	in->door = door_new(
+	    a->base, in->http, fd, (size_t)a->conf->api.max_connections);
+}
+
+/* Every way in, or none. */
+static int
+listen_all(struct server *s, const struct conf *conf, struct err *e)
+{
+	size_t n = conf->api.listen.n + 1, i;
+	int *fd = xcalloc(n, sizeof(*fd));
+
+	fd[0] =
+	    listen_unix(conf->api.socket, conf->api.socket_group, &s->inode, e);
+	for (i = 1; i < n && fd[i - 1] != -1; i++)
+		fd[i] = listen_loopback(conf->api.listen.item[i - 1], e);
+	if (fd[i - 1] != -1) {
+		s->entrance = xcalloc(n, sizeof(*s->entrance));
+		s->nentrances = n;
+		for (i = 0; i < n; i++)
+			open_entrance(&s->entrance[i], &s->api, fd[i], i > 0);
+	} else if (--i > 0) {
+		listen_unlink(conf->api.socket, s->inode);
+		while (i-- > 0)
+			close(fd[i]);
+	}
+	free(fd);
+	return s->nentrances > 0 ? 0 : -1;
+}
 
 struct api *
 api_new(struct event_base *base, const struct conf *conf, struct store *store,
@@ -45,13 +100,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 {
 	struct server *s = xcalloc(1, sizeof(*s));
 	struct api *a = &s->api;
-	int fd =
-	    listen_unix(conf->api.socket, conf->api.socket_group, &s->inode, e);
 
-	if (fd == -1) {
-		free(s);
-		return NULL;
-	}
 	a->base = base;
 	a->conf = conf;
 	a->store = store;
@@ -59,17 +108,11 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	a->state = state;
 	a->state_arg = arg;
 	LIST_INIT(&a->requests);
-	a->http = evhttp_new(base);
-	if (a->http == NULL)
-		abort();
-	evhttp_set_allowed_methods(a->http, ALL_METHODS);
-	evhttp_set_max_headers_size(a->http, HEADERS_MAX);
-	/* Ours is checked first: evhttp's answer would not be JSON. */
-	evhttp_set_max_body_size(a->http, ROUTE_BODY_LARGE * 2);
-	evhttp_set_timeout(a->http, TIMEOUT_S);
-	evhttp_set_gencb(a->http, on_request, a);
-	s->door =
-	    door_new(base, a->http, fd, (size_t)conf->api.max_connections);
+	if (listen_all(s, conf, e) == -1) {
+		free(s);
+		return NULL;
+	}
+	a->pace = pace_new(conf->api.requests_per_minute);
 	a->hub = hub_new(a);
 	return a;
 }
@@ -89,8 +132,12 @@ api_free(struct api *a)
 			evhttp_request_free(q->http);
 		request_free(q);
 	}
-	evhttp_free(a->http);
-	door_free(s->door);
+	for (size_t i = 0; i < s->nentrances; i++) {
+		evhttp_free(s->entrance[i].http);
+		door_free(s->entrance[i].door);
+	}
+	free(s->entrance);
+	pace_free(a->pace);
 	listen_unlink(a->conf->api.socket, s->inode);
 	free(s);
 }
@@ -117,54 +164,63 @@ has_body(enum evhttp_cmd_type method)
 }
 
 static struct request *
-request_new(struct api *a, struct evhttp_request *req)
+request_new(const struct entrance *in, struct evhttp_request *req)
 {
 	struct request *q = xcalloc(1, sizeof(*q));
 
-	q->api = a;
+	q->api = in->api;
+	q->tcp = in->tcp;
 	q->http = req;
 	domain_init(&q->domain);
-	LIST_INSERT_HEAD(&a->requests, q, entry);
+	LIST_INSERT_HEAD(&in->api->requests, q, entry);
 	return q;
+}
+
+/* Whoever asks may: to the resource, with the body read. */
+static void
+on_allowed(struct request *q)
+{
+	struct err e = { 0 };
+
+	if (has_body(evhttp_request_get_command(q->http)) &&
+	    read_body(q, &e) == -1)
+		request_error(q, 400, "bad_request", "%s", e.text);
+	else
+		q->route->fn(q);
 }
 
 static void
 on_request(struct evhttp_request *req, void *arg)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(req);
 	struct request *q = request_new(arg, req);
-	const struct route *route;
-	struct err e = { 0 };
+	struct evbuffer *in = evhttp_request_get_input_buffer(req);
 	char allow[ROUTE_ALLOW_MAX];
+	struct err e = { 0 };
 	size_t most;
 
 	if (target_parse(evhttp_request_get_uri(req), &q->target, &e) == -1) {
 		request_error(q, 400, "bad_request", "%s", e.text);
 		return;
 	}
-	route = route_find(&q->target, method, q->param, allow);
-	if (route == NULL && allow[0] == '\0') {
+	q->route = route_find(
+	    &q->target, evhttp_request_get_command(req), q->param, allow);
+	if (q->route == NULL && allow[0] == '\0') {
 		request_not_found(q, "route", NULL);
 		return;
 	}
-	if (route == NULL) {
+	if (q->route == NULL) {
 		evhttp_add_header(
 		    evhttp_request_get_output_headers(req), "Allow", allow);
 		request_error(q, 405, "method_not_allowed",
 		    "this path answers %s", allow);
 		return;
 	}
-	most = route->body_max > 0 ? route->body_max : ROUTE_BODY_MAX;
-	if (evbuffer_get_length(evhttp_request_get_input_buffer(req)) > most) {
+	most = q->route->body_max > 0 ? q->route->body_max : ROUTE_BODY_MAX;
+	if (evbuffer_get_length(in) > most)
 		request_error(q, 413, "too_large",
 		    "the body has more than %zu bytes", most);
-		return;
-	}
-	if (has_body(method) && read_body(q, &e) == -1) {
-		request_error(q, 400, "bad_request", "%s", e.text);
-		return;
-	}
-	route->fn(q);
+	else
+		auth_check(q, on_allowed);
 }
 
 void
@@ -177,23 +233,24 @@ request_free(struct request *q)
 	plan_request_free(q->plan);
 	domain_clear(&q->domain);
 	custom_clear(&q->custom);
+	token_clear(&q->token);
 	free(q);
 }
 
-long
-request_uid(const struct request *q)
+int
+request_peer(const struct request *q, struct ucred *peer)
 {
 	struct evhttp_connection *evcon =
 	    evhttp_request_get_connection(q->http);
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(*peer);
+	int fd = evcon == NULL ? -1
+	                       : bufferevent_getfd(
+				     evhttp_connection_get_bufferevent(evcon));
 
-	if (evcon == NULL ||
-	    getsockopt(
-		bufferevent_getfd(evhttp_connection_get_bufferevent(evcon)),
-		SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+	if (fd != -1 &&
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len) == -1)
 		return -1;
-	return (long)peer.uid;
+	return fd;
 }
 
 const char *
@@ -237,9 +294,10 @@ log_request(const struct request *q, int status)
 	bool looks = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
 
 	log_write(looks ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-	    "api method=%s target=\"%.*s\" status=%d uid=%ld",
+	    "api method=%s target=\"%.*s\" status=%d who=\"%s\"",
 	    route_method(method), LOG_TARGET_MAX, uri != NULL ? uri : "",
-	    status, request_uid(q));
+	    status, q->who);
+	auth_audit(q, status);
 }
 
 /* What a client has already is not sent again.  Returns the status. */

@@ -11,7 +11,7 @@
 
 #include "common/loop.h"
 #include "common/str.h"
-#include "sync/api/request.h"
+#include "sync/api/auth.h"
 #include "sync/reason.h"
 
 enum step {
@@ -256,12 +256,34 @@ asked_for(void *arg, bool yes, const struct err *e)
 	}
 }
 
+/* What is asked for, NULL when it is no text. */
+static const char *
+asked_reason(const struct request *q)
+{
+	json_t *given = json_object_get(q->body, "reason");
+
+	return given == NULL ? "unspecified" : json_string_value(given);
+}
+
+static void
+revoke(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL)
+		request_store_error(q, e);
+	else if (d == NULL || !auth_sees(q, d->app))
+		request_not_found(q, "domain", NULL);
+	else
+		store_revoke(
+		    q->api->store, q->name, asked_reason(q), asked_for, q);
+}
+
 void
 own_domains_revoke(struct request *q)
 {
-	json_t *given = json_object_get(q->body, "reason"), *errors;
-	const char *reason =
-	    given == NULL ? "unspecified" : json_string_value(given);
+	const char *reason = asked_reason(q);
+	json_t *errors;
 	struct err e = { 0 };
 
 	if (domain_normalise(q->param[0], q->name, &e) == -1) {
@@ -271,6 +293,6 @@ own_domains_revoke(struct request *q)
 		json_complain(errors, "reason", "must be " REASONS);
 		request_unprocessable(q, errors);
 	} else {
-		store_revoke(q->api->store, q->name, reason, asked_for, q);
+		store_get(q->api->store, q->name, revoke, q);
 	}
 }

@@ -1,7 +1,10 @@
 #include "sync/api/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/str.h"
 
 #define BACKLOG 128
 #define GROUP_BUFFER 16384
@@ -119,6 +123,62 @@ listen_unix(const char *path, const char *group, ino_t *inode, struct err *e)
 		return -1;
 	}
 	return fd;
+}
+
+/* An address and a port; never what others than this machine could reach. */
+static int
+read_address(const char *text, struct sockaddr_storage *out, socklen_t *len)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)(void *)out;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)out;
+	const char *colon = strrchr(text, ':');
+	char host[64];
+	int64_t port;
+
+	memset(out, 0, sizeof(*out));
+	if (colon == NULL || str_int(colon + 1, 1, 65535, &port) == -1 ||
+	    (size_t)(colon - text) >= sizeof(host))
+		return -1;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+	if (strcmp(host, "[::1]") == 0) {
+		six->sin6_family = AF_INET6;
+		six->sin6_addr = in6addr_loopback;
+		six->sin6_port = htons((uint16_t)port);
+		*len = sizeof(*six);
+		return 0;
+	}
+	four->sin_family = AF_INET;
+	four->sin_port = htons((uint16_t)port);
+	*len = sizeof(*four);
+	return inet_pton(AF_INET, host, &four->sin_addr) == 1 &&
+	               ntohl(four->sin_addr.s_addr) >> 24 == 127
+	           ? 0
+	           : -1;
+}
+
+int
+listen_loopback(const char *address, struct err *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int fd, on = 1;
+
+	if (read_address(address, &sa, &len) == -1)
+		return err_set(e, ERR_CONFIG,
+		    "api listen: %s is no loopback address with a port",
+		    address);
+	fd =
+	    socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return err_set(e, ERR_AGAIN, "no socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&sa, len) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	err_set(
+	    e, ERR_CONFIG, "cannot listen on %s: %s", address, strerror(errno));
+	close(fd);
+	return -1;
 }
 
 void

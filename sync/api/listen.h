@@ -1,4 +1,4 @@
-/* The API's unix socket: who may connect, and what may be replaced. */
+/* Where the API listens: a unix socket, and loopback addresses. */
 #ifndef SYNC_API_LISTEN_H
 #define SYNC_API_LISTEN_H
 
@@ -14,6 +14,12 @@
  */
 int listen_unix(
     const char *path, const char *group, ino_t *inode, struct err *);
+
+/*
+ * Listen on "127.0.0.1:8405" or "[::1]:8405".  Fails with ERR_CONFIG: it is no
+ * loopback address, or somebody listens there.  Returns the descriptor.
+ */
+int listen_loopback(const char *address, struct err *);
 
 /* Remove the socket unless it has been replaced since. */
 void listen_unlink(const char *path, ino_t inode);

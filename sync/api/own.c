@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/loop.h"
-#include "sync/api/request.h"
+#include "sync/api/auth.h"
 
 #define PAGE 1000
 #define PAGE_MAX 10000
@@ -55,7 +55,8 @@ got_own_list(
 	asked_page(q, &limit, &offset, &unused);
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
-		if (status >= 0 && (int)d[i]->status != status)
+		if ((status >= 0 && (int)d[i]->status != status) ||
+		    !auth_sees(q, d[i]->app))
 			continue;
 		if (total >= offset && total < offset + limit)
 			json_array_append_new(list, json_own_domain(d[i]));
@@ -84,10 +85,21 @@ got_own_page(void *arg, const struct domain *const *d, size_t n, int64_t total,
 	reply_page(q, list, total, limit, offset);
 }
 
+/* The app whose domains are asked for; NULL: all that may be seen. */
+static const char *
+asked_app(const struct request *q)
+{
+	const char *app = target_query(&q->target, "app");
+
+	if (app == NULL && q->by_token && json_array_size(q->token.apps) == 1)
+		app = json_string_value(json_array_get(q->token.apps, 0));
+	return app;
+}
+
 void
 own_domains_list(struct request *q)
 {
-	const char *app = target_query(&q->target, "app");
+	const char *app = asked_app(q);
 	struct err e = { 0 };
 	int64_t limit, offset;
 
@@ -98,7 +110,10 @@ own_domains_list(struct request *q)
 	} else if (asked_page(q, &limit, &offset, &e) == -1 ||
 		   (app != NULL && domain_app_check(app, &e) == -1)) {
 		request_error(q, 400, "bad_request", "%s", e.text);
-	} else if (asked_status(q) >= 0) {
+	} else if (app != NULL && !auth_sees(q, app)) {
+		reply_page(q, json_array(), 0, limit, offset);
+	} else if (asked_status(q) >= 0 ||
+		   (app == NULL && q->by_token && q->token.apps != NULL)) {
 		store_list(q->api->store, app, got_own_list, q);
 	} else {
 		store_page(q->api->store, app, (size_t)offset, (size_t)limit,
@@ -145,7 +160,7 @@ got_own(void *arg, const struct domain *d, const struct err *e)
 		request_store_error(q, e);
 		return;
 	}
-	if (d == NULL) {
+	if (d == NULL || !auth_sees(q, d->app)) {
 		request_not_found(q, "domain", NULL);
 		return;
 	}

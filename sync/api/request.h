@@ -23,9 +23,16 @@
 #include "sync/custom.h"
 
 struct hub;
+struct pace;
 struct plan_request;
-
 struct request;
+struct route;
+struct ucred;
+
+/* Every resource: a function a route. */
+typedef void request_fn(struct request *);
+
+#define REQUEST_WHO_MAX (TOKEN_ID_SIZE + TOKEN_NAME_MAX + 8)
 
 /* What is done with a domain once it is found. */
 typedef void found_fn(struct request *, const struct domain *);
@@ -35,7 +42,16 @@ struct request {
 	struct evhttp_request *http;
 	struct target target;
 	const char *param[TARGET_PARAMS]; /* into target */
-	json_t *body; /* an object, for POST, PATCH and PUT */
+	json_t *body;              /* an object, for POST, PATCH and PUT */
+	const struct route *route; /* NULL: none of ours */
+
+	/* Who asks: auth.c. */
+	bool tcp;      /* not by the socket */
+	bool by_token; /* token says what may be seen and done */
+	struct token token;
+	char hash[TOKEN_HASH_SIZE]; /* of the token that is looked up */
+	char who[REQUEST_WHO_MAX];  /* "uid 0", "token ID NAME"; "" unknown */
+	request_fn *known, *then;
 
 	/* A resource's own, while it waits for the store. */
 	struct domain domain; /* being added; cleared with the request */
@@ -57,8 +73,8 @@ struct api {
 	const struct rds_conf *rds_conf;
 	api_state_fn *state;
 	void *state_arg;
-	struct evhttp *http;
-	struct hub *hub; /* follow.c */
+	struct pace *pace; /* of the tokens */
+	struct hub *hub;   /* follow.c */
 	LIST_HEAD(, request) requests;
 };
 
@@ -91,16 +107,16 @@ json_t *request_domain(const struct request *, const struct domain *);
 /* Headers that every answer has. */
 void request_headers(struct request *, const char *content_type);
 
-/* The user at the other end of the socket, -1 when it is gone. */
-long request_uid(const struct request *);
+/* The connection and the process at the other end of the socket; -1: gone. */
+int request_peer(const struct request *, struct ucred *);
 
-/* Every resource: a function a route. */
-typedef void request_fn(struct request *);
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_replace, domains_remove;
 request_fn limits_show, plan_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn account_rollover;
+request_fn session_exchange, session_regions, session_self;
+request_fn tokens_add, tokens_list, tokens_remove, audit_list;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 
 /*

@@ -20,6 +20,9 @@
 /* clang-format off */
 const struct route routes[] = {
 	/* Scalingo's own dialect. */
+	{ POST, "/v1/tokens/exchange", session_exchange, ANYBODY, OWN, 0 },
+	{ GET, "/v1/regions", session_regions, READ, OWN, 0 },
+	{ GET, "/v1/users/self", session_self, READ, OWN, 0 },
 	{ GET, "/v1/apps/:app/domains", domains_list, READ, APP, 0 },
 	{ POST, "/v1/apps/:app/domains", domains_add, OPERATE, APP, 0 },
 	{ GET, "/v1/apps/:app/domains/:id", domains_show, READ, APP, 0 },
@@ -34,6 +37,10 @@ const struct route routes[] = {
 	{ GET, "/api/v1/limits", limits_show, READ, FLEET, 0 },
 	{ POST, "/api/v1/plan", plan_make, READ, FLEET, ROUTE_BODY_LARGE },
 	{ POST, "/api/v1/account/rollover", account_rollover, ADMIN, FLEET, 0 },
+	{ GET, "/api/v1/tokens", tokens_list, ADMIN, FLEET, 0 },
+	{ POST, "/api/v1/tokens", tokens_add, ADMIN, FLEET, 0 },
+	{ DELETE, "/api/v1/tokens/:id", tokens_remove, ADMIN, FLEET, 0 },
+	{ GET, "/api/v1/audit", audit_list, ADMIN, FLEET, 0 },
 	{ GET, "/api/v1/nodes", nodes_list, READ, FLEET, 0 },
 	{ GET, "/api/v1/events", events_list, READ, FLEET, 0 },
 	{ GET, "/api/v1/status", status_show, READ, FLEET, 0 },

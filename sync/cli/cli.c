@@ -53,7 +53,8 @@ cli_status_exit(int status)
 		return CLI_OK;
 	if (status == 404)
 		return CLI_NOT_FOUND;
-	if (status == 400 || status == 409 || status == 422 || status == 429)
+	if (status == 400 || status == 403 || status == 409 || status == 422 ||
+	    status == 429)
 		return CLI_REFUSED;
 	return CLI_FAILED;
 }

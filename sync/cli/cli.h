@@ -33,6 +33,8 @@ struct cli {
 	bool follow;
 	bool no_letsencrypt, yes;
 	const char *reason;
+	const char *role;       /* of a token */
+	int days;               /* it lives, -1: not given */
 	const char *cert, *key; /* PEM files; NULL: not given */
 	int n;                  /* events, -1: not given */
 	int wait_s;             /* -1: do not wait */
@@ -44,6 +46,7 @@ typedef int cli_fn(const struct cli *); /* an enum exit_status */
 cli_fn cli_domains, cli_domains_add, cli_domains_remove;
 cli_fn cli_limits, cli_plan;
 cli_fn cli_domains_ssl, cli_domains_letsencrypt, cli_revoke, cli_account;
+cli_fn cli_token, cli_audit;
 cli_fn cli_status, cli_why, cli_events, cli_nodes;
 
 /* wait.c: until all names have their certificate. */

@@ -15,6 +15,7 @@
 #define WAIT_S 300
 #define WAIT_MAX_S 86400
 #define EVENTS_MAX 1000
+#define DAYS_MAX 3650
 
 static const struct command {
 	const char *name;
@@ -38,6 +39,11 @@ static const struct command {
 	  "revoke a domain's certificate at the CA and order another" },
 	{ "account", cli_account, 1, 1, "rollover",
 	  "give the CA account another key" },
+	{ "token", cli_token, 1, 2, "create NAME [--app APP,...] [--role "
+	  "read|operate|admin] [--days N] | list | revoke ID",
+	  "tokens for the API by TCP" },
+	{ "audit", cli_audit, 0, 0, "[-n N]",
+	  "who changed what by the API" },
 	{ "status", cli_status, 0, 0, "",
 	  "how the fleet is" },
 	{ "why", cli_why, 1, 1, "DOMAIN",
@@ -63,6 +69,8 @@ enum {
 	OPT_CERT,
 	OPT_KEY,
 	OPT_REASON,
+	OPT_ROLE,
+	OPT_DAYS,
 	OPT_YES,
 	OPT_NO_LETSENCRYPT,
 };
@@ -72,6 +80,7 @@ static const struct option options[] = {
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "color", required_argument, NULL, OPT_COLOUR },
 	{ "config", required_argument, NULL, OPT_CONF },
+	{ "days", required_argument, NULL, OPT_DAYS },
 	{ "follow", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -79,6 +88,7 @@ static const struct option options[] = {
 	{ "lines", required_argument, NULL, 'n' },
 	{ "no-letsencrypt", no_argument, NULL, OPT_NO_LETSENCRYPT },
 	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "socket", required_argument, NULL, 's' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "wait", optional_argument, NULL, OPT_WAIT },
@@ -185,6 +195,11 @@ take_option(struct asked *a, int opt, bool before)
 	case OPT_REASON:
 		a->cli.reason = optarg;
 		return 0;
+	case OPT_ROLE:
+		a->cli.role = optarg;
+		return 0;
+	case OPT_DAYS:
+		return take_number(optarg, 0, DAYS_MAX, "--days", &a->cli.days);
 	case OPT_YES:
 		a->cli.yes = true;
 		return 0;
@@ -315,7 +330,7 @@ run(struct asked *a, const struct command *command)
 int
 main(int argc, char **argv)
 {
-	struct asked a = { .cli = { .wait_s = -1, .n = -1 } };
+	struct asked a = { .cli = { .wait_s = -1, .n = -1, .days = -1 } };
 	const struct command *command;
 
 	setlocale(LC_CTYPE, "");

@@ -21,6 +21,7 @@ void show_nodes(const struct show *, const json_t *nodes, struct buf *out);
 void show_status(const struct show *, const json_t *status, struct buf *out);
 void show_event(const struct show *, json_t *event, struct buf *out);
 
+void show_audit(const struct show *, const json_t *entry, struct buf *out);
 void show_limits(const struct show *, const json_t *answer, struct buf *out);
 void show_plan(const struct show *, const json_t *answer, struct buf *out);
 

@@ -283,3 +283,25 @@ show_event(const struct show *s, json_t *event, struct buf *out)
 			put_pair(out, event, key, value);
 	buf_puts(out, "\n");
 }
+
+void
+show_audit(const struct show *s, const json_t *entry, struct buf *out)
+{
+	char *at = text_member(entry, "at"), *who = text_member(entry, "who");
+	char *method = text_member(entry, "method");
+	char *target = text_member(entry, "target");
+	char *name = text_member(entry, "name");
+	int64_t answer = text_int_member(entry, "answer");
+	enum colour c = answer < 300 ? COLOUR_GREEN : COLOUR_YELLOW;
+
+	buf_putf(out, "%s%s%s  %s%lld%s  %s  %s %s%s%s\n",
+	    colour_on(COLOUR_DIM, s->colours), at,
+	    colour_off(COLOUR_DIM, s->colours), colour_on(c, s->colours),
+	    (long long)answer, colour_off(c, s->colours), who, method, target,
+	    name[0] != '\0' ? " " : "", name);
+	free(at);
+	free(who);
+	free(method);
+	free(target);
+	free(name);
+}

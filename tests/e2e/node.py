@@ -284,6 +284,7 @@ class Node:
         self.cert_dir = self.run_dir / "certs"
         self.crt_list = self.cert_dir / "crt-list.txt"
         self.api_socket = self.run_dir / "admin.sock"
+        self.api_port = free_port()
         self.conf = self.dir / "certfleet.conf"
         self.sync = Sync(self)
         self.agent = Agent(self)
@@ -338,7 +339,8 @@ class Node:
                 "bufsize": 32768,
                 "poll_ms": 200,
             },
-            "api": {"socket": str(self.api_socket)},
+            "api": {"socket": str(self.api_socket),
+                    "listen": [f"{LOOPBACK}:{self.api_port}"]},
             "fleet": {"lease_ms": 3000, "renew_ms": 900, "heartbeat_ms": 1000,
                       "node_ttl_ms": 4000, "reconcile_ms": 1000},
         }
@@ -406,6 +408,19 @@ class Node:
         """The same; returns status and body (JSON if so)."""
         reply = self.request(method, path, body)
         return reply.status, reply.json
+
+    def by_tcp(self, method, path, body=None, headers=None, token=None):
+        """A request to the admin API by TCP."""
+        if token:
+            headers = {"Authorization": f"Bearer {token}", **(headers or {})}
+        link = http.client.HTTPConnection(LOOPBACK, self.api_port,
+                                          timeout=10 * SLOW)
+        return answered(link, method, path, body, headers)
+
+    def token(self, name, *args):
+        """A new token's secret."""
+        made = self.cli("token", "create", name, *args, "--json")
+        return made.json["token"]["secret"]
 
     def add(self, *names, app=None):
         """Add domains by the command line."""

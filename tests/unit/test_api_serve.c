@@ -22,9 +22,11 @@
 #include "common/redis_keys.h"
 #include "common/str.h"
 #include "sync/api/api.h"
+#include "sync/api/token.h"
 #include "sync/cert.h"
 #include "sync/cli/reply.h"
 #include "sync/store_limit.h"
+#include "sync/store_token.h"
 #include "tests/unit/made.h"
 
 #define ANSWER_MAX (8 * 1024 * 1024)
@@ -55,6 +57,10 @@ static struct world {
 	struct later *held[32];
 	size_t nheld;
 
+	int naudits; /* what was written down */
+	char audit[512];
+	char token[TOKEN_HASH_SIZE], record[256]; /* the only one */
+
 	/* Two streams; an event is its number in its partition. */
 	int nevents[2];
 	struct rds_stream *stream[2];
@@ -78,6 +84,8 @@ union fns {
 	store_names_fn *names;
 	store_events_fn *events;
 	store_limit_fn *limit;
+	store_token_fn *token;
+	store_token_key_fn *token_key;
 	void *p;
 };
 
@@ -351,6 +359,109 @@ store_counts(struct store *s, store_counts_fn *fn, void *arg)
 	later(say_counts, (union fns){ .counts = fn }, arg);
 }
 
+static void
+say_token(struct later *l)
+{
+	union fns f = { .p = l->call };
+	bool known = failure() == NULL && strcmp(l->name, w.token) == 0;
+
+	f.token(l->arg, known ? w.record : NULL, failure());
+}
+
+void
+store_token(struct store *s, const char *hash, store_token_fn *fn, void *arg)
+{
+	struct later *l = later(say_token, (union fns){ .token = fn }, arg);
+
+	(void)s;
+	str_copy(l->name, sizeof(l->name), hash, NULL);
+}
+
+static void
+say_tokens(struct later *l)
+{
+	union fns f = { .p = l->call };
+	const char *text[] = { w.token, w.record };
+
+	f.names(l->arg, text, w.token[0] != '\0' ? 2 : 0, failure());
+}
+
+void
+store_tokens(struct store *s, store_names_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_tokens, (union fns){ .names = fn }, arg);
+}
+
+void
+store_token_add(struct store *s, const char *hash, const char *record,
+    store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	l->n = w.token[0] == '\0';
+	str_copy(w.token, sizeof(w.token), hash, NULL);
+	str_copy(w.record, sizeof(w.record), record, NULL);
+}
+
+void
+store_token_remove(
+    struct store *s, const char *hash, store_yes_fn *fn, void *arg)
+{
+	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
+
+	(void)s;
+	assert_string_equal(hash, w.token);
+	l->n = 1;
+	w.token[0] = '\0';
+}
+
+static void
+say_key(struct later *l)
+{
+	static const uint8_t key[STORE_TOKEN_KEY_LEN] = { 1, 2, 3 };
+	union fns f = { .p = l->call };
+
+	f.token_key(l->arg, failure() == NULL ? key : NULL, failure());
+}
+
+void
+store_token_key(struct store *s, store_token_key_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_key, (union fns){ .token_key = fn }, arg);
+}
+
+void
+store_audit(struct store *s, const char *const *field, size_t npairs)
+{
+	size_t at = 0;
+
+	(void)s;
+	w.naudits++;
+	for (size_t i = 0; i < 2 * npairs; i++)
+		at += (size_t)snprintf(w.audit + at, sizeof(w.audit) - at,
+		    "%s%s", field[i], i % 2 == 0 ? "=" : " ");
+}
+
+static void
+say_audited(struct later *l)
+{
+	static const char *const field[] = { "at", "1000", "answer", "201" };
+	union fns f = { .p = l->call };
+	struct store_event event = { "1-0", field, 2 };
+
+	f.events(l->arg, &event, failure() == NULL ? 1 : 0, failure());
+}
+
+void
+store_audited(struct store *s, int n, store_events_fn *fn, void *arg)
+{
+	(void)s, (void)n;
+	later(say_audited, (union fns){ .events = fn }, arg);
+}
+
 /* Every bucket has had one spend, half a window ago; orders are full. */
 static void
 say_limit(struct later *l)
@@ -581,18 +692,19 @@ client_close(struct client *c)
 	buf_clear(&c->body);
 }
 
-/* Ask and take the answer's body (NULL when it has none). */
+/* Ask with another header and take the answer's body (NULL: it has none). */
 static json_t *
-ask(const char *method, const char *path, const char *body, int want)
+ask_as(const char *header, const char *method, const char *path,
+    const char *body, int want)
 {
 	struct client c;
 	json_t *o = NULL;
 	char *text;
 
 	client_open(&c);
-	text = xasprintf("%s %s HTTP/1.1\r\nHost: x\r\n"
+	text = xasprintf("%s %s HTTP/1.1\r\nHost: x\r\n%s"
 			 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-	    method, path, strlen(body), body);
+	    method, path, header, strlen(body), body);
 	client_send(&c, text);
 	free(text);
 	client_await(&c);
@@ -606,6 +718,12 @@ ask(const char *method, const char *path, const char *body, int want)
 	client_close(&c);
 	turn();
 	return o;
+}
+
+static json_t *
+ask(const char *method, const char *path, const char *body, int want)
+{
+	return ask_as("", method, path, body, want);
 }
 
 /* The same, and compare the whole body. */
@@ -626,7 +744,7 @@ static int
 start(void **state)
 {
 	struct err e = { 0 };
-	static char node[] = "n1", group[] = "";
+	static char node[] = "n1", group[] = "", url[] = "";
 	static char directory[] = "https://ca.example/dir";
 	static char key_type[] = "ecdsa-p256";
 
@@ -639,7 +757,9 @@ start(void **state)
 	w.conf.node = node;
 	w.conf.api.socket = w.socket;
 	w.conf.api.socket_group = group;
+	w.conf.api.url = url;
 	w.conf.api.max_connections = 20;
+	w.conf.api.requests_per_minute = 20;
 	w.conf.haproxy.bufsize = 16384;
 	w.conf.acme.directory = directory;
 	w.conf.acme.key_type = key_type;
@@ -818,6 +938,153 @@ an_app_has_one_canonical_domain(void **state)
 	o = ask("GET", SHOP "/www.shop.example", "", 200);
 	assert_false(flag(o, "canonical"));
 	json_decref(o);
+}
+
+/* A token is made; its secret as a header. */
+static char *
+made_token(const char *wish)
+{
+	json_t *o = ask("POST", "/api/v1/tokens", wish, 201);
+	json_t *token = json_object_get(o, "token");
+	char *header = xasprintf("Authorization: Bearer %s\r\n",
+	    json_string_value(json_object_get(token, "secret")));
+
+	json_decref(o);
+	return header;
+}
+
+static void
+a_token_may_what_its_role_and_apps_say(void **state)
+{
+	char *header = made_token("{\"name\":\"ci\",\"apps\":[\"shop\"],"
+				  "\"role\":\"operate\"}");
+	static const struct {
+		const char *method, *path, *body;
+		int status;
+	} cases[] = {
+		{ "GET", SHOP, "", 200 },
+		{ "POST", SHOP, "{\"name\":\"b.shop.example\"}", 201 },
+		{ "GET", OTHER, "", 404 },
+		{ "POST", OTHER, "{\"name\":\"c.shop.example\"}", 404 },
+		{ "GET", OTHER "/x.shop.example", "", 404 },
+		{ "GET", "/api/v1/domains/x.shop.example", "", 404 },
+		{ "GET", "/api/v1/domains/b.shop.example", "", 200 },
+		{ "POST", "/api/v1/domains/x.shop.example/revoke", "", 404 },
+		{ "GET", "/api/v1/domains", "", 200 },
+		{ "GET", "/api/v1/domains?app=other", "", 200 },
+		{ "GET", "/api/v1/nodes", "", 403 },
+		{ "GET", "/api/v1/events", "", 403 },
+		{ "GET", "/api/v1/tokens", "", 403 },
+		{ "POST", "/api/v1/tokens", "{\"name\":\"x\"}", 403 },
+		{ "POST", "/api/v1/account/rollover", "", 403 },
+		{ "GET", "/v1/users/self", "", 200 },
+	};
+
+	(void)state;
+	json_decref(ask("POST", OTHER, "{\"name\":\"x.shop.example\"}", 201));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *o = ask_as(header, cases[i].method, cases[i].path,
+		    cases[i].body, cases[i].status);
+
+		if (strncmp(cases[i].path, "/api/v1/domains", 15) == 0 &&
+		    json_object_get(o, "total") != NULL)
+			assert_int_equal(
+			    json_integer_value(json_object_get(o, "total")),
+			    strchr(cases[i].path, '?') != NULL ? 0 : 1);
+		json_decref(o);
+	}
+	assert_int_equal(w.ndomains, 2);
+	free(header);
+}
+
+static void
+a_reader_changes_nothing(void **state)
+{
+	char *header = made_token("{\"name\":\"r\"}");
+
+	(void)state;
+	add_www();
+	json_decref(ask_as(header, "GET", SHOP "/www.shop.example", "", 200));
+	json_decref(ask_as(header, "GET", "/api/v1/nodes", "", 200));
+	json_decref(ask_as(header, "POST", SHOP, WWW, 403));
+	json_decref(ask_as(header, "PUT", SHOP "/www.shop.example", "{}", 403));
+	json_decref(
+	    ask_as(header, "DELETE", SHOP "/www.shop.example", "", 403));
+	assert_int_equal(w.ndomains, 1);
+	free(header);
+}
+
+static void
+a_token_that_is_none_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"Authorization: Bearer cft_AAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n",
+		"Authorization: Bearer \r\n",
+		"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.\r\n",
+		"Authorization: Basic Og==\r\n",
+		"Authorization: cft_AAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n",
+	};
+
+	(void)state;
+	/* A header that says nothing good is not as none at all. */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_decref(ask_as(bad[i], "GET", SHOP, "", 401));
+		json_decref(
+		    ask_as(bad[i], "POST", "/v1/tokens/exchange", "{}", 401));
+		json_decref(ask_as(bad[i], "GET", "/healthz", "", 200));
+	}
+}
+
+static void
+a_token_has_so_many_requests_a_minute(void **state)
+{
+	char *header = made_token("{\"name\":\"r\"}");
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		json_decref(ask_as(header, "GET", SHOP, "", 200));
+	json_decref(ask_as(header, "GET", SHOP, "", 429));
+	/* Whoever comes by the socket has no such limit. */
+	json_decref(ask("GET", SHOP, "", 200));
+	free(header);
+}
+
+static void
+who_changes_something_is_written_down(void **state)
+{
+	char *header, want[128];
+
+	(void)state;
+	add_www();
+	snprintf(want, sizeof(want),
+	    "who=uid %ld method=POST target=/v1/apps/shop/domains answer=201 "
+	    "node=n1 name=www.shop.example ",
+	    (long)getuid());
+	assert_string_equal(w.audit, want);
+	json_decref(ask("GET", SHOP, "", 200));
+	assert_int_equal(w.naudits, 1);
+	header = made_token("{\"name\":\"ci\"}");
+	json_decref(
+	    ask_as(header, "DELETE", SHOP "/www.shop.example?x=1", "", 403));
+	assert_non_null(strstr(w.audit, " ci method=DELETE "
+					"target=/v1/apps/shop/domains/"
+					"www.shop.example answer=403 "));
+	assert_null(strstr(w.audit, "cft_"));
+	free(header);
+}
+
+static void
+a_token_is_revoked_by_id_or_name(void **state)
+{
+	char *header = made_token("{\"name\":\"ci bot\"}");
+
+	(void)state;
+	json_decref(ask_as(header, "GET", SHOP, "", 200));
+	expect("DELETE", "/api/v1/tokens/other", "", 404,
+	    "{\"resource\":\"token\",\"error\":\"not found\"}");
+	expect("DELETE", "/api/v1/tokens/ci%20bot", "", 204, NULL);
+	json_decref(ask_as(header, "GET", SHOP, "", 401));
+	free(header);
 }
 
 static void
@@ -1474,6 +1741,12 @@ main(void)
 		TEST(an_owner_switches_and_uploads),
 		TEST(put_sets_all_that_the_spec_shows),
 		TEST(an_app_has_one_canonical_domain),
+		TEST(a_token_may_what_its_role_and_apps_say),
+		TEST(a_reader_changes_nothing),
+		TEST(a_token_that_is_none_is_refused),
+		TEST(a_token_has_so_many_requests_a_minute),
+		TEST(who_changes_something_is_written_down),
+		TEST(a_token_is_revoked_by_id_or_name),
 		TEST(a_revocation_needs_a_certificate_and_a_reason),
 		TEST(what_a_body_may_not_say_is_422),
 		TEST(limits_are_the_account_s_and_a_name_s),

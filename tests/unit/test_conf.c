@@ -307,6 +307,43 @@ addresses_have_a_host_and_a_port(void **state)
 	}
 }
 
+/* Tokens in plain HTTP go no farther than this machine. */
+static void
+the_api_listens_on_loopback_only(void **state)
+{
+	static const char *const good[] = { "127.0.0.1:8405", "127.9.9.9:1",
+		"[::1]:8405" };
+	static const char *const bad[] = { "0.0.0.0:8405", "[::]:8405",
+		"127.0.0.1", "127.example.com:80", "192.0.2.1:8405",
+		"localhost:8405", "::1:8405", "[::1]", "127.0.0.1:0" };
+	struct err e;
+	struct conf *c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char *text = xasprintf("api { listen = \"%s\" }", good[i]);
+
+		c = parse(text, &e);
+		if (c == NULL)
+			fail_msg("%s", e.text);
+		conf_free(c);
+		free(text);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *text = xasprintf("api { listen = \"%s\" }", bad[i]);
+
+		if (parse(text, &e) != NULL)
+			fail_msg("accepted %s", bad[i]);
+		free(text);
+	}
+	c = parse("api { url = \"https://certs.example.com:8443\" }", &e);
+	assert_non_null(c);
+	conf_free(c);
+	assert_null(parse("api { url = \"https://certs.example.com/\" }", &e));
+	assert_null(parse("api { url = \"ftp://certs.example.com\" }", &e));
+	assert_null(parse("api { url = \"certs.example.com\" }", &e));
+}
+
 static void
 resolvers_may_leave_the_port_out(void **state)
 {
@@ -621,6 +658,7 @@ main(void)
 		cmocka_unit_test(all_faults_are_printed_in_the_order_of_lines),
 		cmocka_unit_test(a_secret_is_never_printed),
 		cmocka_unit_test(addresses_have_a_host_and_a_port),
+		cmocka_unit_test(the_api_listens_on_loopback_only),
 		cmocka_unit_test(resolvers_may_leave_the_port_out),
 		cmocka_unit_test(a_test_ca_may_be_plain),
 		cmocka_unit_test(

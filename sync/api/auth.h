@@ -1,0 +1,31 @@
+/*
+ * Who asks, and may they?
+ *
+ * By the socket: whoever its permissions and SO_PEERCRED let in may do
+ * everything.  With a token, however it comes: what the token may.  By TCP
+ * without one: nothing but what is for anybody.
+ */
+#ifndef SYNC_API_AUTH_H
+#define SYNC_API_AUTH_H
+
+#include "sync/api/request.h"
+
+/*
+ * Judge a request whose route is known: then is called, in this turn of the
+ * loop or later, or the request is answered: 401, 403, 404 or 429.
+ */
+void auth_check(struct request *, request_fn *then);
+
+/* The same for what has a token's hash already: no role is asked for. */
+void auth_token(struct request *, const char *hash, request_fn *then);
+
+/* 401, with the sentence. */
+void auth_refuse(struct request *, const char *sentence);
+
+/* True when the request may see what is of that app. */
+bool auth_sees(const struct request *, const char *app);
+
+/* Write down who has changed what, or tried to. */
+void auth_audit(const struct request *, int status);
+
+#endif
