@@ -41,6 +41,8 @@ void cert_clear(struct cert *);
 /* Parse a PEM chain; ERR_BUG when it is none or longer than CERT_CHAIN_MAX. */
 int cert_parse(struct cert *, const char *pem, size_t len, struct err *);
 
+#define CERT_ANY_TIME (-1) /* now, where dates are not to be judged */
+
 /*
  * May this certificate be stored and served?  The key matches, it covers name
  * (by subjectAltName), each certificate is signed by the next and none is

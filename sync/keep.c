@@ -19,13 +19,12 @@ not_worse(int64_t was, int64_t is, struct err *e)
 	    str_time(is_text, is), str_time(was_text, was));
 }
 
-int
-keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
-    int64_t not_after, const void *bundle, size_t len, struct cert *cert,
-    struct cert *second, struct err *e)
+static int
+keep(const struct seal_ring *ring, struct files *files, const char *name,
+    int64_t now, int64_t not_after, const void *bundle, size_t len,
+    struct cert *cert, struct cert *second, struct err *e)
 {
 	char *key = NULL, *key2 = NULL, *pem = NULL, *pem2 = NULL;
-	int64_t now = loop_wall_ms();
 	int rc = -1;
 
 	*second = (struct cert){ 0 };
@@ -47,6 +46,15 @@ keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
 	return rc;
 }
 
+int
+keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
+    int64_t not_after, const void *bundle, size_t len, struct cert *cert,
+    struct cert *second, struct err *e)
+{
+	return keep(ring, files, name, loop_wall_ms(), not_after, bundle, len,
+	    cert, second, e);
+}
+
 struct load {
 	const struct seal_ring *ring;
 	struct files *files;
@@ -54,6 +62,26 @@ struct load {
 	void *arg;
 	int good;
 };
+
+/*
+ * What was served stays so: its dates were right when it came, and nobody has
+ * told us yet whether our clock is.
+ */
+static void
+look_at_dates(const char *name, const struct cert *c)
+{
+	int64_t now = loop_wall_ms();
+	char at[STR_TIME_MAX];
+
+	if (now >= c->not_after)
+		log_warn("domain=%s certificate expired at %s, by this node's "
+			 "clock",
+		    name, str_time(at, c->not_after));
+	else if (now < c->not_before)
+		log_warn("domain=%s certificate begins at %s, by this node's "
+			 "clock that is to come",
+		    name, str_time(at, c->not_before));
+}
 
 static void
 load_one(void *arg, const char *name, const void *bundle, size_t len)
@@ -63,12 +91,13 @@ load_one(void *arg, const char *name, const void *bundle, size_t len)
 	char its[FILES_NAME_MAX];
 	struct err e = { 0 };
 
-	if (keep_bundle(l->ring, l->files, name, 0, bundle, len, &cert, &second,
-		&e) == -1) {
+	if (keep(l->ring, l->files, name, CERT_ANY_TIME, 0, bundle, len, &cert,
+		&second, &e) == -1) {
 		log_error(
 		    "domain=%s copy on disk not served: %s", name, e.text);
 	} else {
 		l->good++;
+		look_at_dates(name, &cert);
 		if (l->fn != NULL)
 			l->fn(l->arg, name, &cert);
 		files_second(name, its);

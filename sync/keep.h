@@ -29,9 +29,10 @@ int keep_bundle(const struct seal_ring *, struct files *, const char *name,
  * Write what HAProxy loads at start from the sealed copies: PEMs, crt-list and,
  * where there is none, a placeholder as default certificate.  fn, which may be
  * NULL, is called for each that is good, and for a second certificate under its
- * own name (files_second()); a copy that does not pass the checks
- * stays where it is and is not served.  Returns how many are good, -1 when the
- * directories are unusable.
+ * own name (files_second()); a copy that does not pass the checks stays where it
+ * is and is not served.  Its dates are not judged: at start nobody knows whether
+ * our clock is right.  Returns how many are good, -1 when the directories are
+ * unusable.
  */
 typedef void keep_fn(void *arg, const char *name, const struct cert *);
 int keep_load(const struct seal_ring *, struct files *, keep_fn *, void *arg,
