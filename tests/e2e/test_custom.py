@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness import wait_for
 from ownca import OwnCA
 from test_switch import path_of, shown, switch
 
@@ -139,11 +140,21 @@ def test_an_upload_that_ends_today_is_followed_by_itself(shared, ca):
     name = "own-ends-today.test"
     shared.point_here(name)
     pair = ca.leaf(name, hours=12)
+    default = shared.served("unknown.test").sha1
     shared.cli("domains-add", name, "--cert", str(pair.cert), "--key",
                str(pair.key))
+    shown = []
+
+    def managed():
+        shown.append(shared.served(name))
+        return shown[-1].verified
+
+    wait_for("the managed one", managed, 30, explain=shared.tails)
     shared.await_status(name, "in_use")
-    shown_now = shared.served(name)
-    assert shown_now.verified and shown_now.sha1 != pair.sha1
+    assert {s.sha1 for s in shown[:-1]} <= {default, pair.sha1}
+    served = [s.sha1 for s in shown if s.sha1 != default]
+    assert served[0] == pair.sha1
+    assert [s.sha1 for s in shown[-len(served):]] == served, "no gap"
 
 
 def test_what_cannot_be_served_is_refused_with_a_sentence(shared, ca):

@@ -282,6 +282,36 @@ def test_what_is_overdue_is_renewed_at_an_even_pace_and_urgent_at_once(plain):
     assert node.pebble.orders() - orders - 1 == len(names)
 
 
+def test_a_name_that_moved_away_costs_the_ca_nothing(plain):
+    node, name = plain, "moved.test"
+    first = in_use(node, name)
+    node.dns.clear_a(name)
+    node.dns.add_a(name, "127.0.0.99")
+    asked = node.pebble.requests()
+    ends = int(time.time() * 1000 + 3000 * SLOW)
+    with node.redis_client() as redis:
+        redis("MULTI")
+        redis("HSET", f"{PREFIX}{{p0}}:domain:{name}", "renew_at", "1",
+              "not_after", str(ends))
+        redis("ZADD", f"{PREFIX}{{p0}}:due", "1", name)
+        redis("EXEC")
+    record = node.await_record(
+        "the other address to be told",
+        lambda: "127.0.0.99" in node.record(name).get("reason", "")
+        and node.record(name), 20, name)
+    # What is still good is in use, with a word of what is wrong.
+    if time.time() * 1000 < ends - 500:
+        assert record["status"] == "in_use"
+    record = node.await_status(name, "pending_dns")
+    assert time.time() * 1000 > ends
+    assert record["serial"] == first["serial"]
+    assert node.pebble.requests() == asked
+    node.point_here(name)
+    second = await_version(node, name, 2, 20)
+    assert second["status"] == "in_use"
+    assert second["serial"] != first["serial"]
+
+
 def shown_to_openssl(node, name):
     return run(program("openssl"), "s_client", "-connect",
                f"{node.address}:{node.world.https_port}", "-servername", name,
