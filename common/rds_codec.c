@@ -336,32 +336,45 @@ rds_reader_next(
 
 /* --- reading replies ----------------------------------------------------- */
 
-static enum err_kind
-kind_of(const char *type)
-{
-	static const struct {
-		const char *type;
-		enum err_kind kind;
-	} kinds[] = {
-		{ "LOADING", ERR_AGAIN },
-		{ "READONLY", ERR_AGAIN },
-		{ "MASTERDOWN", ERR_AGAIN },
-		{ "CLUSTERDOWN", ERR_AGAIN },
-		{ "TRYAGAIN", ERR_AGAIN },
-		{ "NOREPLICAS", ERR_AGAIN },
-		{ "BUSY", ERR_AGAIN },
-		{ "MISCONF", ERR_CONFIG },
-		{ "OOM", ERR_CONFIG },
-		{ "NOAUTH", ERR_CONFIG },
-		{ "NOPERM", ERR_CONFIG },
-		{ "WRONGPASS", ERR_CONFIG },
-		{ "MOVED", ERR_CONFIG },
-	};
+/* What servers say in a word, what to do about it and how people say it. */
+static const struct word {
+	const char *type;
+	enum err_kind kind;
+	const char *text; /* NULL: as the server says it */
+} words[] = {
+	{ "LOADING", ERR_AGAIN, "Redis has started and still loads its data" },
+	{ "READONLY", ERR_AGAIN,
+	    "this Redis has become a replica and takes no writes; the master "
+	    "is looked for" },
+	{ "MASTERDOWN", ERR_AGAIN,
+	    "this Redis is a replica that has lost its master" },
+	{ "CLUSTERDOWN", ERR_AGAIN,
+	    "the Redis Cluster is down: a part of its slots has no master" },
+	{ "TRYAGAIN", ERR_AGAIN, "the Redis Cluster is moving these keys" },
+	{ "NOREPLICAS", ERR_AGAIN,
+	    "Redis takes no writes: fewer replicas are connected than its "
+	    "min-replicas-to-write" },
+	{ "BUSY", ERR_AGAIN, "Redis is busy with a script that does not end" },
+	{ "MISCONF", ERR_CONFIG,
+	    "Redis takes no writes: it cannot save its data; its log says "
+	    "why" },
+	{ "OOM", ERR_CONFIG,
+	    "Redis takes no writes: its memory is full (maxmemory)" },
+	{ "NOAUTH", ERR_CONFIG, NULL },
+	{ "NOPERM", ERR_CONFIG, NULL },
+	{ "WRONGPASS", ERR_CONFIG, NULL },
+	{ "MOVED", ERR_CONFIG,
+	    "this Redis is part of a Cluster; name its servers in "
+	    "redis { cluster }" },
+};
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].type, type) == 0)
-			return kinds[i].kind;
-	return ERR_BUG;
+static const struct word *
+word_of(const char *type)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].type, type) == 0)
+			return &words[i];
+	return NULL;
 }
 
 void
@@ -370,12 +383,19 @@ rds_reply_err(const struct rds_reply *reply, struct err *e)
 	const char *space = memchr(reply->str, ' ', reply->len);
 	size_t n = space != NULL ? (size_t)(space - reply->str) : reply->len;
 	size_t rest = n < reply->len ? n + 1 : n;
+	const struct word *word;
+	struct err ignored;
 
 	err_set(e, ERR_BUG, "%s", "");
 	str_printable(e->type, sizeof(e->type), reply->str, n);
 	str_printable(
 	    e->text, sizeof(e->text), reply->str + rest, reply->len - rest);
-	e->kind = kind_of(e->type);
+	word = word_of(e->type);
+	if (word == NULL)
+		return;
+	e->kind = word->kind;
+	if (word->text != NULL)
+		str_copy(e->text, sizeof(e->text), word->text, &ignored);
 }
 
 const char *

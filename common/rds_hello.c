@@ -157,6 +157,7 @@ got_library(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 	if (r->type != RDS_INTEGER)
 		return err_set(e, ERR_BUG,
 		    "certfleet_version of the server's library is no number");
+	h->found = r->integer;
 	h->step =
 	    r->integer < LIBRARY_VERSION ? RDS_HELLO_LOAD : RDS_HELLO_DONE;
 	return 0;
@@ -167,6 +168,22 @@ got_load(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 {
 	(void)r, (void)e;
 	log_info("redis=%s library=%d loaded", h->conf->url, LIBRARY_VERSION);
+	h->step = RDS_HELLO_DONE;
+	return 0;
+}
+
+/*
+ * Who may not load ours works with an older one, as a node that was upgraded
+ * before the leaders.
+ */
+static int
+refused_load(struct rds_hello *h, const struct err *e)
+{
+	if (strcmp(e->type, "NOPERM") != 0 || h->found == 0)
+		return -1;
+	log_warn("redis=%s library=%lld is older than ours and this user may "
+		 "not load it: upgrade who may",
+	    h->conf->url, (long long)h->found);
 	h->step = RDS_HELLO_DONE;
 	return 0;
 }
@@ -217,6 +234,8 @@ refused(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 {
 	rds_reply_err(r, e);
 	if (h->step == RDS_HELLO_LIBRARY && refused_library(h, e) == 0)
+		return 0;
+	if (h->step == RDS_HELLO_LOAD && refused_load(h, e) == 0)
 		return 0;
 	if (e->kind == ERR_BUG)
 		e->kind = ERR_CONFIG;

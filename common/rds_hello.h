@@ -27,6 +27,7 @@ enum rds_hello_step {
 struct rds_hello {
 	const struct rds_conf *conf;
 	enum rds_hello_step step;
+	int64_t found; /* version of the library there, 0: none */
 };
 
 void rds_hello_init(struct rds_hello *, const struct rds_conf *);

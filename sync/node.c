@@ -55,9 +55,10 @@ struct node {
 	struct event *beat, *init, *open, *stop;
 	struct err *failed; /* where node_run() wants to hear why it ends */
 	struct skew skew;
-	char clock[160];  /* what is wrong with it, or "" */
-	struct gens told; /* in the last beat */
-	bool ready;       /* store_init() went well */
+	char clock[160];   /* what is wrong with it, or "" */
+	char refused[160]; /* why Redis takes no writes, or "" */
+	struct gens told;  /* in the last beat */
+	bool ready;        /* store_init() went well */
 	bool leaving;
 };
 
@@ -88,12 +89,27 @@ got_time(void *arg, int64_t redis_ms, const struct err *e)
 	memcpy(n->clock, why, sizeof(n->clock));
 }
 
+/*
+ * A Redis that takes no writes has a word for why; one that is away has none,
+ * and on_redis() tells of that.  Once when it begins, once when it is over.
+ */
 static void
 beaten(void *arg, const struct err *e)
 {
-	(void)arg;
+	struct node *n = arg;
+	const char *why = e != NULL ? e->text : "";
+
 	if (e != NULL)
-		log_debug("heartbeat: %s", e->text);
+		log_debug("heartbeat: %s %s", e->type, e->text);
+	if (e != NULL && e->type[0] == '\0')
+		return;
+	if (e != NULL && n->refused[0] == '\0')
+		log_error("redis=%s type=%s %s", conf_redis_url(n->conf),
+		    e->type, why);
+	else if (e == NULL && n->refused[0] != '\0')
+		log_info(
+		    "redis=%s takes writes again", conf_redis_url(n->conf));
+	snprintf(n->refused, sizeof(n->refused), "%.159s", why);
 }
 
 static void
@@ -211,7 +227,8 @@ api_ask(void *arg, struct api_state *s)
 	s->redis_up = rds_up(n->rds);
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
-	memcpy(s->error, n->clock, sizeof(n->clock));
+	snprintf(s->error, sizeof(s->error), "%s",
+	    n->refused[0] != '\0' ? n->refused : n->clock);
 	s->haproxies = hold.haproxies;
 	s->haproxies_up = hold.haproxies_up;
 }

@@ -113,6 +113,15 @@ call_function(struct rds_cmd *cmd, const char *function, int nkeys)
 }
 
 void
+call_read_only(struct rds_cmd *cmd)
+{
+	static const char command[] = "FCALL_RO";
+
+	cmd->argv[0] = command;
+	cmd->len[0] = sizeof(command) - 1;
+}
+
+void
 call_arg_set(struct rds_cmd *cmd, size_t at, int64_t v)
 {
 	cmd->len[at] = (size_t)snprintf(
@@ -333,19 +342,46 @@ got_init(struct call *c, const struct rds_reply *r, const struct err *e)
 	c->tell.done(c->arg, e);
 }
 
-void
-store_init(struct store *s, store_fn *fn, void *arg)
+/* The first start of a fleet; of two nodes at the same time one makes it. */
+static void
+make_meta(struct call *c)
 {
+	struct store *s = c->store;
 	char key[KEY_MAX], id[33];
-	struct call *c = call_new(s, arg);
 	struct rds_cmd cmd;
 
 	snprintf(id, sizeof(id), "%08x%08x", loop_random(UINT32_MAX),
 	    loop_random(UINT32_MAX));
-	c->tell.done = fn;
 	call_function(&cmd, "certfleet_init", 1);
 	rds_arg(&cmd, store_key(s, KEY_META, key, sizeof(key), 0, NULL));
 	rds_arg_int(&cmd, s->partitions);
 	rds_arg(&cmd, id);
 	call_send(c, &cmd, got_init);
+}
+
+static void
+got_meta(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	if (e == NULL && r->type == RDS_ARRAY && r->nitems == 3 &&
+	    r->item[0].type == RDS_NIL && r->item[1].type == RDS_NIL)
+		make_meta(c);
+	else
+		got_init(c, r, e);
+}
+
+/* Read before it is made: most nodes need not be allowed to make it. */
+void
+store_init(struct store *s, store_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.done = fn;
+	rds_cmd(&cmd, "HMGET");
+	rds_arg(&cmd, store_key(s, KEY_META, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, "schema");
+	rds_arg(&cmd, "partitions");
+	rds_arg(&cmd, "cluster_id");
+	call_send(c, &cmd, got_meta);
 }

@@ -93,6 +93,9 @@ void call_forget(struct store *, const struct rds_cmd *);
 /* Begin a call of one of the library's functions. */
 void call_function(struct rds_cmd *, const char *function, int nkeys);
 
+/* It changes nothing: whoever may only read may call it. */
+void call_read_only(struct rds_cmd *);
+
 /* Fill in a number that was not known when its argument was made. */
 void call_arg_set(struct rds_cmd *, size_t at, int64_t);
 

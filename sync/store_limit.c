@@ -155,6 +155,7 @@ store_limit_peek(struct store *s, const struct limit *l, int64_t nspent,
 
 	c->tell.limit = fn;
 	begin(s, &cmd, "certfleet_limit_peek", l, key);
+	call_read_only(&cmd);
 	rds_arg_int(&cmd, l->max);
 	rds_arg_int(&cmd, l->window_ms);
 	rds_arg_int(&cmd,

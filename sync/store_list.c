@@ -124,7 +124,7 @@ list_pages(struct call *c)
 	}
 	key = xcalloc(PAGE, sizeof(*key));
 	p = domain_partition(l->names.name[l->asked], s->partitions);
-	rds_cmd(&cmd, "FCALL");
+	rds_cmd(&cmd, "FCALL_RO");
 	rds_arg(&cmd, "certfleet_records");
 	at = cmd.argc;
 	rds_arg_int(&cmd, 0);

@@ -222,9 +222,10 @@ class Agent(Process):
         super().__init__("agent", node.dir)
         self.node = node
         self.port = free_port()
+        self.conf = node.conf
 
     def start(self):
-        self.spawn(built("certfleet-agent"), "-f", self.node.conf)
+        self.spawn(built("certfleet-agent"), "-f", self.conf)
         self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
 
     def restart(self):

@@ -58,7 +58,7 @@ class TlsFiles:
             "keyUsage = critical, digitalSignature\n"
             "subjectKeyIdentifier = hash\n"
             "authorityKeyIdentifier = keyid\n"
-            "extendedKeyUsage = serverAuth\n"
+            "extendedKeyUsage = serverAuth, clientAuth\n"
             "subjectAltName = DNS:localhost, IP:127.0.0.1\n")
         run(openssl, "x509", "-req", "-in", self.dir / "cert.csr",
             "-CA", self.ca, "-CAkey", self.dir / "ca.key", "-CAcreateserial",
@@ -306,6 +306,39 @@ class RedisServer(Process):
 
     def client(self):
         return RedisClient(host=LOOPBACK, port=self.port)
+
+
+class GuardedRedis(RedisServer):
+    """TLS for those who have a certificate, and ACL users.
+
+    acl is the text of users to include; the password of admin is "admin".
+    """
+
+    def __init__(self, directory, tls, acl):
+        super().__init__(directory)
+        self.tls = tls
+        self.users = self.dir / "users.acl"
+        self.users.write_text(acl + "\nuser admin on >admin ~* &* +@all\n")
+
+    def start(self):
+        self.options = (
+            "--port", 0, "--tls-port", self.port, "--tls-auth-clients", "yes",
+            "--tls-cert-file", self.tls.cert, "--tls-key-file", self.tls.key,
+            "--tls-ca-cert-file", self.tls.ca, "--include", self.users)
+        super().start()
+
+    @property
+    def settings(self):
+        return {"url": f"rediss://{LOOPBACK}:{self.port}",
+                "ca_file": str(self.tls.ca), "cert_file": str(self.tls.cert),
+                "key_file": str(self.tls.key)}
+
+    def client(self, user="admin", password="admin"):
+        context = ssl.create_default_context(cafile=self.tls.ca)
+        context.load_cert_chain(self.tls.cert, self.tls.key)
+        redis = RedisClient(host=LOOPBACK, port=self.port, tls=context)
+        redis("AUTH", user, password)
+        return redis
 
 
 class Sentinel(Process):

@@ -11,13 +11,16 @@ class Error(Exception):
 
 
 class Resp:
-    def __init__(self, path=None, host="127.0.0.1", port=6379, timeout=10):
+    def __init__(self, path=None, host="127.0.0.1", port=6379, timeout=10,
+                 tls=None):
         if path:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
             self.socket.connect(str(path))
         else:
             self.socket = socket.create_connection((host, port), timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self.file = self.socket.makefile("rb")
 
     def close(self):

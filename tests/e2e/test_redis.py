@@ -175,3 +175,48 @@ def test_an_unusable_redis_is_told_at_start(ground):
     wait_for("the log to say why", lambda: "replica" in node.sync.text()
              or "slave" in node.sync.text() or "master" in node.sync.text(),
              5, explain=node.sync.tail)
+
+
+@pytest.mark.parametrize("setting, value, told", [
+    ("maxmemory", "1", "its memory is full"),
+    ("min-replicas-to-write", "1", "fewer replicas are connected"),
+])
+def test_a_redis_that_takes_no_writes(node, redis, setting, value, told):
+    """Told once and shown; what is served goes on, and so does work after."""
+    name = f"{setting}.test"
+    node.point_here(name)
+    with redis.client() as client:
+        client("SET", f"{PREFIX}challenge:{TOKEN}", KEYAUTH, "EX", 60)
+        client("PUBLISH", f"{PREFIX}challenges", f"{TOKEN} {KEYAUTH}")
+        client("CONFIG", "SET", setting, value)
+        try:
+            wait_for("status to say why", lambda: told in node.api(
+                "GET", "/api/v1/status")[1]["error"], 10,
+                explain=node.sync.tail)
+            done = node.cli("domains-add", name, code=None)
+            assert done.code != 0 and told in done.text, done.text
+            assert challenge(node)[:2] == (200, KEYAUTH)
+            assert node.served("external.test").verified
+            assert node.sync.text().count(f" redis={redis.url} type=") \
+                and told in node.sync.text()
+        finally:
+            client("CONFIG", "SET", setting, "0")
+    wait_for("writes to be taken again", lambda: node.api(
+        "GET", "/api/v1/status")[1]["error"] == "", 10)
+    node.add(name)
+    all_in_use(node, [name], 60)
+
+
+def test_a_master_that_becomes_a_replica(node, redis, session_ground):
+    """READONLY is no state to stay in: a master is waited for."""
+    from peers import LOOPBACK
+    other = session_ground.redis("other")
+    with redis.client() as client:
+        client("REPLICAOF", LOOPBACK, other.port)
+        try:
+            wait_for("the log to say why", lambda: "is a replica; the master "
+                     "is needed" in node.sync.text(), 10)
+            assert node.cli("domains-add", "x.test", code=None).code != 0
+            assert node.served("external.test").verified
+        finally:
+            client("REPLICAOF", "NO", "ONE")

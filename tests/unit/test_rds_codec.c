@@ -230,6 +230,18 @@ an_error_is_taken_apart(void **state)
 	assert_string_equal(e.type, "NOPERM");
 	assert_string_equal(e.text, "not \\x01 you");
 	assert_int_equal(e.kind, ERR_CONFIG);
+	rds_reply_err(
+	    read_one(r, "-OOM command not allowed when used memory > "
+			"'maxmemory'. script: x, on @user_function:1.\r\n"),
+	    &e);
+	assert_string_equal(e.type, "OOM");
+	assert_string_equal(e.text, "Redis takes no writes: its memory is full "
+				    "(maxmemory)");
+	assert_int_equal(e.kind, ERR_CONFIG);
+	rds_reply_err(read_one(r, "-LOADING Redis is loading\r\n"), &e);
+	assert_string_equal(
+	    e.text, "Redis has started and still loads its data");
+	assert_int_equal(e.kind, ERR_AGAIN);
 	rds_reply_err(read_one(r, "-\r\n"), &e);
 	assert_string_equal(e.type, "");
 	assert_string_equal(e.text, "");
