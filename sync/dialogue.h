@@ -32,7 +32,7 @@ void dialogues_free(struct dialogues *); /* what runs is not called back */
  * it is done, or until it is cancelled.  Never calls fn from within.
  */
 #define DIALOGUE_LIMIT_MS 180000
-#define DIALOGUE_QUICK_MS 12000
+#define DIALOGUE_QUICK_MS 8000
 typedef void dialogue_fn(void *arg, struct txt_record *, const struct err *e);
 uint64_t dialogue_run(struct dialogues *, struct txt_record *, enum provider_op,
     dialogue_fn *, void *arg);

@@ -21,6 +21,8 @@
 #include "sync/api/pace.h"
 #include "sync/api/request.h"
 #include "sync/api/routes.h"
+#include "sync/authority.h"
+#include "sync/dialogue.h"
 
 #define HEADERS_MAX 8192
 #define TIMEOUT_S 10
@@ -114,6 +116,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	}
 	a->pace = pace_new(conf->api.requests_per_minute);
 	a->hub = hub_new(a);
+	a->dialogues = dialogues_new(base, conf);
 	return a;
 }
 
@@ -132,6 +135,8 @@ api_free(struct api *a)
 			evhttp_request_free(q->http);
 		request_free(q);
 	}
+	dialogues_free(a->dialogues);
+	authorities_free(a->authorities);
 	for (size_t i = 0; i < s->nentrances; i++) {
 		evhttp_free(s->entrance[i].http);
 		door_free(s->entrance[i].door);
@@ -231,6 +236,7 @@ request_free(struct request *q)
 	json_decref(q->reply);
 	gather_free(q->gather);
 	plan_request_free(q->plan);
+	variables_request_free(q->variables);
 	domain_clear(&q->domain);
 	custom_clear(&q->custom);
 	token_clear(&q->token);

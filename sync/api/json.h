@@ -67,7 +67,7 @@ json_t *json_event(const char *id, const char *const *field, size_t nfields);
  */
 json_t *json_body(const char *text, size_t len, struct err *);
 
-/* Release a body; a private key in it is wiped first. */
+/* Release a body; what is text in it is wiped first: it may be a key. */
 void json_forget(json_t *stolen);
 
 /* What a body asks of a domain; what is absent is NULL or -1. */

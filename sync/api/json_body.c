@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/mem.h"
+#include "providers/step.h"
 #include "sync/api/json.h"
 
 #define SENTENCE_MAX 1024
@@ -108,24 +108,10 @@ take_custom(json_t *o, struct domain_change *c, json_t *errors)
 		c->tlscert = c->tlskey;
 }
 
-static void
-wipe_key(json_t *o)
-{
-	union {
-		const char *in;
-		char *out;
-	} text = { json_string_value(json_object_get(o, "tlskey")) };
-
-	if (text.in != NULL)
-		mem_wipe(text.out, strlen(text.in));
-}
-
 void
 json_forget(json_t *stolen)
 {
-	wipe_key(stolen);
-	wipe_key(json_object_get(stolen, "domain"));
-	json_decref(stolen);
+	step_wipe_json(stolen);
 }
 
 /* What a client may send: what it sets, or all that it was given. */

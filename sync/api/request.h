@@ -25,6 +25,8 @@
 struct hub;
 struct pace;
 struct plan_request;
+struct variables_request;
+
 struct request;
 struct route;
 struct ucred;
@@ -62,7 +64,8 @@ struct request {
 	struct custom custom;        /* that is uploaded */
 	int step, status;            /* change.c */
 	struct gather *gather;
-	struct plan_request *plan; /* plan.c */
+	struct plan_request *plan;           /* plan.c */
+	struct variables_request *variables; /* variables.c */
 	LIST_ENTRY(request) entry;
 };
 
@@ -75,6 +78,8 @@ struct api {
 	void *state_arg;
 	struct pace *pace; /* of the tokens */
 	struct hub *hub;   /* follow.c */
+	struct dialogues *dialogues;
+	struct authorities *authorities; /* NULL until it is needed */
 	LIST_HEAD(, request) requests;
 };
 
@@ -112,6 +117,7 @@ int request_peer(const struct request *, struct ucred *);
 
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_replace, domains_remove;
+request_fn variables_list, variables_add, variables_change, variables_remove;
 request_fn limits_show, plan_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn account_rollover;
@@ -127,6 +133,7 @@ void change_check(struct request *, const char *name, json_t *errors);
 void change_begin(struct request *, int status);
 
 void plan_request_free(struct plan_request *);
+void variables_request_free(struct variables_request *);
 
 /* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);

@@ -29,6 +29,10 @@ const struct route routes[] = {
 	{ PATCH, "/v1/apps/:app/domains/:id", domains_change, OPERATE, APP, 0 },
 	{ PUT, "/v1/apps/:app/domains/:id", domains_replace, OPERATE, APP, 0 },
 	{ DELETE, "/v1/apps/:app/domains/:id", domains_remove, OPERATE, APP, 0 },
+	{ GET, "/v1/apps/:app/variables", variables_list, READ, APP, 0 },
+	{ POST, "/v1/apps/:app/variables", variables_add, OPERATE, APP, 0 },
+	{ PUT, "/v1/apps/:app/variables", variables_change, OPERATE, APP, 0 },
+	{ DELETE, "/v1/apps/:app/variables/:id", variables_remove, OPERATE, APP, 0 },
 
 	/* Ours. */
 	{ GET, "/api/v1/domains", own_domains_list, READ, OWN, 0 },

@@ -44,6 +44,7 @@ struct cli {
 
 typedef int cli_fn(const struct cli *); /* an enum exit_status */
 cli_fn cli_domains, cli_domains_add, cli_domains_remove;
+cli_fn cli_env, cli_env_set, cli_env_unset;
 cli_fn cli_limits, cli_plan;
 cli_fn cli_domains_ssl, cli_domains_letsencrypt, cli_revoke, cli_account;
 cli_fn cli_token, cli_audit;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/loop.h"
+#include "common/mem.h"
 #include "sync/cli/reply.h"
 
 #define ASK_TIMEOUT_MS 30000
@@ -157,7 +158,7 @@ build(struct buf *out, const char *method, const char *path, const json_t *body,
 		    strlen(text), text);
 	else if (rc == 0)
 		rc = buf_puts(out, "\r\n");
-	free(text);
+	mem_wipe_free(text);
 	return rc == 0 ? 0 : err_set(e, ERR_REFUSED, "the request is too long");
 }
 
@@ -223,7 +224,7 @@ client_ask(const char *socket_path, const char *method, const char *path,
 		rc = parse_answer(&text, r.status, a, e);
 	reply_clear(&r);
 	buf_clear(&text);
-	buf_clear(&request);
+	buf_wipe(&request);
 	return rc;
 }
 
@@ -279,6 +280,6 @@ client_follow(const char *socket_path, const char *path, client_line_fn *fn,
 		a->status = f.reply.status;
 	reply_clear(&f.reply);
 	buf_clear(&f.text);
-	buf_clear(&request);
+	buf_wipe(&request);
 	return rc;
 }

@@ -35,6 +35,13 @@ static const struct command {
 	  "serve a certificate of your own, or no longer" },
 	{ "domains-letsencrypt", cli_domains_letsencrypt, 2, 2, "NAME enable|disable",
 	  "switch Let's Encrypt on or off for a domain" },
+	{ "env", cli_env, 0, 0, "[--app APP]",
+	  "the app's variables: its DNS provider, for wildcards" },
+	{ "env-set", cli_env_set, 1, -1, "NAME=VALUE|NAME=@FILE|NAME=-... "
+	  "[--app APP]",
+	  "set variables; values also from files or standard input (-)" },
+	{ "env-unset", cli_env_unset, 1, -1, "NAME... [--app APP]",
+	  "forget variables" },
 	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes]",
 	  "revoke a domain's certificate at the CA and order another" },
 	{ "account", cli_account, 1, 1, "rollover",
@@ -127,6 +134,8 @@ usage(FILE *out)
 	    "  certfleet domains-add www.shop.example --wait\n"
 	    "  certfleet why www.shop.example\n"
 	    "  certfleet events -f --json\n"
+	    "  certfleet --app shop env-set DNS_PROVIDER=cloudflare \\\n"
+	    "      DNS_CLOUDFLARE_API_TOKEN=@token.txt\n"
 	    "\n"
 	    "exit status: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 "
 	    "no\n"

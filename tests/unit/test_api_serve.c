@@ -61,6 +61,12 @@ static struct world {
 	char audit[512];
 	char token[TOKEN_HASH_SIZE], record[256]; /* the only one */
 
+	/* The variables of all apps; "sealed" by a letter before them. */
+	char env[256];
+	size_t env_len;
+	int nchanged;      /* wildcards that were told */
+	bool is_disturbed; /* the next change finds others there */
+
 	/* Two streams; an event is its number in its partition. */
 	int nevents[2];
 	struct rds_stream *stream[2];
@@ -86,6 +92,7 @@ union fns {
 	store_limit_fn *limit;
 	store_token_fn *token;
 	store_token_key_fn *token_key;
+	store_env_fn *env;
 	void *p;
 };
 
@@ -308,6 +315,66 @@ store_list(struct store *s, const char *app, store_list_fn *fn, void *arg)
 	(void)s;
 	if (app != NULL)
 		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+static void
+say_env(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct store_env env = { w.env + 1, w.env_len > 0 ? w.env_len - 1 : 0,
+		w.env, w.env_len };
+
+	f.env(l->arg, failure() == NULL ? &env : NULL, failure());
+}
+
+void
+store_env(struct store *s, const char *app, store_env_fn *fn, void *arg)
+{
+	(void)s, (void)app;
+	later(say_env, (union fns){ .env = fn }, arg);
+}
+
+static void
+say_changed(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct err e = { .kind = ERR_REFUSED, .type = "CHANGED" };
+
+	f.done(l->arg, &e);
+}
+
+int
+store_env_put(struct store *s, const char *app, const void *sealed,
+    size_t sealed_len, const void *text, size_t len, store_fn *fn, void *arg,
+    struct err *e)
+{
+	(void)s, (void)app, (void)e;
+	assert_int_equal(sealed_len, w.env_len);
+	assert_memory_equal(sealed, w.env, sealed_len);
+	if (w.is_disturbed) {
+		w.is_disturbed = false;
+		later(say_changed, (union fns){ .done = fn }, arg);
+		return 0;
+	}
+	w.env[0] = 's';
+	memcpy(w.env + 1, text, len);
+	w.env_len = len > 0 ? len + 1 : 0;
+	later(say_done, (union fns){ .done = fn }, arg);
+	return 0;
+}
+
+void
+store_env_changed(struct store *s, const char *name)
+{
+	(void)s;
+	assert_true(domain_wildcard(name));
+	w.nchanged++;
+}
+
+void
+store_forget(struct store *s, const void *arg)
+{
+	(void)s, (void)arg;
 }
 
 static void
@@ -1300,6 +1367,57 @@ our_own_routes_show_all_apps_and_why(void **state)
 	json_decref(o);
 }
 
+#define VARIABLES "/v1/apps/shop/variables"
+
+static void
+variables_are_kept_and_only_plain_ones_shown(void **state)
+{
+	(void)state;
+	expect("POST", "/v1/apps/shop/domains", "{\"name\":\"*.shop.example\"}",
+	    201, NULL);
+	w.is_disturbed = true; /* once: what was asked for is done anew */
+	expect("PUT", VARIABLES,
+	    "{\"variables\":[{\"name\":\"DNS_OVH_ENDPOINT\",\"value\":"
+	    "\"ovh-eu\"},{\"name\":\"DNS_OVH_CONSUMER_KEY\",\"value\":"
+	    "\"hidden\"}]}",
+	    200,
+	    "{\"variables\":[{\"id\":\"DNS_OVH_CONSUMER_KEY\",\"name\":"
+	    "\"DNS_OVH_CONSUMER_KEY\",\"value\":null,\"secret\":true},"
+	    "{\"id\":\"DNS_OVH_ENDPOINT\",\"name\":\"DNS_OVH_ENDPOINT\","
+	    "\"value\":\"ovh-eu\",\"secret\":false}],\"dns_provider\":null,"
+	    "\"warnings\":[]}");
+	assert_int_equal(w.nchanged, 1);
+	expect("DELETE", VARIABLES "/DNS_OVH_CONSUMER_KEY", "", 204, NULL);
+	expect("DELETE", VARIABLES "/DNS_OVH_CONSUMER_KEY", "", 404,
+	    "{\"resource\":\"variable\",\"error\":\"not found\"}");
+	expect("GET", VARIABLES, "", 200,
+	    "{\"variables\":[{\"id\":\"DNS_OVH_ENDPOINT\",\"name\":"
+	    "\"DNS_OVH_ENDPOINT\",\"value\":\"ovh-eu\",\"secret\":false}],"
+	    "\"dns_provider\":null}");
+}
+
+static void
+variables_that_cannot_be_are_refused(void **state)
+{
+	(void)state;
+	expect("PUT", VARIABLES,
+	    "{\"variables\":[{\"name\":\"DNS_PROVIDER\",\"value\":\"ovh\"}]}",
+	    422,
+	    "{\"errors\":{\"DNS_PROVIDER\":[\"ovh needs DNS_OVH_ENDPOINT, "
+	    "DNS_OVH_APPLICATION_KEY, DNS_OVH_APPLICATION_SECRET and "
+	    "DNS_OVH_CONSUMER_KEY, which are not set\"]},\"acme_dns_error\":"
+	    "{\"dns_provider\":\"ovh\",\"variables\":[\"DNS_OVH_ENDPOINT\","
+	    "\"DNS_OVH_APPLICATION_KEY\",\"DNS_OVH_APPLICATION_SECRET\","
+	    "\"DNS_OVH_CONSUMER_KEY\"]}}");
+	expect("POST", VARIABLES,
+	    "{\"variable\":{\"name\":\"DNS_OVH_ENDPOINT\",\"value\":null}}",
+	    422, "{\"errors\":{\"value\":[\"must be a string\"]}}");
+	expect("PUT", VARIABLES, "{}", 422,
+	    "{\"errors\":{\"variables\":[\"must be a list of { name, value "
+	    "}\"]}}");
+	assert_int_equal(w.env_len, 0);
+}
+
 static void
 ready_says_what_is_missing(void **state)
 {
@@ -1756,6 +1874,8 @@ main(void)
 		TEST(requests_that_are_none_are_answered_in_json),
 		TEST(the_store_s_error_has_its_status),
 		TEST(our_own_routes_show_all_apps_and_why),
+		TEST(variables_are_kept_and_only_plain_ones_shown),
+		TEST(variables_that_cannot_be_are_refused),
 		TEST(ready_says_what_is_missing),
 		TEST(status_names_leader_and_counts),
 		TEST(a_connection_serves_several_requests),
