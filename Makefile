@@ -206,7 +206,7 @@ rules:
 	@! grep -nE '^\#include "(sync/[a-z0-9_]+\.h|sync/api|haproxy|providers)' $(wildcard sync/cli/*.[ch]) /dev/null
 	$(call only,<curl/,sync/http\.c)
 	$(call only,<hiredis/,common/rds[a-z_]*\.[ch]|tests/.*)
-	$(call only,<ares,sync/resolve\.c)
+	$(call only,<ares,sync/resolve_link\.h)
 	$(call only,<msgpack,common/domain\.c|sync/bundle\.c|tests/.*)
 	$(call only,<confuse,common/conf\.c)
 	$(call only,<uthash,common/table\.h)

@@ -1,5 +1,5 @@
 /*
- * DNS questions, by c-ares in the event loop; the only file that sees c-ares.
+ * DNS questions to the configured resolvers, by c-ares in the event loop.
  */
 #ifndef SYNC_RESOLVE_H
 #define SYNC_RESOLVE_H
