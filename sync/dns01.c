@@ -162,17 +162,6 @@ tell_later(void *arg)
 
 /* --- is it there? --------------------------------------------------------------- */
 
-/* All values, or why not: the first that is missing says. */
-static bool
-all_visible(const struct presence *p, const struct authority_answer *answer,
-    char *why, size_t size)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (visible(answer, p->value[i], why, size) != 1)
-			return false;
-	return true;
-}
-
 static void
 by_hand(struct presence *p, const char *why)
 {
@@ -192,7 +181,7 @@ got_look(void *arg, const struct authority_answer *answer)
 	struct err e;
 
 	p->looking = 0;
-	if (all_visible(p, answer, why, sizeof(why))) {
+	if (visible(answer, p->value, p->n, why, sizeof(why)) == 1) {
 		tell(p, NULL);
 		return;
 	}

@@ -8,6 +8,11 @@
 /* A sentence has 255 characters, and a name alone can have 253. */
 #define SHOWN_MAX 72
 
+struct wanted {
+	char *const *value;
+	size_t n;
+};
+
 /* What the servers that count come to; the first of each kind. */
 struct tally {
 	size_t showing, wrong, none, failing;
@@ -33,14 +38,37 @@ show(char out[static SHOWN_MAX], const char *text)
 }
 
 static bool
-shows(const struct authority_server *s, const char *value)
+has(const struct authority_server *s, const char *value)
 {
-	if (s->result != RESOLVE_OK)
-		return false;
 	for (size_t i = 0; i < s->nvalues; i++)
 		if (strcmp(s->value[i], value) == 0)
 			return true;
 	return false;
+}
+
+/* The first of the values that a server does not show; NULL: it shows all. */
+static const char *
+missing(const struct authority_server *s, const struct wanted *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (s->result != RESOLVE_OK || !has(s, w->value[i]))
+			return w->value[i];
+	return NULL;
+}
+
+/* The first that a server shows and that is not wanted. */
+static const char *
+stray(const struct authority_server *s, const struct wanted *w)
+{
+	for (size_t i = 0; i < s->nvalues; i++) {
+		bool ours = false;
+
+		for (size_t j = 0; j < w->n; j++)
+			ours |= strcmp(s->value[i], w->value[j]) == 0;
+		if (!ours)
+			return s->value[i];
+	}
+	return NULL;
 }
 
 /* Does the name server answer at another of its addresses? */
@@ -54,9 +82,9 @@ speaks(const struct authority_answer *a, const char *host)
 	return false;
 }
 
-/* At least half of the name servers, by their names, show the value. */
+/* At least half of the name servers, by their names, show it all. */
 static bool
-half_show(const struct authority_answer *a, const char *value)
+half_show(const struct authority_answer *a, const struct wanted *w)
 {
 	size_t hosts = 0, showing = 0;
 
@@ -67,7 +95,7 @@ half_show(const struct authority_answer *a, const char *value)
 			if (strcmp(a->server[i].host, a->server[j].host) != 0)
 				continue;
 			first &= j >= i;
-			any |= shows(&a->server[j], value);
+			any |= missing(&a->server[j], w) == NULL;
 		}
 		hosts += first;
 		showing += first && any;
@@ -77,7 +105,7 @@ half_show(const struct authority_answer *a, const char *value)
 
 static bool
 counts(const struct authority_answer *a, const struct authority_server *s,
-    const char *value)
+    const struct wanted *w)
 {
 	if (s->no_route)
 		return false;
@@ -85,20 +113,20 @@ counts(const struct authority_answer *a, const struct authority_server *s,
 		return true;
 	if (speaks(a, s->host))
 		return false;
-	return s->silent_ms < VISIBLE_SILENT_MS || !half_show(a, value);
+	return s->silent_ms < VISIBLE_SILENT_MS || !half_show(a, w);
 }
 
 static struct tally
-count(const struct authority_answer *a, const char *value)
+count(const struct authority_answer *a, const struct wanted *w)
 {
 	struct tally t = { 0 };
 
 	for (size_t i = 0; i < a->nservers; i++) {
 		const struct authority_server *s = &a->server[i];
 
-		if (!counts(a, s, value))
+		if (!counts(a, s, w))
 			continue;
-		if (shows(s, value)) {
+		if (missing(s, w) == NULL) {
 			t.showing++;
 			continue;
 		}
@@ -134,15 +162,22 @@ name_server(char out[static 2 * SHOWN_MAX], const struct authority_server *s)
 
 static void
 say_found(const struct authority_answer *a, const struct authority_server *s,
-    const char *value, char *why, size_t size)
+    const struct wanted *w, char *why, size_t size)
 {
 	char name[SHOWN_MAX], found[SHOWN_MAX], more[32] = "";
+	const char *other = stray(s, w), *lacks = missing(s, w);
 
+	show(name, a->name);
+	if (other == NULL) {
+		/* Who reads "expected" could put it where the other one is. */
+		snprintf(why, size, "%s also needs the value %.*s, beside %s",
+		    name, SHOWN_MAX, lacks, show(found, s->value[0]));
+		return;
+	}
 	if (s->nvalues > 1)
 		snprintf(more, sizeof(more), " and %zu more", s->nvalues - 1);
 	snprintf(why, size, "found %s%s at %s, expected %.*s",
-	    show(found, s->value[0]), more, show(name, a->name), SHOWN_MAX,
-	    value);
+	    show(found, other), more, name, SHOWN_MAX, lacks);
 }
 
 /* Some have it: who does not? */
@@ -159,9 +194,10 @@ say_lag(
 }
 
 int
-visible(
-    const struct authority_answer *a, const char *value, char *why, size_t size)
+visible(const struct authority_answer *a, char *const value[], size_t n,
+    char *why, size_t size)
 {
+	const struct wanted w = { value, n };
 	char server[2 * SHOWN_MAX], name[SHOWN_MAX];
 	struct tally t;
 
@@ -170,13 +206,13 @@ visible(
 		str_printable(why, size, a->error, strlen(a->error));
 		return 0;
 	}
-	t = count(a, value);
+	t = count(a, &w);
 	if (t.showing > 0 && t.wrong + t.none + t.failing == 0)
 		return 1;
 	if (t.showing > 0 && t.lags != NULL)
 		say_lag(t.lags, t.wrong + t.none, why, size);
 	else if (t.other != NULL)
-		say_found(a, t.other, value, why, size);
+		say_found(a, t.other, &w, why, size);
 	else if (t.none > 0)
 		snprintf(why, size, "there is no TXT record at %s yet",
 		    show(name, a->name));

@@ -1,5 +1,5 @@
 /*
- * Does every name server show a TXT value?  And if not, what is missing?
+ * Does every name server show the TXT values?  And if not, what is missing?
  *
  * Pure.  A CA asks any of them, so one that lags, has another value, refuses
  * or does not answer holds the challenge back.  Not counted is an address
@@ -7,7 +7,7 @@
  * - that this machine has no route to (no IPv6 here), or that is silent while
  *   the same name server answers at another of its addresses;
  * - of a name server that has been silent for VISIBLE_SILENT_MS, when at least
- *   half of the zone's name servers show the value: it is gone for good, and
+ *   half of the zone's name servers show the values: it is gone for good, and
  *   the CA passes it over just the same.
  */
 #ifndef SYNC_VISIBLE_H
@@ -20,10 +20,10 @@
 #define VISIBLE_SILENT_MS (5 * 60 * 1000)
 
 /*
- * 1: every server that counts shows value.  0: not yet, and why is one
+ * 1: every server that counts shows all n values.  0: not yet, and why is one
  * sentence for people: what is, what should be.
  */
-int visible(
-    const struct authority_answer *, const char *value, char *why, size_t size);
+int visible(const struct authority_answer *, char *const value[], size_t n,
+    char *why, size_t size);
 
 #endif

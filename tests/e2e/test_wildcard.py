@@ -326,7 +326,7 @@ def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
         f"{fqdn} 120 TXT {first}", f"{fqdn} 120 TXT {second}"]
     answers = answered(node)
     make(node, PLATFORM, fqdn, second)
-    await_reason(node, name, f"expected {first}")
+    await_reason(node, name, f"also needs the value {first}, beside {second}")
     assert answered(node) == answers
     make(node, PLATFORM, fqdn, first, second)
     record = node.await_status(name, "in_use")

@@ -196,7 +196,7 @@ static void
 follow_trail(const uint8_t *data, size_t size)
 {
 	static struct trail t;
-	char why[256];
+	char text[] = "value", *value[] = { text }, why[256];
 	int steps = 0, seen;
 
 	trail_begin(&t, NAME);
@@ -209,7 +209,7 @@ follow_trail(const uint8_t *data, size_t size)
 	check((t.answer.result == RESOLVE_FAIL) == (t.answer.error[0] != '\0'));
 	check_sentence(t.answer.error);
 	check(t.answer.nservers <= AUTHORITY_SERVERS_MAX);
-	seen = visible(&t.answer, "value", why, sizeof(why));
+	seen = visible(&t.answer, value, 1, why, sizeof(why));
 	check((seen == 1) == (why[0] == '\0'));
 	check(seen == 0 || t.answer.result == RESOLVE_OK);
 	check_sentence(why);

@@ -150,9 +150,9 @@ static void
 on_visible(void *arg, const struct authority_answer *a)
 {
 	int *n = arg;
-	char why[256];
+	char text[] = "value", *value[] = { text }, why[256];
 
-	assert_int_equal(visible(a, "value", why, sizeof(why)), 1);
+	assert_int_equal(visible(a, value, 1, why, sizeof(why)), 1);
 	++*n;
 }
 

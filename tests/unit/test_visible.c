@@ -9,6 +9,9 @@
 
 #include "sync/visible.h"
 
+static char good[] = "GOOD", also[] = "ALSO";
+static char *wanted[] = { good, also };
+
 #define NAME "_acme-challenge.shop.example"
 #define SILENT "does not answer"
 #define LONG_MS VISIBLE_SILENT_MS
@@ -52,7 +55,7 @@ struct story {
 };
 
 static void
-tell(const struct story *s)
+tell(const struct story *s, size_t n)
 {
 	static struct authority_server all[5];
 	struct authority_answer a = {
@@ -64,18 +67,21 @@ tell(const struct story *s)
 		all[a.nservers] = server(s->servers[a.nservers]);
 		a.nservers++;
 	}
-	assert_int_equal(visible(&a, "GOOD", why, sizeof(why)), s->why == NULL);
+	assert_int_equal(
+	    visible(&a, wanted, n, why, sizeof(why)), s->why == NULL);
 	assert_string_equal(why, s->why != NULL ? s->why : "");
 }
 
 static void
-tell_all(const struct story *stories, size_t n)
+tell_all(const struct story *stories, size_t n, size_t values)
 {
 	for (size_t i = 0; i < n; i++)
-		tell(&stories[i]);
+		tell(&stories[i], values);
 }
 
-#define TELL(stories) tell_all(stories, sizeof(stories) / sizeof(stories[0]))
+#define TELL(stories) tell_all(stories, sizeof(stories) / sizeof(stories[0]), 1)
+#define TELL_OF_TWO(stories) \
+	tell_all(stories, sizeof(stories) / sizeof(stories[0]), 2)
 
 static void
 every_server_has_to_show_it(void **state)
@@ -183,6 +189,26 @@ a_server_gone_for_good_is_passed_over_by_half(void **state)
 	TELL(stories);
 }
 
+/* A base and its wildcard: who has made one must not put the other over it. */
+static void
+two_values_have_to_be_there_at_once(void **state)
+{
+	static const struct story stories[] = {
+		{ { "a 192.0.2.1 GOOD ALSO", "b 192.0.2.2 ALSO GOOD" }, NULL },
+		{ { "a 192.0.2.1 GOOD", "b 192.0.2.2 GOOD" },
+		    NAME " also needs the value ALSO, beside GOOD" },
+		{ { "a 192.0.2.1 ALSO", "b 192.0.2.2 ALSO" },
+		    NAME " also needs the value GOOD, beside ALSO" },
+		{ { "a 192.0.2.1 GOOD ALSO", "b 192.0.2.2 ALSO" },
+		    "b (192.0.2.2) does not have it yet" },
+		{ { "a 192.0.2.1 ALSO OTHER", "b 192.0.2.2 -" },
+		    "found OTHER and 1 more at " NAME ", expected GOOD" },
+	};
+
+	(void)state;
+	TELL_OF_TWO(stories);
+}
+
 static void
 servers_that_are_not_known_are_told_as_they_are(void **state)
 {
@@ -191,7 +217,7 @@ servers_that_are_not_known_are_told_as_they_are(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(visible(&a, "GOOD", why, sizeof(why)), 0);
+	assert_int_equal(visible(&a, wanted, 1, why, sizeof(why)), 0);
 	assert_string_equal(why, a.error);
 }
 
@@ -206,7 +232,7 @@ long_names_and_values_lose_their_middle(void **state)
 	memset(a.name, 'n', 253);
 	memset(s.value[0], 'v', 255);
 	s.nvalues = 1;
-	assert_int_equal(visible(&a, "GOOD", why, sizeof(why)), 0);
+	assert_int_equal(visible(&a, wanted, 1, why, sizeof(why)), 0);
 	assert_non_null(strstr(why, "v...v"));
 	assert_non_null(strstr(why, "n...n"));
 	assert_non_null(strstr(why, ", expected GOOD"));
@@ -221,6 +247,7 @@ main(void)
 		cmocka_unit_test(a_server_that_does_not_answer_counts),
 		cmocka_unit_test(a_server_without_a_route_does_not),
 		cmocka_unit_test(a_server_gone_for_good_is_passed_over_by_half),
+		cmocka_unit_test(two_values_have_to_be_there_at_once),
 		cmocka_unit_test(
 		    servers_that_are_not_known_are_told_as_they_are),
 		cmocka_unit_test(long_names_and_values_lose_their_middle),
