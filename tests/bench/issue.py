@@ -3,11 +3,13 @@
 certfleet  names added to a node with everything: its own Redis, HAProxy, agent
            and sync; until the last is in use, proven by handshake
 client     the least that a client can do (acme_client.c): the CA's own ceiling
+haproxy    the ACME client that HAProxy has built in since 3.2 (native.py)
 lego       a process for each certificate, eight at the same time
 
 The CA is Pebble without its artificial sleep before a validation, rejecting
-five of a hundred nonces as it comes.  HAProxy of Debian 12 has no ACME client
-of its own to stand beside.  A last run looks at sync's memory with 1,000 orders
+five of a hundred nonces as it comes, and not telling anyone when to look again.
+It and HAProxy 3.2 are those of Debian sid, where a mirror can be reached; else
+it is the installed one, and HAProxy is left out.  A last run looks at sync's memory with 1,000 orders
 in flight.  Ends with 0 also when a target is missed: it says so.
 """
 
@@ -28,14 +30,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import newer  # noqa: E402
 from figures import cpu_s, in_memory, memory_mib, missed, verdict  # noqa: E402
 from harness import BUILD, Failed, environment, kill_all, program, run  # noqa: E402
 from harness import temp_dir, wait_for  # noqa: E402
+from native import native  # noqa: E402
 from node import PREFIX, Node  # noqa: E402
 from peers import World  # noqa: E402
 
 COUNT = int(os.environ.get("BENCH_ISSUE_COUNT", "400"))
 ROUNDS = int(os.environ.get("BENCH_ISSUE_ROUNDS", "3"))
+NATIVE = int(os.environ.get("BENCH_ISSUE_HAPROXY", "200"))
 LEGO = int(os.environ.get("BENCH_ISSUE_LEGO", "8"))
 FLIGHT = int(os.environ.get("BENCH_ISSUE_FLIGHT", "1000"))
 NONCE_REJECT = int(os.environ.get("BENCH_NONCE_REJECT", "5"))
@@ -44,6 +49,7 @@ AT_ONCE = 100  # the default of max_in_flight
 CEILING_MIN = 0.8  # certfleet to client
 TRIES = 6
 
+NATIVE_MIN = 5  # certfleet to HAProxy's own
 LEGO_MIN = 50  # certfleet to lego
 CPU_MS_MAX = 2.5
 REQUESTS_MAX = 8
@@ -68,13 +74,22 @@ class Client:
             raise RuntimeError(f"{name}: {reply.status} {text}")
 
 
+def newest_pebble():
+    """HAProxy does not get along with 2.4, which also can lock itself up."""
+    try:
+        return newer.program("pebble", "pebble")
+    except newer.Unavailable as e:
+        print(f"  (no newer Pebble: {e})")
+        return None
+
+
 def world(directory, count, prefix):
     # Looking for authorizations to use again can deadlock Pebble 2.4.
-    made = World(directory, nonce_reject=NONCE_REJECT, authz_reuse=0)
+    made = World(directory, nonce_reject=NONCE_REJECT, authz_reuse=0,
+                 command=newest_pebble(), retry_after=0)
     for i in range(count):
         made.dns.add_a(f"{prefix}{i}.test", "127.0.0.1")
     return made
-
 
 
 def moving(measure, directory, *args):
@@ -214,8 +229,19 @@ def show(name, f):
           + (f"  processor ms each: {more}" if more else ""), flush=True)
 
 
+def beside_native(directory, rate):
+    """How many times HAProxy's own rate that is; None: it cannot be had."""
+    try:
+        own = moving(native, directory, NATIVE, world)
+    except newer.Unavailable as e:
+        print(f"  (no HAProxy with an ACME client: {e})", flush=True)
+        return None
+    show("haproxy", own)
+    return rate / own["rate"]
+
+
 def rounds(directory):
-    ratios, ours = [], []
+    ratios, natives, ours = [], [], []
     for i in range(ROUNDS):
         least = moving(ceiling, directory / f"c{i}", COUNT)
         show("client", least)
@@ -225,7 +251,9 @@ def rounds(directory):
               f"sync {whole['peak']:.1f} MiB at most", flush=True)
         ratios.append(whole["rate"] / least["rate"])
         ours.append(whole)
-    return ratios, ours
+        if NATIVE:
+            natives.append(beside_native(directory / f"h{i}", whole["rate"]))
+    return ratios, [n for n in natives if n], ours
 
 
 def middle(ours, what):
@@ -237,7 +265,7 @@ def main():
     print(f"issue: {COUNT} certificates, {ROUNDS} round(s), {AT_ONCE} orders at "
           f"once, nonces rejected {NONCE_REJECT} %")
     try:
-        ratios, ours = rounds(directory)
+        ratios, natives, ours = rounds(directory)
         rate = middle(ours, lambda f: f["rate"])
         cpu = middle(ours, lambda f: f["cpu_ms"]["sync"])
         requests = middle(ours, lambda f: f["requests"])
@@ -248,6 +276,10 @@ def main():
                 cpu < CPU_MS_MAX, f"below {CPU_MS_MAX}")
         verdict("ACME requests per certificate", f"{requests:.2f}",
                 requests <= REQUESTS_MAX, f"at most {REQUESTS_MAX}")
+        if natives:
+            times = statistics.median(natives)
+            verdict("certfleet to HAProxy's own ACME", f"{times:.1f}",
+                    times >= NATIVE_MIN, f"at least {NATIVE_MIN}")
         if LEGO:
             peer = lego(directory / "lego", LEGO)
             show("lego", peer)

@@ -19,6 +19,10 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 CACHE = Path(os.environ.get("CERTFLEET_CACHE")
              or Path.home() / ".cache" / "certfleet")
 SECONDS = 180
+# What sid's HAProxy is linked with.
+HAPROXY_LIBRARIES = (
+    "libc6", "libatomic1", "libcap2", "libcrypt1", "libgcc-s1", "liblua5.4-0",
+    "libpcre2-8-0", "libssl3t64", "libsystemd0", "libzstd1", "zlib1g")
 
 
 class Unavailable(Exception):
@@ -96,8 +100,8 @@ class Suite:
             'Acquire::Languages "none";\n')
         self.apt("update")
 
-    def fetch(self, package):
-        """The package's files, unpacked; fetched once."""
+    def fetch(self, package, *libraries):
+        """The package's files, with those of libraries, unpacked; fetched once."""
         root = self.dir / package
         if (root / ".complete").exists():
             return root
@@ -108,14 +112,15 @@ class Suite:
         shutil.rmtree(root, ignore_errors=True)
         debs.mkdir(parents=True)
         try:
-            self.apt("download", package, cwd=debs)
+            self.apt("download", package, *libraries, cwd=debs)
         except Unavailable:
             self.prepare()  # the lists may be older than the mirror
-            self.apt("download", package, cwd=debs)
-        deb, *_ = list(debs.glob("*.deb")) or [None]
-        if deb is None:
+            self.apt("download", package, *libraries, cwd=debs)
+        found = list(debs.glob("*.deb"))
+        if len(found) <= len(libraries):
             raise Unavailable(f"{self.name} has no {package}")
-        run("dpkg", "-x", deb, root)
+        for deb in found:
+            run("dpkg", "-x", deb, root)
         (root / ".complete").touch()
         return root
 
@@ -130,11 +135,11 @@ def locked(directory):
 
 
 @cache
-def package(name, suite):
+def package(name, suite, *libraries):
     """Where the package of that release is unpacked."""
     try:
         with locked(CACHE):
-            return Suite(suite).fetch(name)
+            return Suite(suite).fetch(name, *libraries)
     except OSError as e:
         raise Unavailable(f"{CACHE}: {e}") from None
 
@@ -150,4 +155,26 @@ def program(name, package_name, suite="sid"):
                        stderr=subprocess.DEVNULL)
     except OSError as e:
         raise Unavailable(f"{path} does not run here: {e}") from None
+    return str(path)
+
+
+@cache
+def haproxy(suite="sid"):
+    """HAProxy of another release, with the C library that it was built for.
+
+    Its own loader runs it.  No master process: that would start itself anew
+    without the loader.
+    """
+    root = package("haproxy", suite, *HAPROXY_LIBRARIES)
+    libraries, *_ = [p.parent for p in root.glob("usr/lib/*/libc.so.6")] or [None]
+    if libraries is None:
+        raise Unavailable(f"haproxy of {suite} came without its C library")
+    loader, *_ = libraries.glob("ld-linux*.so.*")
+    path = root / "haproxy"
+    if not path.exists():
+        path.write_text(f'#!/bin/sh\nexec "{loader}" --argv0 haproxy '
+                        f'--library-path "{libraries}" '
+                        f'"{root}/usr/sbin/haproxy" "$@"\n')
+        path.chmod(0o755)
+    run(path, "-v")
     return str(path)

@@ -140,7 +140,7 @@ class Pebble(Process):
 
     def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
                  authz_reuse=50, blocklist=(), validity=90 * 86400,
-                 command=None, alternate_roots=0, eab=None):
+                 command=None, alternate_roots=0, eab=None, retry_after=1):
         super().__init__("pebble", directory)
         self.command = command or program("pebble")
         self.tls = tls
@@ -148,6 +148,7 @@ class Pebble(Process):
         self.http_port = http_port
         self.blocklist = list(blocklist)
         self.validity = validity
+        self.retry_after = retry_after
         self.eab = eab  # {key id: key}: no account without one of them
         self.env = {
             "PEBBLE_VA_NOSLEEP": "1",
@@ -179,8 +180,9 @@ class Pebble(Process):
             "externalAccountMACKeys": self.eab or {},
             "domainBlocklist": self.blocklist,
             "certificateValidityPeriod": self.validity,
-            # Newer ones: looks a second apart, profiles.
-            "retryAfter": {"authz": 1, "order": 1},
+            # Newer ones: when to look again, profiles.
+            "retryAfter": {"authz": self.retry_after,
+                           "order": self.retry_after},
             "profiles": {"default": {
                 "description": "as everywhere",
                 "validityPeriod": self.validity,
