@@ -164,8 +164,13 @@ static void
 got_forgotten(struct call *c, const struct rds_reply *r, const struct err *e)
 {
 	(void)c, (void)r;
-	if (e != NULL)
+	if (e == NULL)
+		return;
+	/* A Redis that is away or takes no writes is told of elsewhere, once. */
+	if (e->kind == ERR_BUG || strcmp(e->type, "NOPERM") == 0)
 		log_warn("redis: %s %s", e->type, e->text);
+	else
+		log_debug("redis: %s %s", e->type, e->text);
 }
 
 void
