@@ -112,6 +112,50 @@ unknown(const char *name, struct err *e)
 	    nearest);
 }
 
+/* The word, as the table has it. */
+static const char *
+find_name(const char *word, size_t len, const char **provider)
+{
+	const struct provider *p;
+
+	*provider = NULL;
+	if (len == strlen(ENV_PROVIDER) && memcmp(word, ENV_PROVIDER, len) == 0)
+		return ENV_PROVIDER;
+	for (size_t i = 0; (p = provider_at(i)) != NULL; i++) {
+		for (size_t j = 0; j < p->nsettings; j++) {
+			const char *name = p->setting[j].name;
+
+			if (strlen(name) != len || memcmp(name, word, len) != 0)
+				continue;
+			*provider = p->name;
+			return name;
+		}
+	}
+	return NULL;
+}
+
+size_t
+env_named(const char *sentence, const char *names[static PROVIDER_SETTINGS_MAX],
+    const char **provider)
+{
+	const char *name, *of;
+	size_t n = 0, len;
+
+	*provider = NULL;
+	for (const char *p = sentence; *p != '\0' && n < PROVIDER_SETTINGS_MAX;
+	     p += len) {
+		p += strcspn(p, "D");
+		len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+		name = len > 0 ? find_name(p, len, &of) : NULL;
+		if (name == NULL)
+			continue;
+		names[n++] = name;
+		if (of != NULL)
+			*provider = of;
+	}
+	return n;
+}
+
 /* --- changes ------------------------------------------------------------------ */
 
 /* Where it is, or would be. */

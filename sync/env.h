@@ -51,6 +51,14 @@ bool env_plain(const char *name);
 /* Is it DNS_PROVIDER, or one that this provider reads? */
 bool env_concerns(const struct provider *, const char *name);
 
+/*
+ * Which variables does a sentence name?  What is said about credentials names
+ * them all.  Sets the provider that they are of, NULL: of any, and returns how
+ * many there are.
+ */
+size_t env_named(const char *sentence,
+    const char *names[static PROVIDER_SETTINGS_MAX], const char **provider);
+
 /* Their text, as it is sealed: name NUL value NUL, and so on; and back. */
 int env_pack(const struct env *, struct buf *out, struct err *);
 int env_unpack(struct env *, const void *, size_t len, struct err *);

@@ -6,6 +6,7 @@
 
 #include "common/mem.h"
 #include "common/str.h"
+#include "sync/env.h"
 
 #define SENTENCE_MAX 1024
 
@@ -122,6 +123,27 @@ is_served(const struct domain *d)
 		   d->proven == d->version);
 }
 
+/* Of a failure that its owner's variables are the cause of; else {}. */
+static json_t *
+dns_error(const struct domain *d)
+{
+	const char *names[PROVIDER_SETTINGS_MAX], *provider;
+	size_t n = 0;
+	json_t *o = json_object(), *list;
+
+	if (domain_wildcard(d->name))
+		n = env_named(d->last_error, names, &provider);
+	if (n == 0)
+		return o;
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	json_object_set_new(o, "dns_provider",
+	    provider != NULL ? json_string(provider) : json_null());
+	json_object_set_new(o, "variables", list);
+	return o;
+}
+
 json_t *
 json_domain(const struct domain *d)
 {
@@ -132,7 +154,7 @@ json_domain(const struct domain *d)
 	domain_id(d->name, id);
 	put_own(own, d);
 	o = json_pack("{s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:b, s:b, s:b, s:s,"
-		      " s:o, s:o, s:{}, s:n}",
+		      " s:o, s:o, s:o, s:n}",
 	    "id", id, "app_id", json_text(d->app), "name", json_text(d->name),
 	    "created_at", json_time(d->created_at), "ssl", (int)ssl,
 	    "ssl_status", ssl_status(d), "validity",
@@ -141,7 +163,7 @@ json_domain(const struct domain *d)
 	    "letsencrypt", (int)(!ssl && is_served(d)), "letsencrypt_status",
 	    letsencrypt_status(d), "acme_dns_fqdn", json_text(d->acme_dns_fqdn),
 	    "acme_dns_value", json_text(d->acme_dns_value), "acme_dns_error",
-	    "acme_challenge_error");
+	    dns_error(d), "acme_challenge_error");
 	if (ssl) {
 		json_object_set_new(o, "tlscert", json_text(d->custom_subject));
 		json_object_set_new(o, "tlskey", json_text(d->custom_key));

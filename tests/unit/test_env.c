@@ -188,6 +188,27 @@ a_provider_is_known_by_its_name_or_another(void **state)
 	provider_access_clear(&a);
 }
 
+static void
+a_sentence_names_variables(void **state)
+{
+	const char *names[PROVIDER_SETTINGS_MAX], *provider;
+
+	(void)state;
+	assert_int_equal(env_named("ovh does not accept the credentials in "
+				   "DNS_OVH_APPLICATION_KEY, DNS_OVH_NOTHING, "
+				   "DNS_OVH_CONSUMER_KEY: DNS is down",
+			     names, &provider),
+	    2);
+	assert_string_equal(names[0], "DNS_OVH_APPLICATION_KEY");
+	assert_string_equal(names[1], "DNS_OVH_CONSUMER_KEY");
+	assert_string_equal(provider, "ovh");
+	assert_int_equal(
+	    env_named("DNS_PROVIDER is \"x\"", names, &provider), 1);
+	assert_null(provider);
+	assert_int_equal(env_named("", names, &provider), 0);
+	assert_int_equal(env_named("no D", names, &provider), 0);
+}
+
 int
 main(void)
 {
@@ -195,6 +216,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(variables_are_kept_in_order_and_replaced),
 		TEST(a_slip_is_told_and_no_value),
+		TEST(a_sentence_names_variables),
 		TEST(a_value_has_a_length),
 		TEST(only_what_says_where_is_plain),
 		TEST(what_is_packed_is_unpacked),
