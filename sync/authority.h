@@ -38,8 +38,9 @@ struct authority_answer {
 	/* OK: the servers were asked; FAIL: they are not known */
 	enum resolve_result result;
 	char error[192];
+	char fqdn[256]; /* that was asked for */
 	char name[256]; /* after the CNAMEs, which are followed */
-	char zone[256]; /* that it is in: owner of the SOA; "" not known */
+	char zone[256]; /* that it is in: owner of the SOA; FAIL: "" */
 	struct authority_server *server;
 	size_t nservers;
 };

@@ -15,6 +15,7 @@ fail(struct trail *t, const char *what, const char *name, const char *why)
 	t->answer.result = RESOLVE_FAIL;
 	snprintf(t->answer.error, sizeof(t->answer.error), "%s %.*s%s%s", what,
 	    SHOWN, name, why[0] != '\0' ? ": " : "", why);
+	t->answer.zone[0] = '\0'; /* nobody is to make a record there */
 	t->step = TRAIL_DONE;
 }
 
@@ -39,6 +40,7 @@ trail_begin(struct trail *t, const char *fqdn)
 	for (char *p = name; *p != '\0'; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p - 'A' + 'a');
+	memcpy(t->answer.fqdn, name, sizeof(t->answer.fqdn));
 	walk_to(t, name);
 }
 

@@ -180,6 +180,21 @@ say_found(const struct authority_answer *a, const struct authority_server *s,
 	    show(found, other), more, name, SHOWN_MAX, lacks);
 }
 
+/* Its owner was told another name, when there is a CNAME. */
+static void
+say_none(const struct authority_answer *a, char *why, size_t size)
+{
+	char name[SHOWN_MAX], fqdn[SHOWN_MAX];
+
+	if (strcmp(a->name, a->fqdn) == 0)
+		snprintf(why, size, "there is no TXT record at %s yet",
+		    show(name, a->name));
+	else
+		snprintf(why, size,
+		    "there is no TXT record at %s yet, where %s leads",
+		    show(name, a->name), show(fqdn, a->fqdn));
+}
+
 /* Some have it: who does not? */
 static void
 say_lag(
@@ -214,8 +229,7 @@ visible(const struct authority_answer *a, char *const value[], size_t n,
 	else if (t.other != NULL)
 		say_found(a, t.other, &w, why, size);
 	else if (t.none > 0)
-		snprintf(why, size, "there is no TXT record at %s yet",
-		    show(name, a->name));
+		say_none(a, why, size);
 	else if (t.fails != NULL)
 		snprintf(why, size, "%s %s", name_server(server, t.fails),
 		    t.fails->error);

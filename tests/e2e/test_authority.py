@@ -108,6 +108,10 @@ def test_a_cname_leads_to_another_zone(dns, look):
     seen = look("alias.test")
     assert seen["visible"], seen
     assert (seen["name"], seen["zone"]) == ("a.b.target.test", "target.test")
+    dns.publish("target.test", {})
+    assert look("alias.test")["why"] == (
+        "there is no TXT record at a.b.target.test yet, where "
+        "_acme-challenge.alias.test leads")
     seen = look("loop.alias.test")
     assert not seen["ok"] and not seen["visible"]
     assert seen["why"] == (
@@ -192,7 +196,8 @@ class Scripted:
         self.reply = reply
         self.udp = socket.socket(type=socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.9", port))
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     def serve(self):
         while True:
@@ -210,6 +215,7 @@ class Scripted:
     def __exit__(self, *_):
         with socket.socket(type=socket.SOCK_DGRAM) as s:
             s.sendto(b"", self.udp.getsockname())
+        self.thread.join()  # and the address is free
 
 
 def answer(question, value, **changed):

@@ -121,6 +121,7 @@ failed(const char *error)
 	assert_int_equal(t.step, TRAIL_DONE);
 	assert_int_equal(t.answer.result, RESOLVE_FAIL);
 	assert_string_equal(t.answer.error, error);
+	assert_string_equal(t.answer.zone, "");
 }
 
 static void
@@ -134,6 +135,7 @@ the_closest_zone_above_is_taken(void **state)
 	assert_int_equal(t.step, TRAIL_HOSTS);
 	assert_string_equal(t.answer.zone, "shop.example");
 	assert_string_equal(t.answer.name, "_acme-challenge.a.b.shop.example");
+	assert_string_equal(t.answer.fqdn, t.answer.name);
 
 	trail_begin(&t, NAME);
 	zone("shop.example", false);
@@ -238,6 +240,7 @@ a_cname_is_followed_into_its_zone(void **state)
 	put(&m, AUTHORITY, "acme.test", DNS_SOA, "x", 1);
 	trail_got_cut(&t, m.p, m.len);
 	done("token.acme.test", "acme.test");
+	assert_string_equal(t.answer.fqdn, NAME);
 	assert_int_equal(t.answer.server[1].nvalues, 1);
 }
 

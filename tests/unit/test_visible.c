@@ -58,9 +58,10 @@ static void
 tell(const struct story *s, size_t n)
 {
 	static struct authority_server all[5];
-	struct authority_answer a = {
-		.name = NAME, .zone = "shop.example", .server = all
-	};
+	struct authority_answer a = { .fqdn = NAME,
+		.name = NAME,
+		.zone = "shop.example",
+		.server = all };
 	char why[256];
 
 	while (a.nservers < 5 && s->servers[a.nservers] != NULL) {
@@ -222,6 +223,22 @@ servers_that_are_not_known_are_told_as_they_are(void **state)
 }
 
 static void
+where_a_cname_leads_is_told(void **state)
+{
+	static struct authority_server s = { .result = RESOLVE_NONE };
+	struct authority_answer a = { .fqdn = NAME,
+		.name = "token.acme.test",
+		.server = &s,
+		.nservers = 1 };
+	char why[256];
+
+	(void)state;
+	assert_int_equal(visible(&a, wanted, 1, why, sizeof(why)), 0);
+	assert_string_equal(why, "there is no TXT record at token.acme.test "
+				 "yet, where " NAME " leads");
+}
+
+static void
 long_names_and_values_lose_their_middle(void **state)
 {
 	static struct authority_server s;
@@ -250,6 +267,7 @@ main(void)
 		cmocka_unit_test(two_values_have_to_be_there_at_once),
 		cmocka_unit_test(
 		    servers_that_are_not_known_are_told_as_they_are),
+		cmocka_unit_test(where_a_cname_leads_is_told),
 		cmocka_unit_test(long_names_and_values_lose_their_middle),
 	};
 
