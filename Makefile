@@ -30,7 +30,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
-	python3-pytest python3-pytest-xdist libfaketime knot
+	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot
 DEPS_BENCH := $(DEPS) redis-tools wrk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -124,8 +124,9 @@ $(BUILD)/%.o: %.c
 # libFuzzer calls its targets by a name that no header declares.
 $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Wno-missing-prototypes
 
-# The Redis Functions travel inside the programs.
+# The Redis Functions and the API's description travel inside the programs.
 $(BUILD)/common/library.o: common/library.lua
+$(BUILD)/sync/api/openapi.o: sync/api/openapi.json
 
 ## check     rules, unit tests, fuzz corpora and end-to-end tests, with sanitizers
 check: deps-check

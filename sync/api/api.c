@@ -306,6 +306,19 @@ log_request(const struct request *q, int status)
 	auth_audit(q, status);
 }
 
+static void
+send_reply(
+    struct request *q, int status, const char *content_type, struct evbuffer *b)
+{
+	log_request(q, status);
+	request_headers(q, b != NULL ? content_type : NULL);
+	/* Without a client this only frees the request. */
+	evhttp_send_reply(q->http, status, NULL, b);
+	if (b != NULL)
+		evbuffer_free(b);
+	request_free(q);
+}
+
 /* What a client has already is not sent again.  Returns the status. */
 static int
 tag(struct request *q, const json_t *o)
@@ -322,6 +335,16 @@ tag(struct request *q, const json_t *o)
 	return known != NULL && etag_named(known, etag, true) ? 304 : 200;
 }
 
+static struct evbuffer *
+new_buffer(void)
+{
+	struct evbuffer *b = evbuffer_new();
+
+	if (b == NULL)
+		abort();
+	return b;
+}
+
 void
 request_reply(struct request *q, int status, json_t *stolen)
 {
@@ -329,22 +352,24 @@ request_reply(struct request *q, int status, json_t *stolen)
 
 	if (status == 200)
 		status = tag(q, stolen);
-	log_request(q, status);
 	if (status != 204 && status != 304) {
-		out = evbuffer_new();
-		if (out == NULL)
-			abort();
+		out = new_buffer();
 		json_dump_callback(stolen, into_evbuffer, out,
 		    JSON_COMPACT | JSON_PRESERVE_ORDER);
 		evbuffer_add(out, "\n", 1);
 	}
 	json_decref(stolen);
-	request_headers(q, out != NULL ? "application/json" : NULL);
-	/* Without a client this only frees the request. */
-	evhttp_send_reply(q->http, status, NULL, out);
-	if (out != NULL)
-		evbuffer_free(out);
-	request_free(q);
+	send_reply(q, status, "application/json", out);
+}
+
+void
+request_text(
+    struct request *q, const char *content_type, const char *text, size_t len)
+{
+	struct evbuffer *out = new_buffer();
+
+	evbuffer_add(out, text, len);
+	send_reply(q, 200, content_type, out);
 }
 
 void

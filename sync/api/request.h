@@ -86,6 +86,10 @@ struct api {
 /* Answer and free the request.  Everything but 204 carries the JSON. */
 void request_reply(struct request *, int status, json_t *stolen);
 
+/* 200 with a text that is no JSON of ours. */
+void request_text(
+    struct request *, const char *content_type, const char *text, size_t len);
+
 /* The same with { "error": sentence }; code may be NULL. */
 void request_error(struct request *, int status, const char *code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -124,6 +128,7 @@ request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
+request_fn openapi_show;
 
 /*
  * change.c: check what q->change asks of the domain of that name (complaints go
