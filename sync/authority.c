@@ -183,19 +183,6 @@ got_hosts(void *arg, enum resolve_result result, const struct dns_reply *reply,
 	go(l);
 }
 
-static void
-got_addresses(void *arg, const struct resolve_answer *answer)
-{
-	struct request *r = arg;
-	struct look *l = close_done(r);
-
-	trail_got_addresses(l->trail, (size_t)(r - l->request), answer);
-	if (l->nopen > 0)
-		return;
-	trail_know_addresses(l->trail);
-	go(l);
-}
-
 /* A server that is gone for good is not waited for for ever. */
 static void
 note_silence(
@@ -207,6 +194,35 @@ note_silence(
 		silence_broken(silence, s->address);
 	else if (result == EXCHANGE_SILENT)
 		s->silent_ms = silence_met(silence, s->address, loop_now_ms());
+}
+
+/* The same of one whose address nobody tells. */
+static void
+note_addresses(struct look *l)
+{
+	struct silence *silence = &l->all->silence;
+	struct authority_answer *a = &l->trail->answer;
+
+	for (size_t i = 0; i < a->nservers; i++)
+		if (i < l->trail->nasked)
+			silence_broken(silence, a->server[i].host);
+		else
+			a->server[i].silent_ms = silence_met(
+			    silence, a->server[i].host, loop_now_ms());
+}
+
+static void
+got_addresses(void *arg, const struct resolve_answer *answer)
+{
+	struct request *r = arg;
+	struct look *l = close_done(r);
+
+	trail_got_addresses(l->trail, (size_t)(r - l->request), answer);
+	if (l->nopen > 0)
+		return;
+	trail_know_addresses(l->trail);
+	note_addresses(l);
+	go(l);
 }
 
 static void

@@ -165,9 +165,11 @@ trail_know_addresses(struct trail *t)
 		if (!t->of_host[h].unknown)
 			continue;
 		s = add_server(t, h, "");
-		if (s != NULL)
-			snprintf(s->error, sizeof(s->error),
-			    "cannot be looked up in DNS");
+		if (s == NULL)
+			continue;
+		s->silent = true;
+		snprintf(
+		    s->error, sizeof(s->error), "cannot be looked up in DNS");
 	}
 	if (t->answer.nservers == 0)
 		fail(t, "no name server with an address serves", t->answer.zone,

@@ -68,7 +68,7 @@ the_one_not_met_for_longest_makes_room(void **state)
 		silence_met(&s, "192.0.2.1", BEGIN + i);
 		silence_met(&s, "192.0.2.2", BEGIN + i + 1000);
 	}
-	for (int i = 1; i < SILENCE_ADDRESSES_MAX; i++) {
+	for (int i = 1; i < SILENCE_MAX; i++) {
 		snprintf(address, sizeof(address), "2001:db8::%x", i);
 		silence_met(&s, address, BEGIN + 2000);
 	}

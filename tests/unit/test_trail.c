@@ -414,6 +414,7 @@ what_the_resolver_does_not_know_is_told(void **state)
 		}
 		done(NAME, "shop.example");
 		assert_int_equal(t.answer.nservers, 1);
+		assert_true(t.answer.server[0].silent);
 		assert_string_equal(
 		    t.answer.server[0].error, "cannot be looked up in DNS");
 	}
