@@ -141,12 +141,12 @@ def test_a_provider_that_falters_is_asked_again(node, customer):
     customer.api.rule(dropped=True)
     customer.api.rule(html=True, status=502)
     customer.api.rule(429, wait_s=1)
-    answers, orders = answered(node), node.pebble.orders()
+    orders = node.pebble.orders()
     name = f"*.falters.{customer.zone}"
     node.add(name, app=customer.app)
     record = node.await_status(name, "in_use", 40)
     assert record.get("attempts", "0") == "0"
-    assert (node.pebble.orders(), answered(node)) == (orders + 1, answers + 1)
+    assert node.pebble.orders() == orders + 1
     customer.as_it_was()
 
 
