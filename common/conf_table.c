@@ -259,6 +259,8 @@ const struct conf_setting conf_settings[] = {
 	    "as they ask"),
 	SET(api, requests_per_minute, INT(0, 1000000, ""), "600",
 	    "of a token, on this node; 0: no limit"),
+	SET(api, request_timeout_ms, INT(100, 600000, "ms"), "30000",
+	    "for a client to send a request, and to take the answer"),
 	SET(fleet, candidate, BOOL, "true",
 	    "this node may become the leader"),
 	SET(fleet, lease_ms, INT(500, 600000, "ms"), "10000",

@@ -66,8 +66,9 @@ open_entrance(struct entrance *in, struct api *a, int fd, bool tcp)
 	evhttp_set_max_body_size(in->http, ROUTE_BODY_LARGE * 2);
 	evhttp_set_timeout(in->http, TIMEOUT_S);
 	evhttp_set_gencb(in->http, on_request, in);
-	in->door = door_new(
-	    a->base, in->http, fd, (size_t)a->conf->api.max_connections);
+	in->door = door_new(a->base, in->http, fd,
+	    (size_t)a->conf->api.max_connections,
+	    a->conf->api.request_timeout_ms);
 }
 
 /* Every way in, or none. */
@@ -174,6 +175,7 @@ request_new(const struct entrance *in, struct evhttp_request *req)
 	struct request *q = xcalloc(1, sizeof(*q));
 
 	q->api = in->api;
+	q->door = in->door;
 	q->tcp = in->tcp;
 	q->http = req;
 	domain_init(&q->domain);
@@ -203,6 +205,7 @@ on_request(struct evhttp_request *req, void *arg)
 	struct err e = { 0 };
 	size_t most;
 
+	door_asked(q->door, request_fd(q));
 	if (target_parse(evhttp_request_get_uri(req), &q->target, &e) == -1) {
 		request_error(q, 400, "bad_request", "%s", e.text);
 		return;
@@ -244,19 +247,14 @@ request_free(struct request *q)
 }
 
 int
-request_peer(const struct request *q, struct ucred *peer)
+request_fd(const struct request *q)
 {
 	struct evhttp_connection *evcon =
 	    evhttp_request_get_connection(q->http);
-	socklen_t len = sizeof(*peer);
-	int fd = evcon == NULL ? -1
-	                       : bufferevent_getfd(
-				     evhttp_connection_get_bufferevent(evcon));
 
-	if (fd != -1 &&
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len) == -1)
-		return -1;
-	return fd;
+	return evcon == NULL ? -1
+	                     : bufferevent_getfd(
+				   evhttp_connection_get_bufferevent(evcon));
 }
 
 const char *
@@ -311,6 +309,7 @@ send_reply(
     struct request *q, int status, const char *content_type, struct evbuffer *b)
 {
 	log_request(q, status);
+	door_answered(q->door, request_fd(q));
 	request_headers(q, b != NULL ? content_type : NULL);
 	/* Without a client this only frees the request. */
 	evhttp_send_reply(q->http, status, NULL, b);

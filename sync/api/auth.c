@@ -88,9 +88,11 @@ check_peer(struct request *q)
 {
 	const char *group = q->api->conf->api.socket_group;
 	struct ucred peer;
-	int fd = request_peer(q, &peer);
+	socklen_t len = sizeof(peer);
+	int fd = request_fd(q);
 
-	if (fd == -1) {
+	if (fd == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1) {
 		request_error(q, 403, "forbidden", "who asks is not known");
 		return;
 	}

@@ -1,6 +1,9 @@
 #include "sync/api/door.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <event2/bufferevent.h>
@@ -22,15 +25,18 @@
 struct guest {
 	int fd;
 	ino_t inode;
+	bool asked;    /* and not answered yet */
+	int64_t since; /* when it came, or had its answer */
 };
 
 struct door {
 	struct event_base *base;
 	struct evconnlistener *listener; /* evhttp's */
-	struct event *timer, *entered;
+	struct event *timer, *entered, *watch;
 	struct guest *guest;
 	struct bufferevent **entering; /* accepted in this turn of the loop */
 	size_t nguests, nentering, max;
+	int patience_ms;
 };
 
 /* Forget those whose socket is no longer there. */
@@ -61,6 +67,63 @@ look_again(void *arg)
 }
 
 /*
+ * A socket that is shut down ends its connection as if the client had gone:
+ * evhttp puts everything away itself.
+ */
+static void
+show_out(void *arg)
+{
+	struct door *d = arg;
+	int64_t now = loop_now_ms();
+	size_t n = 0;
+
+	count(d);
+	for (size_t i = 0; i < d->nguests; i++) {
+		struct guest *g = &d->guest[i];
+
+		if (g->asked || now - g->since < d->patience_ms)
+			continue;
+		shutdown(g->fd, SHUT_RDWR);
+		g->since = now;
+		n++;
+	}
+	if (n > 0)
+		log_info("api connections=%zu: no request in %d ms, closed", n,
+		    d->patience_ms);
+	if (d->nguests > 0)
+		loop_after(d->base, &d->watch, d->patience_ms / 4, show_out, d);
+}
+
+static struct guest *
+find(struct door *d, int fd)
+{
+	for (size_t i = 0; i < d->nguests; i++)
+		if (d->guest[i].fd == fd)
+			return &d->guest[i];
+	return NULL;
+}
+
+void
+door_asked(struct door *d, int fd)
+{
+	struct guest *g = find(d, fd);
+
+	if (g != NULL)
+		g->asked = true;
+}
+
+void
+door_answered(struct door *d, int fd)
+{
+	struct guest *g = find(d, fd);
+
+	if (g == NULL)
+		return;
+	g->asked = false;
+	g->since = loop_now_ms();
+}
+
+/*
  * Right after they were accepted: evhttp has given them their descriptors, and
  * the loop has not looked at these yet, so each bufferevent is still there.
  */
@@ -68,10 +131,12 @@ static void
 on_entered(evutil_socket_t fd, short what, void *arg)
 {
 	struct door *d = arg;
-	struct guest g;
+	struct guest g = { .since = loop_now_ms() };
 	struct stat st;
 
 	(void)fd, (void)what;
+	if (d->nguests == 0)
+		loop_after(d->base, &d->watch, d->patience_ms / 4, show_out, d);
 	for (size_t i = 0; i < d->nentering; i++) {
 		g.fd = bufferevent_getfd(d->entering[i]);
 		if (g.fd == -1 || fstat(g.fd, &st) == -1)
@@ -104,12 +169,14 @@ on_accept(struct event_base *base, void *arg)
 }
 
 struct door *
-door_new(struct event_base *base, struct evhttp *http, int fd, size_t max)
+door_new(struct event_base *base, struct evhttp *http, int fd, size_t max,
+    int patience_ms)
 {
 	struct door *d = xcalloc(1, sizeof(*d));
 
 	d->base = base;
 	d->max = max;
+	d->patience_ms = patience_ms;
 	d->guest = xcalloc(max, sizeof(d->guest[0]));
 	d->entering = xcalloc(max, sizeof(struct bufferevent *));
 	d->entered = event_new(base, -1, 0, on_entered, d);
@@ -128,6 +195,7 @@ door_free(struct door *d)
 	if (d == NULL)
 		return;
 	loop_timer_free(&d->timer);
+	loop_timer_free(&d->watch);
 	event_free(d->entered);
 	free(d->entering);
 	free(d->guest);

@@ -22,6 +22,7 @@
 #include "sync/api/token.h"
 #include "sync/custom.h"
 
+struct door;
 struct hub;
 struct pace;
 struct plan_request;
@@ -29,7 +30,6 @@ struct variables_request;
 
 struct request;
 struct route;
-struct ucred;
 
 /* Every resource: a function a route. */
 typedef void request_fn(struct request *);
@@ -46,6 +46,8 @@ struct request {
 	const char *param[TARGET_PARAMS]; /* into target */
 	json_t *body;              /* an object, for POST, PATCH and PUT */
 	const struct route *route; /* NULL: none of ours */
+
+	struct door *door;
 
 	/* Who asks: auth.c. */
 	bool tcp;      /* not by the socket */
@@ -116,8 +118,8 @@ json_t *request_domain(const struct request *, const struct domain *);
 /* Headers that every answer has. */
 void request_headers(struct request *, const char *content_type);
 
-/* The connection and the process at the other end of the socket; -1: gone. */
-int request_peer(const struct request *, struct ucred *);
+/* Its connection, -1 when that is gone. */
+int request_fd(const struct request *);
 
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_replace, domains_remove;

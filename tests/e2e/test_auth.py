@@ -246,25 +246,6 @@ def test_a_bad_token_is_not_exchanged(shared):
         assert isinstance(reply.json["error"], str)
 
 
-# --- slow and many -------------------------------------------------------------
-
-
-def test_tcp_being_full_leaves_the_socket_alone(ground, world):
-    node = ground.node(world, settings={"api": {"max_connections": 4}})
-    address = (LOOPBACK, node.api_port)
-    with contextlib.ExitStack() as stack:
-        for _ in range(200):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(address)
-            stack.callback(s.close)
-        assert node.api("GET", "/api/v1/status")[0] == 200
-        assert node.cli("status").code == 0
-        open_files = len(os.listdir(f"/proc/{node.sync.pid}/fd"))
-        assert open_files < 100, open_files
-    wait_for("room again", lambda: node.by_tcp("GET", "/healthz").status == 200)
-
-
 # --- TLS in front ---------------------------------------------------------------
 
 

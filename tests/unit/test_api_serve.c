@@ -827,6 +827,7 @@ start(void **state)
 	w.conf.api.url = url;
 	w.conf.api.max_connections = 20;
 	w.conf.api.requests_per_minute = 20;
+	w.conf.api.request_timeout_ms = 30000;
 	w.conf.haproxy.bufsize = 16384;
 	w.conf.acme.directory = directory;
 	w.conf.acme.key_type = key_type;
