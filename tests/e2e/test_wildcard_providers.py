@@ -232,6 +232,24 @@ def test_who_waited_by_hand_goes_on_when_the_variables_are_set(node, customer):
     customer.as_it_was()
 
 
+@only("godaddy")
+def test_without_its_variables_a_wildcard_is_made_by_hand(node, customer):
+    """Whoever gives up on the provider is told what to make, and back."""
+    customer.api.rule(401, times=None)
+    name = f"*.unset.{customer.zone}"
+    node.add(name, app=customer.app)
+    await_reason(node, name, "DNS_GODADDY_API_KEY")
+    orders = node.pebble.orders()
+    node.cli("--app", customer.app, "env-unset", *customer.api.variables)
+    fqdn, _ = to_make(node, name)
+    assert fqdn == f"_acme-challenge.unset.{customer.zone}"
+    customer.api.rules.clear()
+    node.cli("--app", customer.app, "env-set", *pairs(customer.api.variables))
+    node.await_status(name, "in_use")
+    assert node.pebble.orders() == orders
+    customer.as_it_was()
+
+
 @pytest.mark.skipif(BUILD.name == "build", reason="a build without faults")
 @only("gcloud")
 def test_what_a_killed_leader_made_is_used_and_removed(node, customer):
