@@ -16,6 +16,7 @@
 #define REMOVE_MAX_MS (3600 * 1000) /* ...up to this... */
 #define REMOVE_UNTIL_MS (7 * 24 * 3600 * INT64_C(1000)) /* ...and this old */
 
+static void forget(void *);
 static void remove_now(void *);
 static void read_journal(void *);
 
@@ -76,6 +77,7 @@ made_take(struct made *m)
 		return false;
 	loop_cancel(m->timer);
 	access_cancel(m->all->accesses, m);
+	store_forget(m->all->store, m);
 	put_down(m);
 	m->removing = false;
 	m->presented = true;
@@ -85,10 +87,24 @@ made_take(struct made *m)
 /* --- removal ------------------------------------------------------------------------ */
 
 static void
-forget(struct made *m)
+dropped(void *arg, const struct err *e)
 {
-	store_txt_drop(m->all->store, &m->txt);
-	made_free(m);
+	struct made *m = arg;
+
+	if (e == NULL)
+		made_free(m);
+	else
+		loop_after(m->all->base, &m->timer, REMOVE_FIRST_MS, forget, m);
+}
+
+/* It is gone, and so is its entry when Redis has heard that. */
+static void
+forget(void *arg)
+{
+	struct made *m = arg;
+
+	put_down(m);
+	store_txt_drop(m->all->store, &m->txt, dropped, m);
 }
 
 static void

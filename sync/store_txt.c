@@ -34,8 +34,9 @@ store_txt_put(struct store *s, const struct txt *t, store_fn *fn, void *arg)
 }
 
 void
-store_txt_drop(struct store *s, const struct txt *t)
+store_txt_drop(struct store *s, const struct txt *t, store_fn *fn, void *arg)
 {
+	struct call *c = call_new(s, arg);
 	char key[KEY_MAX], field[TXT_KEY_MAX];
 	struct rds_cmd cmd;
 
@@ -43,7 +44,8 @@ store_txt_drop(struct store *s, const struct txt *t)
 	rds_cmd(&cmd, "HDEL");
 	rds_arg(&cmd, journal_key(s, key));
 	rds_arg(&cmd, field);
-	call_forget(s, &cmd);
+	c->tell.done = fn;
+	call_send(c, &cmd, call_done);
 }
 
 void

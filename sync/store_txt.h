@@ -7,7 +7,7 @@
 
 /* Write an entry, anew or over itself; fn may be NULL. */
 void store_txt_put(struct store *, const struct txt *, store_fn *, void *arg);
-void store_txt_drop(struct store *, const struct txt *);
+void store_txt_drop(struct store *, const struct txt *, store_fn *, void *arg);
 
 /* All entries, as JSON for txt_read(). */
 void store_txts(struct store *, store_names_fn *, void *arg);

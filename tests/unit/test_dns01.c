@@ -138,10 +138,10 @@ authority_cancel(struct authorities *all, uint64_t id)
 }
 
 int
-visible(
-    const struct authority_answer *a, const char *value, char *why, size_t size)
+visible(const struct authority_answer *a, char *const value[], size_t n,
+    char *why, size_t size)
 {
-	(void)a, (void)value;
+	(void)a, (void)value, (void)n;
 	if (w.blind <= 0)
 		return 1;
 	w.blind--;
@@ -203,10 +203,11 @@ store_txt_put(struct store *s, const struct txt *t, store_fn *fn, void *arg)
 }
 
 void
-store_txt_drop(struct store *s, const struct txt *t)
+store_txt_drop(struct store *s, const struct txt *t, store_fn *fn, void *arg)
 {
 	(void)s;
 	buf_putf(&w.log, "drop(%s) ", t->value);
+	soon(run_put, (void *)fn, arg);
 }
 
 static void
@@ -267,10 +268,20 @@ setup(void **state)
 	return 0;
 }
 
+static void
+turns(int ms)
+{
+	int64_t deadline = loop_now_ms() + ms;
+
+	while (loop_now_ms() < deadline)
+		event_base_loop(w.base, EVLOOP_NONBLOCK);
+}
+
 static int
 teardown(void **state)
 {
 	(void)state;
+	turns(20); /* whoever is to be called back is */
 	dns01_free(w.dns01);
 	buf_clear(&w.log);
 	event_base_free(w.base);
@@ -313,15 +324,6 @@ await(const char *end)
 			fail_msg("\"%s\" does not end in \"%s\"", w.log.p, end);
 		event_base_loop(w.base, EVLOOP_ONCE);
 	}
-}
-
-static void
-turns(int ms)
-{
-	int64_t deadline = loop_now_ms() + ms;
-
-	while (loop_now_ms() < deadline)
-		event_base_loop(w.base, EVLOOP_NONBLOCK);
 }
 
 static void
