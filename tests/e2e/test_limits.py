@@ -355,7 +355,8 @@ def refusing(session_ground):
     ca = fakeca.FakeCA(world.pebble, world.tls, world.dir)
     node = session_ground.node(world, name="l1", settings={
         "acme": {"directory": ca.directory, "retry_first_s": 1,
-                 "retry_max_s": 3}})
+                 "retry_max_s": 3},
+        "limits": {"failures_per_name": 3}})
     node.ca, node.faults = ca, pytest.importorskip("fakeca.faults")
     yield node
     node.sync.stop()
@@ -395,6 +396,20 @@ def test_a_429_holds_back_all_behind_its_bucket(refusing, anchor, shared, ours):
     assert asked_for(node, first)[1] >= limited - 0.1
     assert len(asked_for(node, second)) == 1
     assert (asked_for(node, second)[0] >= limited - 0.1) == shared
+
+
+def test_a_name_that_failed_too_often_waits_and_no_other(refusing):
+    node, name, other = refusing, "fails.fail3.test", "goes.fail3.test"
+    node.ca.on("challenge", node.faults.secondary_validation(), name=name)
+    added(node, name)
+    record = await_limited(node, name)
+    assert len(asked_for(node, name)) == 3
+    assert 3000 < int(record["rate_limited_until"]) / 1000 - time.time() < 3600
+    assert "at most 3 failed validations per hour" in record["reason"]
+    assert len(limits_of(node)[f"failures:{name}"]) == 3
+    added(node, other)
+    node.await_status(other, "in_use")
+    node.ca.reset()
 
 
 def test_paused_is_for_a_person_with_the_whole_link(refusing):
