@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 6
+local VERSION = 7
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -616,13 +616,13 @@ local function beat(keys, args)
 end
 
 -- KEYS meta; ARGV partitions cluster_id.  First start of a fleet, or not.
--- Returns { schema, partitions, cluster_id } as they are.
+-- Returns { schema, partitions, cluster_id, named } as they are.
 local function init(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then
     redis.call('HSET', keys[1], 'schema', '1', 'partitions', args[1],
-      'cluster_id', args[2], 'created_at', text(now_ms()))
+      'cluster_id', args[2], 'created_at', text(now_ms()), 'named', '1')
   end
-  return redis.call('HMGET', keys[1], 'schema', 'partitions', 'cluster_id')
+  return redis.call('HMGET', keys[1], 'schema', 'partitions', 'cluster_id', 'named')
 end
 
 -- KEYS domain...  Records as one msgpack map each, false where there is none:
@@ -785,6 +785,26 @@ local function counted(callback)
   end
 end
 
+-- KEYS domain..., of one partition.  Records of before there were names beside
+-- them get theirs; the domains are counted anew when somebody asks.  Returns how
+-- many had none.
+local function fill(keys, _)
+  local added = 0
+  for _, key in ipairs(keys) do
+    local names, counts, name = beside(key)
+    if redis.call('EXISTS', key) == 1 and redis.call('ZADD', names, 0, name) == 1 then
+      redis.call('DEL', counts)
+      added = added + 1
+    end
+  end
+  return added
+end
+
+-- KEYS meta.  All records have their names beside them.
+local function named(keys, _)
+  return redis.call('HSET', keys[1], 'named', '1')
+end
+
 -- KEYS names counts.  How many domains are in each status, as HGETALL has it;
 -- counted anew when that is not how many names there are.
 local function count(keys, _)
@@ -835,6 +855,8 @@ redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
 redis.register_function('certfleet_init', init)
 redis.register_function('certfleet_count', count)
+redis.register_function('certfleet_fill', fill)
+redis.register_function('certfleet_named', named)
 redis.register_function('certfleet_limit_spend', limit_spend)
 redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)

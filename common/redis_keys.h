@@ -53,8 +53,8 @@
 #define KEY_ROLLOVER "%srollover" /* STRING: "" or the next account key */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */
-#define KEY_META "%smeta"         /* HASH: schema, partitions, cluster_id */
-#define KEY_APPS "%sapps"         /* SET: apps that have domains */
+#define KEY_META "%smeta" /* HASH: schema, partitions, cluster_id, named */
+#define KEY_APPS "%sapps" /* SET: apps that have domains */
 
 /* prefix, id */
 #define KEY_NODE "%snode:%s"       /* HASH, TTL: heartbeat of a node */

@@ -139,6 +139,8 @@ beat(void *arg)
 	b.leader = leader_epoch(n->leader) != 0;
 	b.barrier = n->conf->haproxy.http_address[0] != '\0';
 	store_beat(n->store, &b, beaten, n);
+	if (b.leader)
+		store_fill(n->store);
 	loop_notify("STATUS=%s epoch=%lld wanted=%zu served=%zu failed=%zu",
 	    b.leader ? "leader" : "follower",
 	    (long long)leader_epoch(n->leader), hold.wanted, hold.served,

@@ -306,14 +306,14 @@ domain_absent_args(const struct domain *d, struct rds_cmd *cmd)
 	domain_each_absent(d, put_absent, &a);
 }
 
-/* The reply is schema, partitions, cluster id. */
+/* The reply is schema, partitions, cluster id, named. */
 static int
 take_meta(struct store *s, const struct rds_reply *r, struct err *e)
 {
 	const char *prefix = s->conf->redis.prefix;
 	int64_t n;
 
-	if (r->type != RDS_ARRAY || r->nitems != 3 ||
+	if (r->type != RDS_ARRAY || r->nitems != 4 ||
 	    r->item[0].type != RDS_STRING || r->item[1].type != RDS_STRING)
 		return err_set(e, ERR_CONFIG,
 		    "%smeta in Redis is not certfleet's", prefix);
@@ -334,6 +334,7 @@ take_meta(struct store *s, const struct rds_reply *r, struct err *e)
 		    r->item[1].str, s->partitions);
 	s->partitions = (int)n;
 	s->known = true;
+	s->named = reply_int(&r->item[3]) == 1;
 	return 0;
 }
 
@@ -367,7 +368,7 @@ make_meta(struct call *c)
 static void
 got_meta(struct call *c, const struct rds_reply *r, const struct err *e)
 {
-	if (e == NULL && r->type == RDS_ARRAY && r->nitems == 3 &&
+	if (e == NULL && r->type == RDS_ARRAY && r->nitems == 4 &&
 	    r->item[0].type == RDS_NIL && r->item[1].type == RDS_NIL)
 		make_meta(c);
 	else
@@ -388,5 +389,6 @@ store_init(struct store *s, store_fn *fn, void *arg)
 	rds_arg(&cmd, "schema");
 	rds_arg(&cmd, "partitions");
 	rds_arg(&cmd, "cluster_id");
+	rds_arg(&cmd, "named");
 	call_send(c, &cmd, got_meta);
 }

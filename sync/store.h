@@ -74,6 +74,12 @@ typedef void store_page_fn(void *arg, const struct domain *const *, size_t n,
 void store_page(struct store *, const char *app, size_t offset, size_t limit,
     store_page_fn *, void *arg);
 
+/*
+ * List the domains of which an older version had only the records, once in a
+ * fleet's life: afterwards it costs nothing to ask.
+ */
+void store_fill(struct store *);
+
 /* How many domains there are in each status. */
 struct store_counts {
 	int64_t total, status[DOMAIN_STATUSES];

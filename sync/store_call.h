@@ -23,6 +23,8 @@ struct store {
 	const struct seal_ring *ring;
 	int partitions; /* as set until those of Redis are known */
 	bool known;
+	bool named;   /* all records have their names beside them */
+	bool filling; /* they are getting them */
 	struct calls calls;
 };
 

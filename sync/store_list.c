@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "sync/store_call.h"
 
@@ -21,10 +22,10 @@ struct list {
 	struct domain **found;
 	size_t nfound, asked, end; /* records of names asked to end */
 	size_t offset, limit;
-	bool paged;
-	int64_t total;
-	struct err e; /* the first failure */
-	char *app;    /* NULL: all */
+	bool paged, fill;
+	int64_t total; /* or of those that were filled in */
+	struct err e;  /* the first failure */
+	char *app;     /* NULL: all */
 };
 
 static void
@@ -58,11 +59,35 @@ by_name(const void *a, const void *b)
 }
 
 static void
+filled(struct store *s, int64_t n, const struct err *e)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	s->filling = false;
+	if (e != NULL) {
+		log_warn("domains not listed anew yet: %s", e->text);
+		return;
+	}
+	s->named = true;
+	if (n > 0)
+		log_info("domains=%lld listed that an older version had not",
+		    (long long)n);
+	call_function(&cmd, "certfleet_named", 1);
+	rds_arg(&cmd, store_key(s, KEY_META, key, sizeof(key), 0, NULL));
+	call_forget(s, &cmd);
+}
+
+static void
 list_tell(struct call *c)
 {
 	struct list *l = c->state;
 	const struct err *e = l->e.kind != ERR_NONE ? &l->e : NULL;
 
+	if (l->fill) {
+		filled(c->store, l->total, e);
+		return;
+	}
 	if (l->nfound > 0)
 		qsort(l->found, l->nfound, sizeof(struct domain *), by_name);
 	if (l->paged)
@@ -102,6 +127,8 @@ got_page(struct call *c, const struct rds_reply *r, const struct err *e)
 
 	if (e != NULL)
 		l->e = *e;
+	else if (l->fill)
+		l->total += reply_int(r);
 	for (size_t i = 0; e == NULL && i < r->nitems; i++)
 		list_take(l, &r->item[i]);
 	list_pages(c);
@@ -124,8 +151,8 @@ list_pages(struct call *c)
 	}
 	key = xcalloc(PAGE, sizeof(*key));
 	p = domain_partition(l->names.name[l->asked], s->partitions);
-	rds_cmd(&cmd, "FCALL_RO");
-	rds_arg(&cmd, "certfleet_records");
+	rds_cmd(&cmd, l->fill ? "FCALL" : "FCALL_RO");
+	rds_arg(&cmd, l->fill ? "certfleet_fill" : "certfleet_records");
 	at = cmd.argc;
 	rds_arg_int(&cmd, 0);
 	for (; l->asked < l->end && n < PAGE; l->asked++, n++) {
@@ -244,21 +271,46 @@ list_new(struct store *s, const char *app, void *arg)
 	return c;
 }
 
+static void
+ask_apps(struct call *c)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "SMEMBERS");
+	rds_arg(&cmd, store_key(c->store, KEY_APPS, key, sizeof(key), 0, NULL));
+	call_send(c, &cmd, got_apps);
+}
+
 void
 store_list(struct store *s, const char *app, store_list_fn *fn, void *arg)
 {
 	struct call *c = list_new(s, app, arg);
-	char key[KEY_MAX];
-	struct rds_cmd cmd;
 
 	c->tell.list = fn;
-	if (app != NULL) {
+	if (app != NULL)
 		ask_names(c, app);
+	else
+		ask_apps(c);
+}
+
+/*
+ * Apps have always had sets of their domains: what those lead to and has no
+ * name beside it is of before there were such.
+ */
+void
+store_fill(struct store *s)
+{
+	struct call *c;
+	struct list *l;
+
+	if (s->named || s->filling)
 		return;
-	}
-	rds_cmd(&cmd, "SMEMBERS");
-	rds_arg(&cmd, store_key(s, KEY_APPS, key, sizeof(key), 0, NULL));
-	call_send(c, &cmd, got_apps);
+	s->filling = true;
+	c = list_new(s, NULL, NULL);
+	l = c->state;
+	l->fill = true;
+	ask_apps(c);
 }
 
 /* ZCARD is an integer, ZRANGE a list: two replies for each partition. */

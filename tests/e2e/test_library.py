@@ -255,6 +255,27 @@ def test_names_and_counts_follow_each_status(redis):
     assert counts(redis) == {"disabled": 1}
 
 
+def test_records_of_before_there_were_names_get_theirs(redis):
+    for name in (NAME, "a.example", "b.example"):
+        add(redis, name)
+    domains = [P + "domain:" + n for n in (NAME, "a.example", "gone.example",
+                                           "b.example")]
+    redis("DEL", NAMES, COUNTS)
+    # What happens before they have them leaves the counts wrong.
+    update(redis, 5, fields=["status", "creating"])
+    assert redis.fcall("certfleet_fill", domains[:2]) == 2
+    assert redis.fcall("certfleet_fill", domains) == 1
+    assert redis.fcall("certfleet_fill", domains) == 0
+    assert redis("ZRANGE", NAMES, 0, -1) == ["a.example", "b.example", NAME]
+    assert counts(redis) == {"creating": 1, "pending_dns": 2}
+    redis("HSET", "certfleet:meta", "schema", "1", "partitions", "1",
+          "cluster_id", "abc")
+    init = "certfleet_init", ["certfleet:meta"], 1, "abc"
+    assert redis.fcall(*init) == ["1", "1", "abc", None]
+    redis.fcall("certfleet_named", ["certfleet:meta"])
+    assert redis.fcall(*init) == ["1", "1", "abc", "1"]
+
+
 def test_what_is_refused_counts_nothing(redis):
     add(redis)
     update(redis, 9, fields=["status", "creating"])
@@ -473,7 +494,7 @@ def test_a_beat_is_heard_when_its_generation_is_news(redis, server):
 
 def test_the_fleets_meta_record_is_made_once(redis):
     first = redis.fcall("certfleet_init", ["certfleet:meta"], 1, "abc")
-    assert first == ["1", "1", "abc"]
+    assert first == ["1", "1", "abc", "1"]
     assert redis.fcall("certfleet_init", ["certfleet:meta"], 64, "xyz") == first
 
 

@@ -77,6 +77,32 @@ def test_every_partition_issues_and_every_node_serves(nodes):
                                   if nodes[0].partition(n) == p}
 
 
+def test_domains_of_an_older_version_are_listed(nodes):
+    names = spread(nodes[0], "older")
+    added(nodes, *names)
+
+    def seen():
+        _, status = nodes[0].api("GET", "/api/v1/status")
+        _, page = nodes[0].api("GET", "/api/v1/domains?limit=500")
+        return status["domains"], sorted(d["name"] for d in page["domains"])
+
+    before = seen()
+    assert set(names) <= set(before[1])
+    for node in nodes:
+        node.sync.stop()
+    with nodes[0].redis_client() as redis:
+        for p in range(PARTITIONS):
+            redis("DEL", f"{PREFIX}{{p{p}}}:names", f"{PREFIX}{{p{p}}}:counts")
+        redis("HDEL", f"{PREFIX}meta", "named")
+    for node in nodes:
+        node.sync.start()
+    wait_for("the names to be filled in", lambda: seen() == before, 20,
+             explain=lambda: f"{seen()}\n{before}\n{nodes[0].tails()}")
+    with nodes[0].redis_client() as redis:
+        wait_for("it to be written down", lambda: redis.hash(
+            f"{PREFIX}meta").get("named") == "1", 10)
+
+
 def test_people_see_one_fleet(nodes):
     """Lists in the order of names, events in the order of time."""
     names = spread(nodes[0], "people")
