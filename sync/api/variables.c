@@ -118,8 +118,13 @@ refuse(struct request *q, const char *provider, const char *const *names,
     size_t n, const struct err *e)
 {
 	json_t *list = json_array(), *errors = json_object();
+	const char *field = "variables";
 
-	json_complain(errors, n == 1 ? names[0] : ENV_PROVIDER, "%s", e->text);
+	if (n == 1)
+		field = names[0];
+	else if (provider[0] != '\0')
+		field = ENV_PROVIDER;
+	json_complain(errors, field, "%s", e->text);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(names[i]));
 	request_reply(q, 422,
