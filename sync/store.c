@@ -122,6 +122,18 @@ call_read_only(struct rds_cmd *cmd)
 }
 
 void
+call_keys(struct rds_cmd *cmd, const char *function, const char *const *keys)
+{
+	int n = 0;
+
+	while (keys[n] != NULL)
+		n++;
+	call_function(cmd, function, n);
+	for (int i = 0; i < n; i++)
+		rds_arg(cmd, keys[i]);
+}
+
+void
 call_arg_set(struct rds_cmd *cmd, size_t at, int64_t v)
 {
 	cmd->len[at] = (size_t)snprintf(

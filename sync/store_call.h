@@ -98,6 +98,9 @@ void call_function(struct rds_cmd *, const char *function, int nkeys);
 /* It changes nothing: whoever may only read may call it. */
 void call_read_only(struct rds_cmd *);
 
+/* The same with its keys, which end with NULL. */
+void call_keys(struct rds_cmd *, const char *function, const char *const *keys);
+
 /* Fill in a number that was not known when its argument was made. */
 void call_arg_set(struct rds_cmd *, size_t at, int64_t);
 

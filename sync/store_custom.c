@@ -9,16 +9,9 @@ static void
 owner_function(
     struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
 {
-	call_function(cmd, function, 9);
-	rds_arg(cmd, k->domain);
-	rds_arg(cmd, k->custom);
-	rds_arg(cmd, k->cert);
-	rds_arg(cmd, k->due);
-	rds_arg(cmd, k->index);
-	rds_arg(cmd, k->gen);
-	rds_arg(cmd, k->events);
-	rds_arg(cmd, k->removed);
-	rds_arg(cmd, k->timeline);
+	call_keys(cmd, function,
+	    (const char *const[]){ k->domain, k->custom, k->cert, k->due,
+		k->index, k->gen, k->events, k->removed, k->timeline, NULL });
 }
 
 static void

@@ -39,12 +39,9 @@ store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
 
 	domain_keys(s, d->name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_add", 5);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.due);
-	rds_arg(&cmd, k.events);
-	rds_arg(&cmd, k.removed);
-	rds_arg(&cmd, k.timeline);
+	call_keys(&cmd, "certfleet_add",
+	    (const char *const[]){
+		k.domain, k.due, k.events, k.removed, k.timeline, NULL });
 	rds_arg(&cmd, d->name);
 	rds_arg(&cmd, "now");
 	rds_arg(&cmd, "app");
@@ -67,17 +64,9 @@ store_remove(struct store *s, const char *name, const char *app,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	call_function(&cmd, "certfleet_remove", 10);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.cert);
-	rds_arg(&cmd, k.order);
-	rds_arg(&cmd, k.due);
-	rds_arg(&cmd, k.index);
-	rds_arg(&cmd, k.gen);
-	rds_arg(&cmd, k.events);
-	rds_arg(&cmd, k.removed);
-	rds_arg(&cmd, k.timeline);
-	rds_arg(&cmd, k.custom);
+	call_keys(&cmd, "certfleet_remove",
+	    (const char *const[]){ k.domain, k.cert, k.order, k.due, k.index,
+		k.gen, k.events, k.removed, k.timeline, k.custom, NULL });
 	rds_arg(&cmd, name);
 	call_send(c, &cmd, call_yes);
 	app_set(s, "SREM", app, name);
@@ -126,11 +115,9 @@ store_update(struct store *s, const struct domain *d, int64_t next_at,
 
 	domain_keys(s, d->name, &k);
 	c->tell.done = fn;
-	call_function(&cmd, "certfleet_update", 4);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.due);
-	rds_arg(&cmd, k.events);
-	rds_arg(&cmd, k.timeline);
+	call_keys(&cmd, "certfleet_update",
+	    (const char *const[]){
+		k.domain, k.due, k.events, k.timeline, NULL });
 	rds_arg_int(&cmd, d->epoch);
 	rds_arg(&cmd, d->name);
 	if (next_at > 0)

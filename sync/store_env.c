@@ -116,11 +116,9 @@ store_env_changed(struct store *s, const char *name)
 	struct rds_cmd cmd;
 
 	domain_keys(s, name, &k);
-	call_function(&cmd, "certfleet_env_changed", 4);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.due);
-	rds_arg(&cmd, k.events);
-	rds_arg(&cmd, k.timeline);
+	call_keys(&cmd, "certfleet_env_changed",
+	    (const char *const[]){
+		k.domain, k.due, k.events, k.timeline, NULL });
 	rds_arg(&cmd, name);
 	call_forget(s, &cmd);
 }

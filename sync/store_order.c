@@ -165,9 +165,8 @@ store_journal(struct store *s, const char *name, int64_t epoch,
 	domain_keys(s, name, &k);
 	c = call_new(s, arg);
 	c->tell.done = fn;
-	call_function(&cmd, "certfleet_journal", 2);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.order);
+	call_keys(&cmd, "certfleet_journal",
+	    (const char *const[]){ k.domain, k.order, NULL });
 	rds_arg_int(&cmd, epoch);
 	rds_arg(&cmd, expected);
 	rds_arg(&cmd, step);
@@ -202,9 +201,8 @@ store_journal_first(struct store *s, const char *name, int64_t epoch,
 	domain_keys(s, name, &k);
 	c = call_new(s, arg);
 	c->tell.done = fn;
-	call_function(&cmd, "certfleet_journal", 2);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.order);
+	call_keys(&cmd, "certfleet_journal",
+	    (const char *const[]){ k.domain, k.order, NULL });
 	rds_arg_int(&cmd, epoch);
 	rds_arg(&cmd, "*");
 	rds_arg(&cmd, "new");
@@ -231,9 +229,8 @@ store_abandon(
 
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
-	call_function(&cmd, "certfleet_abandon", 2);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.order);
+	call_keys(&cmd, "certfleet_abandon",
+	    (const char *const[]){ k.domain, k.order, NULL });
 	rds_arg_int(&cmd, epoch);
 	call_send(c, &cmd, call_done);
 }
@@ -259,15 +256,9 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 
 	domain_keys(s, d->name, &k);
 	c->tell.commit = fn;
-	call_function(&cmd, "certfleet_commit", 8);
-	rds_arg(&cmd, k.domain);
-	rds_arg(&cmd, k.cert);
-	rds_arg(&cmd, k.order);
-	rds_arg(&cmd, k.due);
-	rds_arg(&cmd, k.index);
-	rds_arg(&cmd, k.gen);
-	rds_arg(&cmd, k.events);
-	rds_arg(&cmd, k.timeline);
+	call_keys(&cmd, "certfleet_commit",
+	    (const char *const[]){ k.domain, k.cert, k.order, k.due, k.index,
+		k.gen, k.events, k.timeline, NULL });
 	rds_arg_int(&cmd, d->epoch);
 	rds_arg(&cmd, d->name);
 	rds_arg(&cmd, d->sha1);
