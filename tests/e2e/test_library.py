@@ -1,14 +1,12 @@
 """common/library.lua on a real Redis: what must be atomic, and who may write."""
 import json
-import pathlib
-import subprocess
 import time
 
 import pytest
 
+from lib_functions import LIBRARY, redis, server  # noqa: F401
 from resp import Error, Resp
 
-LIBRARY = pathlib.Path(__file__).parents[2] / "common" / "library.lua"
 NAME = "www.shop.example"
 P = "certfleet:{p0}:"
 DOMAIN, CERT, ORDER = P + "domain:" + NAME, P + "cert:" + NAME, P + "order:" + NAME
@@ -22,35 +20,6 @@ REMOVE_KEYS = [DOMAIN, CERT, ORDER, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE,
                CUSTOM]
 OWNER_KEYS = [DOMAIN, CUSTOM, CERT, DUE, INDEX, GEN, EVENTS, REMOVED, TIMELINE]
 SHA_A, SHA_B, SHA_C = "A" * 40, "B" * 40, "C" * 40
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    where = tmp_path_factory.mktemp("redis")
-    path = where / "s"
-    process = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "",
-         "--dir", str(where), "--loglevel", "warning"],
-        stdout=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            redis = Resp(path)
-            break
-        except OSError:
-            time.sleep(0.02)
-    redis("FUNCTION", "LOAD", "REPLACE", LIBRARY.read_text())
-    yield path
-    redis.close()
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def redis(server):
-    connection = Resp(server)
-    connection("FLUSHALL")
-    yield connection
-    connection.close()
 
 
 def add(redis, name=NAME, next_at=1000, **fields):

@@ -1,17 +1,15 @@
 """What the CA allows: counted by all together, before it is asked."""
 
 import multiprocessing
-import pathlib
-import subprocess
 import time
 
 import pytest
 
 from harness import answers_unix, built, wait_for
+from lib_functions import redis, server  # noqa: F401
 from node import PREFIX
 from resp import Error, Resp
 
-LIBRARY = pathlib.Path(__file__).parents[2] / "common" / "library.lua"
 BUCKET = PREFIX + "limit:domain:shop.example@ca.example"
 WEEK = 7 * 86400 * 1000
 HOUR = 3600 * 1000
@@ -19,35 +17,6 @@ T0 = 1764000000000
 
 
 # --- the library: one bucket ------------------------------------------------
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    where = tmp_path_factory.mktemp("redis")
-    path = where / "s"
-    process = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "",
-         "--dir", str(where), "--loglevel", "warning"],
-        stdout=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            redis = Resp(path)
-            break
-        except OSError:
-            time.sleep(0.02)
-    redis("FUNCTION", "LOAD", "REPLACE", LIBRARY.read_text())
-    yield path
-    redis.close()
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def redis(server):
-    connection = Resp(server)
-    connection("FLUSHALL")
-    yield connection
-    connection.close()
-
 
 def spend(redis, name, now="", limit=50, window=WEEK, happened="", key=BUCKET):
     more = [now] if now != "" else []

@@ -13,102 +13,118 @@
 
 #define N "/run/a.pem"
 
-static void
-texts_mean_what_haproxy_means(void **state)
-{
-	static const struct {
-		const char *text;
-		enum answer_kind kind;
-		const char *name;
-	} cases[] = {
-		{ "", ANSWER_EMPTY, "" },
-		{ "New empty certificate store '" N "'!", ANSWER_NEW, N },
-		{ "Certificate '" N "' already exists!", ANSWER_EXISTS, N },
-		{ "Transaction created for certificate " N "!", ANSWER_CREATED,
-		    N },
-		{ "Transaction updated for certificate " N "!", ANSWER_UPDATED,
-		    N },
-		{ "Committing " N "\nSuccess!", ANSWER_COMMITTED, N },
-		{ "Committing " N "...\nSuccess!", ANSWER_COMMITTED, N },
-		{ "Committing " N ".", ANSWER_UNKNOWN, "" },
-		{ "Committing " N "\nsomething\nFailed!", ANSWER_UNKNOWN, "" },
-		{ "Inserting certificate '" N "' in crt-list '/run/l'.\n"
-		  "Success!",
-		    ANSWER_INSERTED, N },
-		{ "Entry '" N "' deleted in crtlist '/run/l'!",
-		    ANSWER_ENTRY_DELETED, N },
-		{ "Certificate '" N "' deleted!", ANSWER_DELETED, N },
-		{ "Transaction aborted for certificate '" N "'!",
-		    ANSWER_ABORTED, N },
-		{ "No ongoing transaction!", ANSWER_NO_TRANSACTION, "" },
-		{ "No ongoing transaction! !\nCan't commit " N "!",
-		    ANSWER_NO_TRANSACTION, "" },
-		{ "The ongoing transaction is about '/b.pem' but you are "
-		  "trying to set '" N "'\nCan't commit " N "!",
-		    ANSWER_TRANSACTION_OTHER, "/b.pem" },
-		{ "The ongoing transaction is about '/b.pem' but you are "
-		  "trying to abort a transaction for '" N "'",
-		    ANSWER_TRANSACTION_OTHER, "/b.pem" },
-		{ "Can't remove the certificate: ongoing transaction for the "
-		  "certificate '" N "'",
-		    ANSWER_TRANSACTION_OTHER, N },
-		{ "Operations on certificates are currently locked!",
-		    ANSWER_LOCKED, "" },
-		{ "Operations on certificates are currently locked!\n"
-		  "Can't update " N "!",
-		    ANSWER_LOCKED, "" },
-		{ "Can't replace a certificate which is not referenced by the "
-		  "configuration!\nCan't update " N "!",
-		    ANSWER_MISSING, "" },
-		{ "Can't edit the crt-list: certificate '" N
-		  "' does not exist!",
-		    ANSWER_MISSING, N },
-		{ "Can't edit the crt-list: certificate '" N "' is empty!",
-		    ANSWER_UNKNOWN, "" },
-		{ "Can't edit the crt-list: crt-list '/l' does not exist!",
-		    ANSWER_NO_LIST, "/l" },
-		{ "didn't find the specified filename", ANSWER_NO_LIST, "" },
-		{ "Can't delete the entry: certificate '" N
-		  "' can't be found in crt-list '/l'!",
-		    ANSWER_MISSING, N },
-		{ "Can't delete the entry: found the certificate '" N
-		  "' in several entries, please specify a line number "
-		  "preceded by colons (1, 2)!",
-		    ANSWER_SEVERAL, N },
-		{ "Can't remove the certificate: certificate '" N
-		  "' in use, can't be deleted!",
-		    ANSWER_IN_USE, N },
-		{ "Can't display the certificate: Not found or the "
-		  "certificate is a bundle!",
-		    ANSWER_MISSING, "" },
-		{ "inconsistencies between private key and certificate loaded "
-		  "'" N "'.\nCan't commit " N "!",
-		    ANSWER_BAD_PEM, "" },
-		{ "unable to load certificate from file '" N "'.\n"
-		  "Can't load the payload\nCan't update " N "!",
-		    ANSWER_BAD_PEM, "" },
-		{ "The transaction must contain at least a certificate and a "
-		  "private key!\nCan't commit " N "!",
-		    ANSWER_BAD_PEM, "" },
-		{ "Permission denied", ANSWER_DENIED, "" },
-		{ "The command is too big for the buffer size. Please change "
-		  "tune.bufsize",
-		    ANSWER_TOO_BIG, "" },
-		{ "Unknown command", ANSWER_UNKNOWN, "" },
-		{ "Transaction created for certificate " N "!\nmore",
-		    ANSWER_UNKNOWN, "" },
-		{ "Transaction created for certificate !", ANSWER_UNKNOWN, "" },
-	};
-	struct answer a;
-	size_t i;
+struct text {
+	const char *text;
+	enum answer_kind kind;
+	const char *name;
+};
 
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		answer_parse(cases[i].text, &a);
-		if (a.kind != cases[i].kind)
-			fail_msg("\"%s\" is %d", cases[i].text, (int)a.kind);
-		assert_string_equal(a.name, cases[i].name);
+/* What has been done. */
+static const struct text done[] = {
+	{ "", ANSWER_EMPTY, "" },
+	{ "New empty certificate store '" N "'!", ANSWER_NEW, N },
+	{ "Certificate '" N "' already exists!", ANSWER_EXISTS, N },
+	{ "Transaction created for certificate " N "!", ANSWER_CREATED, N },
+	{ "Transaction updated for certificate " N "!", ANSWER_UPDATED, N },
+	{ "Committing " N "\nSuccess!", ANSWER_COMMITTED, N },
+	{ "Committing " N "...\nSuccess!", ANSWER_COMMITTED, N },
+	{ "Committing " N ".", ANSWER_UNKNOWN, "" },
+	{ "Committing " N "\nsomething\nFailed!", ANSWER_UNKNOWN, "" },
+	{ "Inserting certificate '" N "' in crt-list '/run/l'.\n"
+	  "Success!",
+	    ANSWER_INSERTED, N },
+	{ "Entry '" N "' deleted in crtlist '/run/l'!", ANSWER_ENTRY_DELETED,
+	    N },
+	{ "Certificate '" N "' deleted!", ANSWER_DELETED, N },
+	{ "Transaction aborted for certificate '" N "'!", ANSWER_ABORTED, N },
+};
+
+/* What has not, and why. */
+static const struct text refused[] = {
+	{ "No ongoing transaction!", ANSWER_NO_TRANSACTION, "" },
+	{ "No ongoing transaction! !\nCan't commit " N "!",
+	    ANSWER_NO_TRANSACTION, "" },
+	{ "The ongoing transaction is about '/b.pem' but you are "
+	  "trying to set '" N "'\nCan't commit " N "!",
+	    ANSWER_TRANSACTION_OTHER, "/b.pem" },
+	{ "The ongoing transaction is about '/b.pem' but you are "
+	  "trying to abort a transaction for '" N "'",
+	    ANSWER_TRANSACTION_OTHER, "/b.pem" },
+	{ "Can't remove the certificate: ongoing transaction for the "
+	  "certificate '" N "'",
+	    ANSWER_TRANSACTION_OTHER, N },
+	{ "Operations on certificates are currently locked!", ANSWER_LOCKED,
+	    "" },
+	{ "Operations on certificates are currently locked!\n"
+	  "Can't update " N "!",
+	    ANSWER_LOCKED, "" },
+	{ "Can't replace a certificate which is not referenced by the "
+	  "configuration!\nCan't update " N "!",
+	    ANSWER_MISSING, "" },
+	{ "Can't edit the crt-list: certificate '" N "' does not exist!",
+	    ANSWER_MISSING, N },
+	{ "Can't edit the crt-list: certificate '" N "' is empty!",
+	    ANSWER_UNKNOWN, "" },
+	{ "Can't edit the crt-list: crt-list '/l' does not exist!",
+	    ANSWER_NO_LIST, "/l" },
+	{ "didn't find the specified filename", ANSWER_NO_LIST, "" },
+	{ "Can't delete the entry: certificate '" N
+	  "' can't be found in crt-list '/l'!",
+	    ANSWER_MISSING, N },
+	{ "Can't delete the entry: found the certificate '" N
+	  "' in several entries, please specify a line number "
+	  "preceded by colons (1, 2)!",
+	    ANSWER_SEVERAL, N },
+	{ "Can't remove the certificate: certificate '" N
+	  "' in use, can't be deleted!",
+	    ANSWER_IN_USE, N },
+	{ "Can't display the certificate: Not found or the "
+	  "certificate is a bundle!",
+	    ANSWER_MISSING, "" },
+	{ "inconsistencies between private key and certificate loaded "
+	  "'" N "'.\nCan't commit " N "!",
+	    ANSWER_BAD_PEM, "" },
+	{ "unable to load certificate from file '" N "'.\n"
+	  "Can't load the payload\nCan't update " N "!",
+	    ANSWER_BAD_PEM, "" },
+	{ "The transaction must contain at least a certificate and a "
+	  "private key!\nCan't commit " N "!",
+	    ANSWER_BAD_PEM, "" },
+	{ "Permission denied", ANSWER_DENIED, "" },
+	{ "The command is too big for the buffer size. Please change "
+	  "tune.bufsize",
+	    ANSWER_TOO_BIG, "" },
+	{ "Unknown command", ANSWER_UNKNOWN, "" },
+	{ "Transaction created for certificate " N "!\nmore", ANSWER_UNKNOWN,
+	    "" },
+	{ "Transaction created for certificate !", ANSWER_UNKNOWN, "" },
+};
+
+static void
+mean_what_haproxy_means(const struct text *t, size_t n)
+{
+	struct answer a;
+
+	for (size_t i = 0; i < n; i++) {
+		answer_parse(t[i].text, &a);
+		if (a.kind != t[i].kind)
+			fail_msg("\"%s\" is %d", t[i].text, (int)a.kind);
+		assert_string_equal(a.name, t[i].name);
 	}
+}
+
+static void
+what_was_done_is_known_by_its_text(void **state)
+{
+	(void)state;
+	mean_what_haproxy_means(done, sizeof(done) / sizeof(done[0]));
+}
+
+static void
+what_was_refused_is_known_by_its_text(void **state)
+{
+	(void)state;
+	mean_what_haproxy_means(refused, sizeof(refused) / sizeof(refused[0]));
 }
 
 /* 2.6 and 3.0 print "+ " for each line of a payload, 3.2 does not. */
@@ -243,7 +259,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts_mean_what_haproxy_means),
+		cmocka_unit_test(what_was_done_is_known_by_its_text),
+		cmocka_unit_test(what_was_refused_is_known_by_its_text),
 		cmocka_unit_test(answers_are_cut_out_of_a_stream_at_any_seam),
 		cmocka_unit_test(the_process_is_known_by_pid_and_start),
 		cmocka_unit_test(lists_of_certificates_and_entries_are_read),
