@@ -514,7 +514,8 @@ conf_load_public(const char *path, struct err *e)
 bool
 conf_redis_embedded(const struct conf *c)
 {
-	return c->redis.url[0] == '\0' && c->redis.sentinels.n == 0;
+	return c->redis.url[0] == '\0' && c->redis.sentinels.n == 0 &&
+	       c->redis.cluster.n == 0;
 }
 
 const char *
@@ -522,6 +523,8 @@ conf_redis_url(const struct conf *c)
 {
 	if (c->redis.sentinels.n > 0)
 		return "sentinel";
+	if (c->redis.cluster.n > 0)
+		return "cluster";
 	return c->redis.url[0] != '\0' ? c->redis.url : c->embedded_url;
 }
 

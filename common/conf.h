@@ -16,7 +16,7 @@
 #include "common/err.h"
 #include "common/log.h"
 
-#define CONF_REDIS_SERVERS_MAX 16 /* Sentinels that are set */
+#define CONF_REDIS_SERVERS_MAX 16 /* in sentinels or cluster */
 #define CONF_PATH "/etc/certfleet/certfleet.conf"
 
 struct conf_list {
@@ -44,9 +44,10 @@ struct conf {
 		char *url; /* "" (default): see conf_redis_url() */
 		struct conf_list sentinels; /* "host:port" */
 		char *master;               /* its name there, "mymaster" */
+		struct conf_list cluster;   /* "host:port" */
 		char *sentinel_user, *sentinel_password; /* secret */
 		bool sentinel_tls;
-		bool tls; /* false: what Sentinel tells of speaks TLS */
+		bool tls; /* false: servers not given by url speak TLS */
 		char *user;
 		char *password; /* secret */
 		char *prefix;   /* "certfleet:" */
@@ -193,7 +194,7 @@ bool conf_redis_embedded(const struct conf *);
 
 /*
  * Where Redis is: the configured URL, the embedded server's socket or, for
- * people, "sentinel".
+ * people, "sentinel" or "cluster".
  */
 const char *conf_redis_url(const struct conf *);
 

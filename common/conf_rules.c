@@ -194,6 +194,24 @@ check_node(const struct check *k)
 }
 
 static void
+check_cluster(const struct check *k)
+{
+	const struct conf *c = k->c;
+	const struct conf_list *list = &c->redis.cluster;
+
+	each(k, list, "cluster", is_host_port, "\"host:port\"");
+	if (list->n > CONF_REDIS_SERVERS_MAX)
+		wrong(k, list, "cluster can name %d servers, not %zu",
+		    CONF_REDIS_SERVERS_MAX, list->n);
+	if (list->n > 0 &&
+	    (c->redis.url[0] != '\0' || c->redis.sentinels.n > 0))
+		wrong(k, list, "url, sentinels and cluster exclude each other");
+	if (list->n > 0 && c->redis.db != 0)
+		wrong(k, &c->redis.db, "a Cluster has only db 0, not %d",
+		    c->redis.db);
+}
+
+static void
 check_sentinels(const struct check *k)
 {
 	const struct conf *c = k->c;
@@ -223,6 +241,7 @@ check_redis(const struct check *k)
 	if (c->redis.url[0] != '\0' && rds_url_check(c->redis.url, &e) == -1)
 		wrong(k, &c->redis.url, "%s", e.text);
 	check_sentinels(k);
+	check_cluster(k);
 	/* A brace would change which slot of a cluster a key is in. */
 	if (!str_only(c->redis.prefix, strlen(c->redis.prefix), ID_CHARS ":"))
 		expect(k, &c->redis.prefix, "prefix",

@@ -10,8 +10,10 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/rds_cluster.h"
 #include "common/rds_codec.h"
 #include "common/rds_conn.h"
+#include "common/rds_router.h"
 #include "common/rds_wire.h"
 
 #define PENDING_FIRST 64 /* a power of two */
@@ -42,6 +44,7 @@ struct refused {
  * is never later than the first of them.
  */
 struct rds {
+	struct rds_router *router; /* of a Cluster: nothing else is in use */
 	struct event_base *base;
 	struct rds_conn *conn;
 	int command_timeout_ms;
@@ -62,6 +65,8 @@ static void on_reply(void *arg, const struct rds_reply *);
 static void on_release(void *arg);
 static void on_due(void *arg);
 static void on_refused(void *arg);
+static uint64_t send_here(
+    struct rds *, const struct rds_cmd *, int timeout_ms, rds_fn *, void *arg);
 
 static const struct rds_conn_user conn_user = {
 	.up = on_up,
@@ -75,7 +80,12 @@ rds_new(struct event_base *base, const struct rds_conf *conf,
     rds_state_fn *state, void *arg)
 {
 	struct rds *r = xcalloc(1, sizeof(*r));
+	struct rds_cluster *cluster = rds_cluster_of(conf->place);
 
+	if (cluster != NULL) {
+		r->router = rds_router_new(base, conf, cluster, state, arg);
+		return r;
+	}
 	r->base = base;
 	r->command_timeout_ms = conf->command_timeout_ms;
 	r->room = PENDING_FIRST;
@@ -95,6 +105,11 @@ rds_free(struct rds *r)
 
 	if (r == NULL)
 		return;
+	if (r->router != NULL) {
+		rds_router_free(r->router);
+		free(r);
+		return;
+	}
 	loop_timer_free(&r->timer);
 	loop_timer_free(&r->refuser);
 	while ((f = TAILQ_FIRST(&r->refused)) != NULL) {
@@ -118,6 +133,8 @@ on_release(void *arg)
 bool
 rds_up(const struct rds *r)
 {
+	if (r->router != NULL)
+		return rds_router_up(r->router);
 	return rds_conn_state(r->conn) == RDS_CONN_UP;
 }
 
@@ -189,6 +206,16 @@ uint64_t
 rds_send(struct rds *r, const struct rds_cmd *c, int timeout_ms, rds_fn *fn,
     void *arg)
 {
+	assert(fn != NULL);
+	if (r->router != NULL)
+		return rds_router_send(r->router, c, timeout_ms, fn, arg);
+	return send_here(r, c, timeout_ms, fn, arg);
+}
+
+static uint64_t
+send_here(struct rds *r, const struct rds_cmd *c, int timeout_ms, rds_fn *fn,
+    void *arg)
+{
 	enum rds_conn_state state = rds_conn_state(r->conn);
 	bool up = state == RDS_CONN_UP;
 	struct buf *out = up ? rds_conn_out(r->conn) : &r->waiting;
@@ -196,7 +223,6 @@ rds_send(struct rds *r, const struct rds_cmd *c, int timeout_ms, rds_fn *fn,
 	size_t len = out->len;
 	struct pending *p;
 
-	assert(fn != NULL);
 	if (timeout_ms <= 0)
 		timeout_ms = r->command_timeout_ms;
 	if (state == RDS_CONN_PAUSED)
@@ -220,6 +246,10 @@ rds_cancel(struct rds *r, uint64_t id)
 {
 	struct refused *f;
 
+	if (r->router != NULL) {
+		rds_router_cancel(r->router, id);
+		return;
+	}
 	if (id - r->head < r->tail - r->head) {
 		at(r, id)->fn = NULL;
 		return;

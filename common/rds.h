@@ -24,6 +24,7 @@ struct rds_place;
 enum rds_want {
 	RDS_MASTER = 0,
 	RDS_SENTINEL,
+	RDS_MEMBER, /* of a Cluster, master or not */
 };
 
 /* Where and how to connect.  Strings are borrowed and outlive the client. */
@@ -41,6 +42,7 @@ struct rds_conf {
 	int command_timeout_ms; /* when rds_send() is given 0 */
 	bool load_library;
 	enum rds_want want;
+	bool cluster;            /* its servers are meant, and no others */
 	struct rds_place *place; /* tells where Redis is; NULL: at url */
 	const char *key;         /* a Cluster: at who has this; NULL: anybody */
 };
@@ -80,6 +82,13 @@ struct rds_sentinels {
 struct rds_place *rds_sentinel_new(
     struct event_base *, const struct rds_conf *, const struct rds_sentinels *);
 void rds_place_free(struct rds_place *);
+
+/*
+ * The same, told by the servers of a Cluster, n of them at "host:port": a client
+ * sends each command to who has its key's slot and follows MOVED and ASK.
+ */
+struct rds_place *rds_cluster_new(struct event_base *, const struct rds_conf *,
+    const char *const *address, size_t n, bool tls);
 
 struct rds;
 

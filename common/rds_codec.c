@@ -363,9 +363,8 @@ static const struct word {
 	{ "NOAUTH", ERR_CONFIG, NULL },
 	{ "NOPERM", ERR_CONFIG, NULL },
 	{ "WRONGPASS", ERR_CONFIG, NULL },
-	{ "MOVED", ERR_CONFIG,
-	    "this Redis is part of a Cluster; name its servers in "
-	    "redis { cluster }" },
+	{ "MOVED", ERR_AGAIN, NULL },
+	{ "ASK", ERR_AGAIN, NULL },
 };
 
 static const struct word *

@@ -11,6 +11,7 @@
 #include "common/rds_codec.h"
 #include "common/rds_hello.h"
 #include "common/rds_place.h"
+#include "common/rds_slots.h"
 #include "common/rds_wire.h"
 
 #define CONN_MAGIC 0x5d5c0111u
@@ -29,6 +30,7 @@ struct rds_conn {
 	struct rds_conf conf; /* with a place its url is url */
 	char url[RDS_URL_MAX];
 	struct rds_listener listener;
+	int slot;     /* to be at who has it */
 	bool seeking; /* the attempt waits to be told where */
 	const struct rds_conn_user *user;
 	void *arg;
@@ -76,6 +78,9 @@ rds_conn_new(struct event_base *base, const struct rds_conf *conf,
 	c->state = RDS_CONN_CONNECTING;
 	if (conf->place != NULL) {
 		c->conf.url = c->url;
+		c->slot = conf->key != NULL
+		              ? rds_slot(conf->key, strlen(conf->key))
+		              : RDS_SLOT_ANY;
 		c->listener = (struct rds_listener){ .moved = on_moved };
 		c->listener.arg = c;
 		rds_place_join(conf->place, &c->listener);
@@ -140,16 +145,14 @@ rds_conn_freed(const struct rds_conn *c)
 static int
 find(const struct rds_conn *c, char url[RDS_URL_MAX], struct err *e)
 {
-	int slot = RDS_SLOT_ANY;
-
-	return rds_place_url(c->conf.place, slot, url, e);
+	return rds_place_url(c->conf.place, c->slot, url, e);
 }
 
 static void
 on_late(void *arg)
 {
 	struct rds_conn *c = arg;
-	char url[RDS_URL_MAX];
+	char url[RDS_URL_MAX] = "";
 	struct err e;
 
 	if (!c->seeking || find(c, url, &e) == 0)
@@ -167,6 +170,7 @@ on_attempt(void *arg)
 
 	assert(c->magic == CONN_MAGIC);
 	c->state = RDS_CONN_CONNECTING;
+	c->url[0] = '\0';
 	c->seeking = c->conf.place != NULL && find(c, c->url, &e) == -1;
 	if (!c->seeking && rds_wire_open(c->wire, &e) == -1) {
 		on_broke(c, &e);
@@ -185,6 +189,7 @@ on_moved(void *arg)
 	struct err e;
 
 	assert(c->magic == CONN_MAGIC);
+	memcpy(url, c->url, sizeof(url));
 	if (find(c, url, &e) == -1)
 		return;
 	if (c->seeking || c->state == RDS_CONN_PAUSED) {

@@ -84,6 +84,25 @@ after_hello(const struct rds_hello *h)
 	return h->conf->db != 0 ? RDS_HELLO_SELECT : RDS_HELLO_ROLE;
 }
 
+/* A server of a Cluster has only some of the keys. */
+static int
+check_mode(const struct rds_conf *conf, const char *mode, struct err *e)
+{
+	bool cluster = mode != NULL && strcmp(mode, "cluster") == 0;
+
+	if (cluster && !conf->cluster)
+		return err_set(e, ERR_CONFIG,
+		    "the Redis at %s is part of a Cluster; name its servers in "
+		    "redis { cluster }",
+		    conf->url);
+	if (!cluster && mode != NULL && conf->cluster)
+		return err_set(e, ERR_CONFIG,
+		    "the Redis at %s is no part of a Cluster; name it in "
+		    "redis { url }",
+		    conf->url);
+	return 0;
+}
+
 static int
 got_hello(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 {
@@ -101,6 +120,8 @@ got_hello(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 		    "the server is %s %s; %s or "
 		    "newer is needed",
 		    valkey ? "Valkey" : "Redis", version, minimum);
+	if (check_mode(h->conf, rds_field(r, "mode"), e) == -1)
+		return -1;
 	h->step = after_hello(h);
 	return 0;
 }
@@ -136,6 +157,10 @@ got_role(struct rds_hello *h, const struct rds_reply *r, struct err *e)
 		return err_set(e, ERR_BUG, "the server does not tell its role");
 	if (h->conf->want == RDS_SENTINEL)
 		return got_sentinel(h, role, e);
+	if (h->conf->want == RDS_MEMBER) {
+		h->step = RDS_HELLO_DONE;
+		return 0;
+	}
 	if (strcmp(role, "slave") == 0)
 		return err_set(e, ERR_AGAIN,
 		    "Redis at %s is a replica; the master is needed",

@@ -39,8 +39,9 @@ struct rds_place {
 void rds_place_init(struct rds_place *, const struct rds_place_kind *);
 
 /*
- * Who has that slot (Sentinel: the master, whatever the slot).  -1 with the
- * reason while that is not known.
+ * Who has that slot (Sentinel: the master, whatever the slot).  url holds where
+ * the asker is, or "": who wants anybody stays there when that is right.  -1
+ * with the reason while it is not known.
  */
 int rds_place_url(
     const struct rds_place *, int slot, char url[RDS_URL_MAX], struct err *);

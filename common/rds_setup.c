@@ -22,6 +22,18 @@ follow_sentinels(
 	return rds_sentinel_new(base, &to, &sentinels);
 }
 
+static struct rds_place *
+follow_cluster(
+    const struct rds_setup *s, struct event_base *base, const struct conf *conf)
+{
+	const char *address[CONF_REDIS_SERVERS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->redis.cluster.n; i++)
+		address[n++] = conf->redis.cluster.item[i];
+	return rds_cluster_new(base, &s->conf, address, n, conf->redis.tls);
+}
+
 void
 rds_setup_init(struct rds_setup *s, struct event_base *base,
     const struct conf *conf, const char *name, bool load_library)
@@ -43,6 +55,10 @@ rds_setup_init(struct rds_setup *s, struct event_base *base,
 	s->place = NULL;
 	if (conf->redis.sentinels.n > 0)
 		s->place = follow_sentinels(s, base, conf);
+	if (conf->redis.cluster.n > 0) {
+		s->conf.cluster = true;
+		s->place = follow_cluster(s, base, conf);
+	}
 	s->conf.place = s->place;
 }
 

@@ -61,6 +61,7 @@ rds_stream_new(struct event_base *base, const struct rds_conf *conf,
 	own.load_library = false;
 	s->base = base;
 	s->key = xstrdup(key);
+	own.key = s->key;
 	s->entry = entry;
 	s->arg = arg;
 	s->command_timeout_ms = conf->command_timeout_ms;

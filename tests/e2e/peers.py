@@ -1,5 +1,6 @@
 """The world around certfleet: DNS, a CA, Redis.  All real, all on loopback."""
 
+import binascii
 import json
 import os
 import re
@@ -416,6 +417,101 @@ class Watched:
     def stop(self):
         for process in self.sentinels + self.servers:
             process.kill()
+
+
+def slot_of(key):
+    """The slot of a key in a Cluster: CRC-16 of what is in its braces."""
+    return binascii.crc_hqx(
+        (re.search(r"{([^}]+)}", key) or re.search("(.*)", key))[1].encode(),
+        0) % 16384
+
+
+class ClusterClient:
+    """Asks whoever has the key: enough of a client to look at everything."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __call__(self, command, *args, raw=False):
+        key = args[2] if command.startswith("FCALL") else args[0]
+        with self.cluster.owner(slot_of(str(key))).client() as redis:
+            return redis(command, *args, raw=raw)
+
+    def hash(self, key):
+        flat = self("HGETALL", key)
+        return dict(zip(flat[::2], flat[1::2]))
+
+
+class Cluster:
+    """Three masters with a third of the slots each, and a replica of one."""
+
+    def __init__(self, directory, command=None):
+        self.servers = [started(RedisServer(
+            directory / f"c{i}", "--cluster-enabled", "yes",
+            "--cluster-port", free_port(), "--cluster-node-timeout", "1000",
+            command=command)) for i in range(4)]
+        self.masters, self.replica = self.servers[:3], self.servers[3]
+        for i, master in enumerate(self.masters):
+            with master.client() as redis:
+                redis("CLUSTER", "ADDSLOTSRANGE", i * 16384 // 3,
+                      (i + 1) * 16384 // 3 - 1)
+                redis("CONFIG", "SET", "cluster-replica-validity-factor", 0)
+        with self.servers[0].client() as redis:
+            for other in self.servers[1:]:
+                redis("CLUSTER", "MEET", LOOPBACK, other.port, other.options[3])
+        wait_for("the Cluster to stand", lambda: all(
+            self.info(s)["cluster_state"] == "ok"
+            and self.info(s)["cluster_known_nodes"] == "4"
+            for s in self.servers), 20)
+        with self.replica.client() as redis:
+            redis("CLUSTER", "REPLICATE", self.id_of(self.masters[0]))
+        wait_for("its replica to be one", lambda: "state=online" in
+                 self.replication(self.masters[0]), 20)
+
+    @staticmethod
+    def info(server):
+        with server.client() as redis:
+            return dict(line.split(":", 1) for line in
+                        redis("CLUSTER", "INFO").splitlines() if ":" in line)
+
+    @staticmethod
+    def replication(server):
+        with server.client() as redis:
+            return redis("INFO", "replication")
+
+    @staticmethod
+    def id_of(server):
+        with server.client() as redis:
+            return redis("CLUSTER", "MYID")
+
+    def owner(self, slot):
+        """Who has that slot, by what those say who live."""
+        for server in self.servers:
+            if not server.running:
+                continue
+            with server.client() as redis:
+                for first, last, (_, port, *_), *_ in redis("CLUSTER", "SLOTS"):
+                    if first <= slot <= last:
+                        return next(s for s in self.servers if s.port == port)
+        raise Failed(f"nobody has slot {slot}")
+
+    @property
+    def settings(self):
+        # Only one of them: it tells of the others.
+        return {"cluster": [f"{LOOPBACK}:{self.masters[1].port}"]}
+
+    def client(self):
+        return ClusterClient(self)
+
+    def stop(self):
+        for server in self.servers:
+            server.kill()
 
 
 class World:

@@ -10,6 +10,8 @@
 #include "common/mem.h"
 #include "common/rds_codec.h"
 #include "common/rds_hello.h"
+#include "common/rds_slots.h"
+#include "common/rds_switch.h"
 
 #define TEXT_MAX ((size_t)64 << 20)
 
@@ -33,6 +35,9 @@ static void
 use(const struct rds_reply *r)
 {
 	struct rds_conf conf = { .url = "unix:/x", .load_library = true };
+	static struct rds_slots slots;
+	struct rds_redirect redirect;
+	struct rds_switch to;
 	struct rds_hello h;
 	struct err e;
 
@@ -43,8 +48,18 @@ use(const struct rds_reply *r)
 		if (rds_hello_got(&h, r, &e) == -1)
 			assert(e.kind != ERR_NONE);
 	}
+	rds_slots_read(&slots, r, "redis://h:1", false, &e);
+	for (int slot = 0; slot < RDS_SLOTS; slot += 97)
+		rds_slots_url(&slots, slot);
 	if (r->type == RDS_ERROR)
 		rds_reply_err(r, &e);
+	if (r->str == NULL)
+		return;
+	if (rds_redirect_parse(&redirect, r->str, "redis://h:1", true) == 0)
+		assert(redirect.slot >= 0 && redirect.slot < RDS_SLOTS);
+	if (rds_switch_parse(&to, r->str) == 0)
+		assert(to.host[0] != '\0' && to.port[0] != '\0');
+	assert(rds_slot(r->str, r->len) < RDS_SLOTS);
 }
 
 /* Feed in pieces of the given size (0: all at once), describe the replies. */

@@ -214,6 +214,11 @@ static const struct {
 	{ "redis { url = \"redis://h\" sentinels = { \"h:1\" } }",
 	    "certfleet.conf:1: url and sentinels exclude each other: "
 	    "Sentinels tell where the master is" },
+	{ "redis { cluster = { \"h:1\" } sentinels = { \"h:1\" } }",
+	    "certfleet.conf:1: url, sentinels and cluster exclude each "
+	    "other" },
+	{ "redis { cluster = { \"h:1\" } db = 3 }",
+	    "certfleet.conf:1: a Cluster has only db 0, not 3" },
 	{ "redis { master = \"a b\" }",
 	    "certfleet.conf:1: master must be a name of letters, digits and "
 	    "any of \"-_.:\", not \"a b\"" },
