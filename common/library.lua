@@ -33,10 +33,11 @@ end
 
 -- The record's fence: nil when epoch may write, else the error reply.
 local function fence(domain, epoch)
-  if redis.call('EXISTS', domain) == 0 then
+  local seen = redis.call('HGET', domain, 'epoch')
+  if not seen and redis.call('EXISTS', domain) == 0 then
     return fail('GONE', 'the domain was removed')
   end
-  local seen = tonumber(redis.call('HGET', domain, 'epoch') or '0') or 0
+  seen = tonumber(seen or '0') or 0
   if tonumber(epoch) < seen then
     return fail('FENCED', 'epoch ' .. epoch .. ' is older than ' .. text(seen))
   end
@@ -78,10 +79,27 @@ end
 -- library's own.
 local LIBRARY_OWNS = { changed_at = true, version = true, gen = true, epoch = true }
 local function put_fields(domain, args, from, n)
+  local fields = {}
   for i = from, from + 2 * n - 2, 2 do
     if not LIBRARY_OWNS[args[i]] then
-      redis.call('HSET', domain, args[i], args[i + 1])
+      fields[#fields + 1] = args[i]
+      fields[#fields + 1] = args[i + 1]
     end
+  end
+  if #fields > 0 then
+    redis.call('HSET', domain, unpack(fields))
+  end
+end
+
+local function drop_fields(domain, args, from)
+  local fields = {}
+  for i = from, #args do
+    if not LIBRARY_OWNS[args[i]] then
+      fields[#fields + 1] = args[i]
+    end
+  end
+  if #fields > 0 then
+    redis.call('HDEL', domain, unpack(fields))
   end
 end
 
@@ -477,6 +495,7 @@ end
 -- The journal of the order in flight moves from one step to the next.
 -- expected: "" there must be no journal, "*" whatever it says.  The journal
 -- remembers when it was begun (started_at) and last moved (at).
+-- Returns when it was begun.
 local function journal(keys, args)
   local refused = fence(keys[1], args[1])
   if refused then
@@ -490,7 +509,7 @@ local function journal(keys, args)
   local now = text(now_ms())
   redis.call('HSETNX', keys[2], 'started_at', now)
   redis.call('HSET', keys[2], 'epoch', args[1], 'step', args[3], 'at', now, unpack(args, 4))
-  return 1
+  return redis.call('HGET', keys[2], 'started_at')
 end
 
 -- KEYS domain order; ARGV epoch.  The order in flight is given up.
@@ -539,11 +558,7 @@ local function commit(keys, args)
   redis.call('SET', keys[2], args[7])
   local n = tonumber(args[8])
   put_fields(keys[1], args, 9, n)
-  for i = 9 + 2 * n, #args do
-    if not LIBRARY_OWNS[args[i]] then
-      redis.call('HDEL', keys[1], args[i])
-    end
-  end
+  drop_fields(keys[1], args, 9 + 2 * n)
   redis.call('HSET', keys[1], 'epoch', args[1])
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])
@@ -719,6 +734,41 @@ local function limit_spend(keys, args)
   return { granted, math.max(0, limit - after[1]), text(after[2]), after[1], text(now) }
 end
 
+-- KEYS bucket...; ARGV id, and for each bucket limit window_ms spends.
+-- Take one of each bucket, or of none when one has no room; spends "0": there
+-- must be room in it, but nothing is taken.  As limit_spend() for each; what id
+-- had from before is given back when it gets nothing.
+-- Returns { granted 0|1, now, and for each bucket: room 0|1, left, next free
+-- at, used by others }.
+local function limits_spend(keys, args)
+  local id, now = args[1], now_ms()
+  local found, mine = { 1, text(now) }, {}
+  for i, key in ipairs(keys) do
+    local limit, window = tonumber(args[3 * i - 1]), tonumber(args[3 * i])
+    local state, room = limit_state(key, limit, window, now), 1
+    local used = state[1]
+    mine[i] = args[3 * i + 1] == '1' and redis.call('ZSCORE', key, id)
+    if state[3] > now or (state[2] > now and not mine[i]) then
+      found[1], room = 0, 0
+    end
+    if mine[i] and tonumber(mine[i]) >= now - window then
+      used = used - 1
+    end
+    found[4 * i - 1], found[4 * i] = room, math.max(0, limit - state[1])
+    found[4 * i + 1], found[4 * i + 2] = text(state[2]), used
+  end
+  for i, key in ipairs(keys) do
+    local limit, window = tonumber(args[3 * i - 1]), tonumber(args[3 * i])
+    if found[1] == 0 and mine[i] then
+      redis.call('ZREM', key, id)
+    elseif found[1] == 1 and limit > 0 and args[3 * i + 1] == '1' then
+      redis.call('ZADD', key, 'GT', text(now), id)
+      limit_trim(key, window, now)
+    end
+  end
+  return found
+end
+
 -- KEYS bucket; ARGV id.  The CA made nothing of it.  Returns 1, or 0.
 local function limit_refund(keys, args)
   return redis.call('ZREM', keys[1], args[1])
@@ -858,6 +908,7 @@ redis.register_function('certfleet_count', count)
 redis.register_function('certfleet_fill', fill)
 redis.register_function('certfleet_named', named)
 redis.register_function('certfleet_limit_spend', limit_spend)
+redis.register_function('certfleet_limits_spend', limits_spend)
 redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)
 redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }

@@ -134,11 +134,34 @@ run_journal(struct run *r, const char *expected, const char *step,
 		run_fail(r, &e);
 }
 
+static void got_journal(void *, const struct store_order *, const struct err *);
+
+/* Most often there is no journal yet; where there is one, it is read. */
+static void
+begun(void *arg, int64_t started_at, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL && strcmp(e->type, "STEP") == 0) {
+		store_order(r->driver->store, r->d.name, got_journal, r);
+		return;
+	}
+	mem_wipe_free(r->key_pem);
+	r->key_pem = xstrdup("");
+	if (e != NULL) {
+		run_fail(r, e);
+		return;
+	}
+	run_use_ca(r, r->ca);
+	run_new_ticket(r, started_at);
+	run_advance(r);
+}
+
 static void
 begin(struct run *r)
 {
 	fault_point("F1");
-	run_journal(r, "", "new", NULL, NULL);
+	store_begin(r->driver->store, r->d.name, r->d.epoch, begun, r);
 }
 
 static void
@@ -167,11 +190,12 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		run_fail(r, e);
 		return;
 	}
+	if (saved->step[0] == '\0') {
+		begin(r); /* it has gone meanwhile */
+		return;
+	}
 	if (!run_resume_first(r, saved->first, saved->first_len) ||
 	    is_stale(r, saved)) {
-		r->key_pem = xstrdup("");
-		run_use_ca(r, r->ca);
-		run_new_ticket(r, 0);
 		store_abandon(
 		    r->driver->store, r->d.name, r->d.epoch, forgotten, r);
 		return;
@@ -179,10 +203,6 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 	r->key_pem = xstrdup(saved->key_pem);
 	run_use_ca(r, run_ca_of(r->driver, saved->url));
 	run_new_ticket(r, saved->started_at);
-	if (saved->step[0] == '\0') {
-		begin(r);
-		return;
-	}
 	log_info("domain=%s order resumes step=%s url=%s", r->d.name,
 	    saved->step, saved->url);
 	if (saved->url[0] != '\0') {
@@ -212,7 +232,7 @@ driver_run(struct driver *dr, const struct domain *d, const char *not_second,
 	r->deadline =
 	    loop_now_ms() + (int64_t)dr->conf->acme.order_timeout_s * 1000;
 	LIST_INSERT_HEAD(&dr->runs, r, link);
-	store_order(dr->store, r->d.name, got_journal, r);
+	begin(r);
 }
 
 /* --- what the order asks for -------------------------------------------------- */

@@ -114,19 +114,16 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 		intake_take(in, name);
 }
 
+/* The order has not gone further than this: it stops here. */
 static void
-order(void *arg, const struct err *e)
+told(void *arg, const struct err *e)
 {
 	struct work *w = arg;
 
-	if (e != NULL) {
-		work_written(w, e);
+	if (e == NULL)
 		return;
-	}
-	/* What the record says when the certificate is committed. */
-	snprintf(w->d.reason, sizeof(w->d.reason),
-	    "certificate issued, on its way to the nodes");
-	driver_run(w->in->driver, &w->d, w->not_second, ordered, w);
+	driver_cancel(w->in->driver, w);
+	work_written(w, e);
 }
 
 static void
@@ -146,10 +143,13 @@ begin_order(struct work *w)
 	/* The driver wants to know whether the order is still worth anything. */
 	w->d.acme_dns_until = until;
 	w->d.next_at = 0;
+	/* Redis does one after the other, and answers so. */
 	if (news)
-		store_update(in->store, &w->d, -1, "status", order, w);
-	else
-		order(w, NULL);
+		store_update(in->store, &w->d, -1, "status", told, w);
+	/* What the record says when the certificate is committed. */
+	snprintf(w->d.reason, sizeof(w->d.reason),
+	    "certificate issued, on its way to the nodes");
+	driver_run(in->driver, &w->d, w->not_second, ordered, w);
 }
 
 void

@@ -157,6 +157,12 @@ limit_asks(enum limit_kind kind, enum limit_bucket b)
 	return true;
 }
 
+bool
+limit_spends(enum limit_bucket b)
+{
+	return b != LIMIT_FAILURES;
+}
+
 /* Let's Encrypt counts every certificate of a set, exempt or not. */
 bool
 limit_counts(enum limit_kind kind, enum limit_bucket b)

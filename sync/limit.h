@@ -57,8 +57,11 @@ enum limit_kind {
 
 enum limit_kind limit_kind_of(const struct domain *, int64_t now_ms);
 
-/* Must the bucket have room for the order?  All but LIMIT_FAILURES spend. */
+/* Must the bucket have room for the order? */
 bool limit_asks(enum limit_kind, enum limit_bucket);
+
+/* Does the order spend it, or only a failure? */
+bool limit_spends(enum limit_bucket);
 
 /* Does a certificate count in the bucket once it is issued? */
 bool limit_counts(enum limit_kind, enum limit_bucket);

@@ -28,10 +28,9 @@ struct spending {
 	struct ticket *ticket;
 	limits_fn *fn;
 	void *arg;
-	struct limit limit[LIMIT_BUCKETS];
-	int64_t at[LIMIT_BUCKETS]; /* when it was granted, 0: not spent */
-	size_t now;                /* bucket being asked */
-	bool repaired;             /* that one has been filled up */
+	struct limit limit[LIMIT_BUCKETS]; /* those that are asked */
+	size_t nlimits;
+	bool repaired; /* Redis has been given what it had lost */
 };
 
 LIST_HEAD(spendings, spending);
@@ -50,7 +49,7 @@ struct limits {
 	void *started_arg;
 };
 
-static void step(struct spending *);
+static void ask(struct spending *);
 static void forget(void *);
 
 /* --- the ledger's file --------------------------------------------------------- */
@@ -217,36 +216,47 @@ ticket_limit(const struct limits *l, const struct ticket *t, int bucket,
 	    l->conf, t->directory, (enum limit_bucket)bucket, t->name, limit);
 }
 
-/* No order: what the other buckets gave goes back. */
+static bool
+is_spent(const struct limit *limit)
+{
+	return limit_spends(limit->bucket) && limit->max > 0;
+}
+
+/* Redis has taken nothing, or has it back: nor is it in the ledger. */
 static void
-give_back(struct spending *s)
+forget_spends(struct spending *s)
 {
 	struct limits *l = s->limits;
 
-	for (size_t b = 0; b < LIMIT_BUCKETS; b++) {
-		if (s->at[b] == 0)
-			continue;
-		store_limit_refund(l->store, &s->limit[b], s->ticket->id);
-		ledger_refund(l->ledger, s->limit[b].bucket, s->limit[b].key,
-		    s->ticket->id, &l->lines);
-		s->at[b] = 0;
-	}
+	for (size_t i = 0; i < s->nlimits; i++)
+		if (is_spent(&s->limit[i]))
+			ledger_refund(l->ledger, s->limit[i].bucket,
+			    s->limit[i].key, s->ticket->id, &l->lines);
 	if (l->lines.len > 0)
 		flush_soon(l);
 }
 
+static void
+give_back(struct spending *s)
+{
+	for (size_t i = 0; i < s->nlimits; i++)
+		if (is_spent(&s->limit[i]))
+			store_limit_refund(
+			    s->limits->store, &s->limit[i], s->ticket->id);
+	forget_spends(s);
+}
+
 /* All buckets have room and are spent: into the ledger, then to the CA. */
 static void
-grant(struct spending *s)
+grant(struct spending *s, int64_t at)
 {
 	struct limits *l = s->limits;
 	size_t before = l->lines.len;
 
-	for (size_t b = 0; b < LIMIT_BUCKETS; b++)
-		if (s->at[b] != 0)
-			ledger_spend(l->ledger, s->limit[b].bucket,
-			    s->limit[b].key, s->ticket->id, s->at[b],
-			    &l->lines);
+	for (size_t i = 0; i < s->nlimits; i++)
+		if (is_spent(&s->limit[i]))
+			ledger_spend(l->ledger, s->limit[i].bucket,
+			    s->limit[i].key, s->ticket->id, at, &l->lines);
 	if (l->lines.len == before) {
 		finish(s, NULL);
 		return;
@@ -256,96 +266,97 @@ grant(struct spending *s)
 	flush_soon(l);
 }
 
+/* The first bucket without room says how long to wait. */
 static void
 deny(struct spending *s, const struct store_limit *found)
 {
-	const struct limit *limit = &s->limit[s->now];
-	bool ca_said = limit->max == 0 || found->left > 0;
-	struct err e;
+	struct err e = { 0 };
+	size_t i = 0;
 
-	give_back(s);
-	limit_wait(&e, limit, ca_said, found->free_at, found->now);
+	while (i + 1 < s->nlimits && found[i].granted)
+		i++;
+	forget_spends(s);
+	limit_wait(&e, &s->limit[i], s->limit[i].max == 0 || found[i].left > 0,
+	    found[i].free_at, found[i].now);
 	finish(s, &e);
 }
 
-/*
- * Does Redis know less than we do?  Then it has lost data: it gets what we
- * have, and is asked again.
- */
+/* Does Redis know less of a bucket than we do?  Then it has lost data. */
 static bool
-repair(struct spending *s, const struct store_limit *found)
+has_lost(const struct spending *s, const struct limit *limit,
+    const struct store_limit *found)
 {
-	struct limits *l = s->limits;
-	const struct limit *limit = &s->limit[s->now];
-	size_t known = ledger_used(l->ledger, limit->bucket, limit->key,
+	size_t known = ledger_used(s->limits->ledger, limit->bucket, limit->key,
 	    found->now - limit->window_ms + EDGE_MS, s->ticket->id);
-	size_t used = (size_t)found->used;
 
-	if (found->granted && limit->bucket != LIMIT_FAILURES && used > 0)
-		used--; /* our own */
-	if (s->repaired || limit->max == 0 || used >= known)
+	if (limit->max == 0 || (size_t)found->used >= known)
 		return false;
 	log_warn("limit=%s key=%s used=%zu ledger=%zu: Redis has lost spends, "
 		 "they are put back",
-	    limit_name(limit->bucket), limit->key, used, known);
+	    limit_name(limit->bucket), limit->key, (size_t)found->used, known);
+	return true;
+}
+
+/* It gets what we have, and is asked again. */
+static bool
+repair(struct spending *s, const struct store_limit *found, bool granted)
+{
+	struct limits *l = s->limits;
+	bool lost = false;
+
+	for (size_t i = 0; !s->repaired && i < s->nlimits; i++) {
+		if (!has_lost(s, &s->limit[i], &found[i]))
+			continue;
+		if (!lost && granted)
+			give_back(s);
+		lost = true;
+		replay_bucket(l->store, l->ledger, &s->limit[i]);
+	}
+	if (!lost)
+		return false;
 	s->repaired = true;
-	store_limit_refund(l->store, limit, s->ticket->id);
-	replay_bucket(l->store, l->ledger, limit);
-	step(s);
+	ask(s);
 	return true;
 }
 
 static void
-answered(void *arg, const struct store_limit *found, const struct err *e)
+answered(void *arg, const struct store_limit *found, size_t n, bool granted,
+    const struct err *e)
 {
 	struct spending *s = arg;
 	struct err why;
 
-	if (e != NULL) {
+	if (e == NULL && n != s->nlimits) {
+		err_set(&why, ERR_BUG, "Redis answers for other limits");
+		e = &why;
+	} else if (e != NULL) {
 		why = *e;
+	}
+	if (e != NULL) {
+		/* What it may have spent is the same journal's next time. */
 		err_prefix(&why, "limits");
-		give_back(s);
 		finish(s, &why);
 		return;
 	}
-	if (repair(s, found))
+	if (repair(s, found, granted))
 		return;
-	if (s->limit[s->now].bucket == LIMIT_FAILURES) {
-		if (found->free_at > found->now) {
-			deny(s, found);
-			return;
-		}
-	} else if (!found->granted) {
+	if (granted)
+		grant(s, found[0].now);
+	else
 		deny(s, found);
-		return;
-	} else if (s->limit[s->now].max > 0) {
-		s->at[s->now] = found->now;
-	}
-	s->now++;
-	s->repaired = false;
-	step(s);
 }
 
-/* The next bucket; a full one ends it. */
 static void
-step(struct spending *s)
+ask(struct spending *s)
 {
 	struct limits *l = s->limits;
-	struct limit *limit;
 
-	while (s->now < LIMIT_BUCKETS &&
-	       !limit_asks(s->ticket->kind, (enum limit_bucket)s->now))
-		s->now++;
-	if (s->now == LIMIT_BUCKETS) {
-		grant(s);
-		return;
-	}
-	limit = &s->limit[s->now];
-	ticket_limit(l, s->ticket, (int)s->now, limit);
-	if (limit->bucket == LIMIT_FAILURES)
-		store_limit_peek(l->store, limit, 0, answered, s);
-	else
-		store_limit_spend(l->store, limit, s->ticket->id, answered, s);
+	s->nlimits = 0;
+	for (int b = 0; b < LIMIT_BUCKETS; b++)
+		if (limit_asks(s->ticket->kind, (enum limit_bucket)b))
+			ticket_limit(l, s->ticket, b, &s->limit[s->nlimits++]);
+	store_limits_spend(
+	    l->store, s->limit, s->nlimits, s->ticket->id, answered, s);
 }
 
 static void
@@ -364,7 +375,7 @@ got_journal(void *arg, const struct store_order *journal, const struct err *e)
 	}
 	snprintf(s->ticket->id, sizeof(s->ticket->id), "%s:%" PRId64,
 	    s->ticket->name, journal->started_at);
-	step(s);
+	ask(s);
 }
 
 void
@@ -382,7 +393,7 @@ limits_spend(struct limits *l, struct ticket *t, limits_fn *fn, void *arg)
 		return;
 	}
 	if (limit_asks(t->kind, LIMIT_SET)) {
-		step(s);
+		ask(s);
 		return;
 	}
 	/* Nothing is asked: called back from the loop all the same. */

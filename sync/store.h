@@ -156,6 +156,14 @@ typedef void store_order_fn(
 void store_order(struct store *, const char *name, store_order_fn *, void *arg);
 
 /*
+ * Begin the journal of an order: step "new", at wall ms started_at.  An error of
+ * type "STEP" says that there is one already.
+ */
+typedef void store_begun_fn(void *arg, int64_t started_at, const struct err *e);
+void store_begin(struct store *, const char *name, int64_t epoch,
+    store_begun_fn *, void *arg);
+
+/*
  * Move the journal to step; url and key_pem are written when not NULL (the key
  * sealed).  expected as in the library: "" no journal yet, "*" any.  Fails when
  * the key cannot be sealed: then fn is not called.

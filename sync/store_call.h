@@ -39,6 +39,7 @@ union store_tell {
 	store_lease_fn *lease;
 	store_names_fn *names;
 	store_order_fn *order;
+	store_begun_fn *begun;
 	store_commit_fn *commit;
 	store_account_fn *account;
 	store_gen_fn *gen;
@@ -49,6 +50,7 @@ union store_tell {
 	store_rollover_fn *rollover;
 	store_env_fn *env;
 	store_limit_fn *limit;
+	store_limits_fn *limits;
 	store_token_fn *token;
 	store_token_key_fn *token_key;
 };

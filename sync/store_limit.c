@@ -9,54 +9,75 @@
 
 #define LIMIT_REDIS_KEY_MAX (KEY_MAX + LIMIT_KEY_MAX)
 
+static const char *
+limit_key(const struct store *s, const struct limit *l,
+    char key[static LIMIT_REDIS_KEY_MAX])
+{
+	snprintf(key, LIMIT_REDIS_KEY_MAX, KEY_LIMIT, s->conf->redis.prefix,
+	    limit_name(l->bucket), l->key);
+	return key;
+}
+
 /* Begin a call about a bucket; the command borrows key. */
 static void
 begin(const struct store *s, struct rds_cmd *cmd, const char *function,
     const struct limit *l, char key[static LIMIT_REDIS_KEY_MAX])
 {
-	snprintf(key, LIMIT_REDIS_KEY_MAX, KEY_LIMIT, s->conf->redis.prefix,
-	    limit_name(l->bucket), l->key);
 	call_function(cmd, function, 1);
-	rds_arg(cmd, key);
+	rds_arg(cmd, limit_key(s, l, key));
 }
+
+#define SPEND_FIXED 2  /* granted, now */
+#define SPEND_BUCKET 4 /* for each bucket */
 
 static void
 got_spend(struct call *c, const struct rds_reply *r, const struct err *e)
 {
-	struct store_limit l = { 0 };
+	struct store_limit found[LIMIT_BUCKETS] = { 0 };
+	const struct rds_reply *it;
 	struct err bad;
+	size_t n = 0;
 
-	if (e == NULL && (r->type != RDS_ARRAY || r->nitems != 5)) {
+	if (e == NULL && r->type == RDS_ARRAY && r->nitems > SPEND_FIXED)
+		n = (r->nitems - SPEND_FIXED) / SPEND_BUCKET;
+	if (e == NULL && (n == 0 || n > LIMIT_BUCKETS)) {
 		err_set(
-		    &bad, ERR_BUG, "certfleet_limit_spend answers nonsense");
+		    &bad, ERR_BUG, "certfleet_limits_spend answers nonsense");
 		e = &bad;
 	}
 	if (e != NULL) {
-		c->tell.limit(c->arg, NULL, e);
+		c->tell.limits(c->arg, NULL, 0, false, e);
 		return;
 	}
-	l.granted = reply_int(&r->item[0]) == 1;
-	l.left = reply_int(&r->item[1]);
-	l.free_at = reply_int(&r->item[2]);
-	l.used = reply_int(&r->item[3]);
-	l.now = reply_int(&r->item[4]);
-	c->tell.limit(c->arg, &l, NULL);
+	for (size_t i = 0; i < n; i++) {
+		it = &r->item[SPEND_FIXED + SPEND_BUCKET * i];
+		found[i].granted = reply_int(&it[0]) == 1;
+		found[i].left = reply_int(&it[1]);
+		found[i].free_at = reply_int(&it[2]);
+		found[i].used = reply_int(&it[3]);
+		found[i].now = reply_int(&r->item[1]);
+	}
+	c->tell.limits(c->arg, found, n, reply_int(&r->item[0]) == 1, NULL);
 }
 
 void
-store_limit_spend(struct store *s, const struct limit *l, const char *id,
-    store_limit_fn *fn, void *arg)
+store_limits_spend(struct store *s, const struct limit *l, size_t n,
+    const char *id, store_limits_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
-	char key[LIMIT_REDIS_KEY_MAX];
+	char key[LIMIT_BUCKETS][LIMIT_REDIS_KEY_MAX];
 	struct rds_cmd cmd;
 
-	c->tell.limit = fn;
-	begin(s, &cmd, "certfleet_limit_spend", l, key);
+	c->tell.limits = fn;
+	call_function(&cmd, "certfleet_limits_spend", (int)n);
+	for (size_t i = 0; i < n; i++)
+		rds_arg(&cmd, limit_key(s, &l[i], key[i]));
 	rds_arg(&cmd, id);
-	rds_arg_int(&cmd, l->max);
-	rds_arg_int(&cmd, l->window_ms);
-	rds_arg(&cmd, "");
+	for (size_t i = 0; i < n; i++) {
+		rds_arg_int(&cmd, l[i].max);
+		rds_arg_int(&cmd, l[i].window_ms);
+		rds_arg(&cmd, limit_spends(l[i].bucket) ? "1" : "0");
+	}
 	call_send(c, &cmd, got_spend);
 }
 

@@ -12,7 +12,7 @@
 
 /* How a bucket is; times are wall ms by Redis's clock. */
 struct store_limit {
-	bool granted; /* of a spend */
+	bool granted; /* of a spend: it has room */
 	int64_t left, used;
 	int64_t free_at; /* of the next place, 0: now */
 	int64_t now;
@@ -24,11 +24,14 @@ typedef void store_limit_fn(
     void *arg, const struct store_limit *, const struct err *e);
 
 /*
- * Take one for id, once however often it is asked; after that it is granted
- * with the time of the last asking.
+ * Take one for id of each bucket that spends, or of none when one of all has no
+ * room (granted is false there).  Once however often it is asked; after that it
+ * is granted with the time of the last asking.  used is without id's own.
  */
-void store_limit_spend(struct store *, const struct limit *, const char *id,
-    store_limit_fn *, void *arg);
+typedef void store_limits_fn(void *arg, const struct store_limit *, size_t n,
+    bool granted, const struct err *e);
+void store_limits_spend(struct store *, const struct limit *, size_t n,
+    const char *id, store_limits_fn *, void *arg);
 
 /*
  * It has happened, at wall ms at (0: now), so it counts whatever the limit; one

@@ -146,6 +146,34 @@ store_order(struct store *s, const char *name, store_order_fn *fn, void *arg)
 	call_send(c, &cmd, got_order);
 }
 
+static void
+got_begun(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	int64_t started_at = e == NULL ? reply_int(r) : 0;
+
+	/* An older library says only that it went well. */
+	c->tell.begun(c->arg, started_at > 1 ? started_at : 0, e);
+}
+
+void
+store_begin(struct store *s, const char *name, int64_t epoch,
+    store_begun_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.begun = fn;
+	call_function(&cmd, "certfleet_journal", 2);
+	rds_arg(&cmd, k.domain);
+	rds_arg(&cmd, k.order);
+	rds_arg_int(&cmd, epoch);
+	rds_arg(&cmd, "");
+	rds_arg(&cmd, "new");
+	call_send(c, &cmd, got_begun);
+}
+
 int
 store_journal(struct store *s, const char *name, int64_t epoch,
     const char *expected, const char *step, const char *url,

@@ -32,6 +32,55 @@ def peek(redis, now="", limit=50, window=WEEK, spends=0, key=BUCKET):
     return left, int(free_at), used, int(blocked), [int(s) for s in spent]
 
 
+def spend_all(redis, name, *buckets):
+    """buckets: (key, limit, spends).  Granted, and how each is."""
+    args = [a for _, limit, spends in buckets for a in (limit, WEEK, spends)]
+    granted, _, *found = redis.fcall(
+        "certfleet_limits_spend", [key for key, *_ in buckets], name, *args)
+    return granted, [tuple(int(x) for x in found[i:i + 4])
+                     for i in range(0, len(found), 4)]
+
+
+def test_all_buckets_are_spent_or_none(redis):
+    wide, narrow, seen = ("w", 9, 1), ("n", 1, 1), ("s", 1, 0)
+    granted, found = spend_all(redis, "a:1", wide, narrow, seen)
+    assert granted == 1
+    assert [f[:2] for f in found] == [(1, 9), (1, 1), (1, 1)]
+    assert [redis("ZCARD", k) for k in "wns"] == [1, 1, 0]
+    granted, found = spend_all(redis, "b:1", wide, narrow, seen)
+    assert granted == 0
+    assert [f[0] for f in found] == [1, 0, 1]
+    assert abs(found[1][2] - time.time() * 1000 - WEEK) < 60000
+    assert redis("ZRANGE", "w", 0, -1) == ["a:1"]
+
+
+def test_what_is_only_looked_at_must_have_room_too(redis):
+    spend(redis, "x:1", key="s", limit=1, happened="0")
+    granted, found = spend_all(redis, "a:1", ("w", 9, 1), ("s", 1, 0))
+    assert (granted, [f[0] for f in found]) == (0, [1, 0])
+    assert redis("EXISTS", "w") == 0
+
+
+def test_the_same_journal_spends_once_and_does_not_count_for_itself(redis):
+    for _ in range(3):
+        granted, found = spend_all(redis, "a:1", ("n", 1, 1))
+        assert (granted, found[0][3]) == (1, 0)
+    assert redis("ZCARD", "n") == 1
+    assert spend_all(redis, "b:1", ("n", 1, 1))[1][0][3] == 1
+
+
+def test_what_a_denied_order_had_from_before_is_given_back(redis):
+    assert spend_all(redis, "a:1", ("w", 9, 1))[0] == 1
+    redis.fcall("certfleet_limit_block", ["n"], str(2 ** 45), WEEK)
+    assert spend_all(redis, "a:1", ("w", 9, 1), ("n", 9, 1))[0] == 0
+    assert redis("EXISTS", "w") == 0
+
+
+def test_no_limit_is_no_bucket(redis):
+    assert spend_all(redis, "a:1", ("w", 0, 1))[0] == 1
+    assert redis("EXISTS", "w") == 0
+
+
 def racer(path, number, granted):
     redis = Resp(path)
     mine = sum(spend(redis, f"n{number}-{i}:1")[0] for i in range(50))
