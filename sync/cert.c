@@ -7,16 +7,12 @@
 #include <time.h>
 
 #include <openssl/bio.h>
-#include <openssl/core_names.h>
-#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "common/b64.h"
 #include "common/mem.h"
 #include "common/str.h"
 #include "sync/key.h"
@@ -26,196 +22,7 @@
 #define BASE64_CHARS \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 #define GRACE_MS (3600 * 1000) /* our clock may be this late */
-#define CSR_DER_MAX (16 * 1024)
-#define KEPT 32 /* certificates that stay parsed */
-#define PLACEHOLDER_NAME "certfleet default certificate"
-#define PLACEHOLDER_DAYS 3650
-
-/* The bytes of a memory BIO as a string of its own; the BIO's are wiped. */
-static char *
-bio_take(BIO *bio)
-{
-	char *p = NULL, *text;
-	long len = BIO_get_mem_data(bio, &p);
-
-	text = xmemdup0(p != NULL ? p : "", len > 0 ? (size_t)len : 0);
-	mem_wipe(p, len > 0 ? (size_t)len : 0);
-	return text;
-}
-
-static BIO *
-bio_new(void)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-
-	if (bio == NULL)
-		abort();
-	return bio;
-}
-
-/* Asking for a pass phrase would stop the program. */
-static int
-no_passphrase(char *buf, int size, int writing, void *arg)
-{
-	(void)buf, (void)size, (void)writing, (void)arg;
-	return -1;
-}
-
-/*
- * OpenSSL 3.0 takes half a millisecond to find its decoders, so they are found
- * once.  A decoder writes where it was told when it was made.
- */
-static OSSL_DECODER_CTX *
-key_decoder(EVP_PKEY ***out)
-{
-	static OSSL_DECODER_CTX *decoder;
-	static EVP_PKEY *decoded;
-
-	if (decoder == NULL) {
-		decoder = OSSL_DECODER_CTX_new_for_pkey(
-		    &decoded, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, NULL, NULL);
-		if (decoder == NULL || OSSL_DECODER_CTX_set_pem_password_cb(
-					   decoder, no_passphrase, NULL) != 1)
-			abort();
-	}
-	*out = &decoded;
-	return decoder;
-}
-
-/* What stands before the key, such as EC parameters, is passed over. */
-static EVP_PKEY *
-key_decode(BIO *bio)
-{
-	EVP_PKEY **decoded, *pkey;
-	OSSL_DECODER_CTX *decoder = key_decoder(&decoded);
-	long at = 0, was;
-
-	do {
-		was = at;
-		if (OSSL_DECODER_from_bio(decoder, bio) == 1 &&
-		    *decoded != NULL)
-			break;
-		at = BIO_tell(bio);
-	} while (BIO_eof(bio) == 0 && at > was);
-	pkey = *decoded;
-	*decoded = NULL;
-	return pkey;
-}
-
-static EVP_PKEY *
-key_read(const char *pem, struct err *e)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *pkey = bio != NULL ? key_decode(bio) : NULL;
-
-	BIO_free(bio);
-	ERR_clear_error();
-	if (pkey == NULL)
-		err_set(e, ERR_BUG,
-		    "private key cannot be read; it should be PEM without "
-		    "a pass phrase");
-	return pkey;
-}
-
-char *
-cert_key_new(void)
-{
-	return key_new(KEY_ECDSA_P256);
-}
-
-/* subjectAltName as OpenSSL holds it. */
-static GENERAL_NAMES *
-alt_names(const char *const *names, size_t nnames)
-{
-	GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
-	GENERAL_NAME *gn;
-	ASN1_IA5STRING *s;
-
-	for (size_t i = 0; i < nnames; i++) {
-		gn = GENERAL_NAME_new();
-		s = ASN1_IA5STRING_new();
-		if (gn == NULL || s == NULL ||
-		    ASN1_STRING_set(s, names[i], -1) != 1)
-			abort();
-		GENERAL_NAME_set0_value(gn, GEN_DNS, s);
-		if (sk_GENERAL_NAME_push(list, gn) == 0)
-			abort();
-	}
-	return list;
-}
-
-/*
- * X509_REQ_set_pubkey() encodes the key and decodes it again, each by looking
- * for somebody who can; of an elliptic curve's key the parts are known.
- */
-static int
-csr_key(X509_REQ *req, EVP_PKEY *pkey)
-{
-	uint8_t point[256], *copy;
-	char group[64];
-	size_t len;
-
-	if (!EVP_PKEY_is_a(pkey, "EC") ||
-	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) != 1 ||
-	    EVP_PKEY_get_octet_string_param(
-		pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1)
-		return X509_REQ_set_pubkey(req, pkey);
-	copy = OPENSSL_memdup(point, len);
-	if (copy != NULL &&
-	    X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(req),
-		OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
-		OBJ_txt2obj(group, 0), copy, (int)len) == 1)
-		return 1;
-	OPENSSL_free(copy);
-	return 0;
-}
-
-static int
-csr_fill(X509_REQ *req, EVP_PKEY *pkey, const char *const *names, size_t nnames)
-{
-	STACK_OF(X509_EXTENSION) *extensions = NULL;
-	GENERAL_NAMES *list = alt_names(names, nnames);
-	int ok;
-
-	ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, 0) ==
-	         1 &&
-	     X509_REQ_add_extensions(req, extensions) == 1 &&
-	     X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
-	     csr_key(req, pkey) == 1 &&
-	     X509_REQ_sign(req, pkey, EVP_sha256()) > 0;
-	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-	GENERAL_NAMES_free(list);
-	return ok ? 0 : -1;
-}
-
-int
-cert_csr(const char *key_pem, const char *const *names, size_t nnames,
-    char **csr, struct err *e)
-{
-	EVP_PKEY *pkey = key_read(key_pem, e);
-	X509_REQ *req;
-	uint8_t *der = NULL;
-	int len = -1;
-
-	*csr = NULL;
-	if (pkey == NULL)
-		return -1;
-	req = X509_REQ_new();
-	if (req != NULL && nnames > 0 &&
-	    csr_fill(req, pkey, names, nnames) == 0)
-		len = i2d_X509_REQ(req, &der);
-	X509_REQ_free(req);
-	EVP_PKEY_free(pkey);
-	if (len <= 0 || len > CSR_DER_MAX) {
-		OPENSSL_free(der);
-		return err_set(
-		    e, ERR_BUG, "certificate signing request was not made");
-	}
-	*csr = xmalloc(B64URL_SIZE((size_t)len));
-	b64url_encode(*csr, der, (size_t)len);
-	OPENSSL_free(der);
-	return 0;
-}
+#define KEPT 32                /* certificates that stay parsed */
 
 void
 cert_clear(struct cert *c)
@@ -226,7 +33,7 @@ cert_clear(struct cert *c)
 }
 
 /*
- * To parse a certificate is to find decoders again (see key_decoder()).  The
+ * To parse a certificate is to find decoders again (see sync/key.c).  The
  * few that issue all others come again and again, and a new one twice in a row:
  * for the leader, then for its own node.  So the newest are kept, by their DER.
  */
@@ -276,7 +83,7 @@ chain_next(BIO *bio)
 	long len;
 
 	if (PEM_bytes_read_bio(&der, &len, NULL, PEM_STRING_X509, bio,
-		no_passphrase, NULL) != 1)
+		key_no_passphrase, NULL) != 1)
 		return NULL;
 	x = parsed_get(der, len);
 	OPENSSL_free(der);
@@ -324,13 +131,17 @@ static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
 static char *
 chain_write(STACK_OF(X509) * chain)
 {
-	BIO *bio = bio_new();
-	char *pem;
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *p = NULL, *pem;
+	long len;
 
+	if (bio == NULL)
+		abort();
 	for (int i = 0; i < sk_X509_num(chain); i++)
 		if (PEM_write_bio_X509(bio, sk_X509_value(chain, i)) != 1)
 			abort();
-	pem = bio_take(bio);
+	len = BIO_get_mem_data(bio, &p);
+	pem = xmemdup0(p != NULL ? p : "", len > 0 ? (size_t)len : 0);
 	BIO_free(bio);
 	return pem;
 }
@@ -568,53 +379,5 @@ cert_pem(const struct cert *c, const char *key_pem)
 	EVP_PKEY_free(pkey);
 	pem = xasprintf("%s%s", key, c->chain);
 	mem_wipe_free(key);
-	return pem;
-}
-
-static int
-placeholder_fill(X509 *x, EVP_PKEY *pkey)
-{
-	X509_NAME *name = X509_get_subject_name(x);
-	ASN1_INTEGER *serial = X509_get_serialNumber(x);
-	uint64_t number = 0;
-	static const char *const san[] = { "certfleet.invalid" };
-	GENERAL_NAMES *list = alt_names(san, 1);
-	int ok;
-
-	if (RAND_bytes((uint8_t *)&number, sizeof(number)) != 1)
-		abort();
-	ok = X509_set_version(x, X509_VERSION_3) == 1 &&
-	     ASN1_INTEGER_set_uint64(serial, number >> 1 | 1) == 1 &&
-	     X509_gmtime_adj(X509_getm_notBefore(x), -3600) != NULL &&
-	     X509_time_adj_ex(
-		 X509_getm_notAfter(x), PLACEHOLDER_DAYS, 0, NULL) != NULL &&
-	     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-		 (const unsigned char *)PLACEHOLDER_NAME, -1, -1, 0) == 1 &&
-	     X509_set_issuer_name(x, name) == 1 &&
-	     X509_add1_ext_i2d(x, NID_subject_alt_name, list, 0, 0) == 1 &&
-	     X509_set_pubkey(x, pkey) == 1 &&
-	     X509_sign(x, pkey, EVP_sha256()) > 0;
-	GENERAL_NAMES_free(list);
-	return ok ? 0 : -1;
-}
-
-char *
-cert_placeholder(void)
-{
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
-	X509 *x = X509_new();
-	STACK_OF(X509) *chain = sk_X509_new_null();
-	char *key, *text, *pem;
-
-	if (pkey == NULL || x == NULL || placeholder_fill(x, pkey) == -1 ||
-	    sk_X509_push(chain, x) == 0)
-		abort();
-	key = key_write(pkey);
-	text = chain_write(chain);
-	pem = xasprintf("%s%s", key, text);
-	mem_wipe_free(key);
-	free(text);
-	sk_X509_pop_free(chain, X509_free);
-	EVP_PKEY_free(pkey);
 	return pem;
 }

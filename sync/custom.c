@@ -20,6 +20,7 @@
 #include "common/str.h"
 #include "haproxy/command.h"
 #include "haproxy/files.h"
+#include "sync/key.h"
 
 #define PEM_MAX (128 * 1024)
 #define RSA_BITS_MIN 2048
@@ -81,13 +82,6 @@ name_of(X509_NAME *name, char out[static 128])
 
 /* --- the certificates ------------------------------------------------------------ */
 
-static int
-no_passphrase(char *buf, int size, int writing, void *arg)
-{
-	(void)buf, (void)size, (void)writing, (void)arg;
-	return -1;
-}
-
 static bool
 is_there(STACK_OF(X509) * list, const X509 *x)
 {
@@ -115,9 +109,9 @@ take_certificates(struct reading *r, const char *pem)
 	if (bio == NULL)
 		abort();
 	ERR_clear_error();
-	while (
-	    sk_X509_num(r->given) <= CERT_CHAIN_MAX &&
-	    (x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+	while (sk_X509_num(r->given) <= CERT_CHAIN_MAX &&
+	       (x = PEM_read_bio_X509(bio, NULL, key_no_passphrase, NULL)) !=
+		   NULL) {
 		if (is_there(r->given, x))
 			X509_free(x);
 		else
@@ -194,7 +188,7 @@ take_key(struct reading *r, const char *pem)
 
 	if (bio == NULL)
 		abort();
-	r->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	r->key = PEM_read_bio_PrivateKey(bio, NULL, key_no_passphrase, NULL);
 	BIO_free(bio);
 	ERR_clear_error();
 	if (r->key != NULL)

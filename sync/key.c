@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/decoder.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
@@ -36,15 +38,78 @@ key_type_slow(enum key_type type)
 	return types[type].curve == NULL;
 }
 
+int
+key_no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
+/*
+ * OpenSSL 3.0 takes half a millisecond to find its decoders, so they are found
+ * once.  A decoder writes where it was told when it was made.
+ */
+static OSSL_DECODER_CTX *
+decoder_get(EVP_PKEY ***out)
+{
+	static OSSL_DECODER_CTX *decoder;
+	static EVP_PKEY *decoded;
+
+	if (decoder == NULL) {
+		decoder = OSSL_DECODER_CTX_new_for_pkey(
+		    &decoded, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, NULL, NULL);
+		if (decoder == NULL ||
+		    OSSL_DECODER_CTX_set_pem_password_cb(
+			decoder, key_no_passphrase, NULL) != 1)
+			abort();
+	}
+	*out = &decoded;
+	return decoder;
+}
+
+/* What stands before the key, such as EC parameters, is passed over. */
+static EVP_PKEY *
+decode(BIO *bio)
+{
+	EVP_PKEY **decoded, *pkey;
+	OSSL_DECODER_CTX *decoder = decoder_get(&decoded);
+	long at = 0, was;
+
+	do {
+		was = at;
+		if (OSSL_DECODER_from_bio(decoder, bio) == 1 &&
+		    *decoded != NULL)
+			break;
+		at = BIO_tell(bio);
+	} while (BIO_eof(bio) == 0 && at > was);
+	pkey = *decoded;
+	*decoded = NULL;
+	return pkey;
+}
+
+EVP_PKEY *
+key_read(const char *pem, struct err *e)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *pkey = bio != NULL ? decode(bio) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	if (pkey == NULL)
+		err_set(e, ERR_BUG,
+		    "private key cannot be read; it should be PEM without "
+		    "a pass phrase");
+	return pkey;
+}
+
 bool
 key_is_rsa(const char *pem)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	struct err e;
+	EVP_PKEY *pkey = key_read(pem, &e);
 	bool rsa = pkey != NULL && EVP_PKEY_base_id(pkey) == EVP_PKEY_RSA;
 
 	EVP_PKEY_free(pkey);
-	BIO_free(bio);
 	return rsa;
 }
 

@@ -1,5 +1,6 @@
 /*
- * Private keys of certificates: which kinds there are, and how one is made.
+ * Private keys of certificates: which kinds there are, and how one is made, read
+ * and written.
  *
  * An ECDSA key takes microseconds; an RSA key takes long enough to stop a
  * loop, so those are made by sync/keymaker.h.
@@ -8,6 +9,8 @@
 #define SYNC_KEY_H
 
 #include <stdbool.h>
+
+#include "common/err.h"
 
 enum key_type {
 	KEY_ECDSA_P256 = 0,
@@ -35,5 +38,11 @@ char *key_new(enum key_type);
 /* A key as PEM; the caller wipes and frees it. */
 struct evp_pkey_st;
 char *key_write(struct evp_pkey_st *);
+
+/* A key from PEM without a pass phrase, ERR_BUG: it is none; caller frees it. */
+struct evp_pkey_st *key_read(const char *pem, struct err *);
+
+/* For OpenSSL: asking for a pass phrase would stop the program. */
+int key_no_passphrase(char *buf, int size, int writing, void *arg);
 
 #endif
