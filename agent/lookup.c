@@ -251,6 +251,12 @@ lookup_forget(struct lookup *l, struct lookup_asker *asker)
 		free_wait(LIST_FIRST(&asker->waits));
 }
 
+bool
+lookup_redis_up(const struct lookup *l)
+{
+	return rds_up(l->rds);
+}
+
 unsigned int
 lookup_waiting(const struct lookup *l)
 {

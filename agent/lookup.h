@@ -10,6 +10,7 @@
 #ifndef AGENT_LOOKUP_H
 #define AGENT_LOOKUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -46,6 +47,8 @@ void lookup_ask(struct lookup *, struct lookup_asker *,
 
 /* The asker goes away: its answers are thrown away. */
 void lookup_forget(struct lookup *, struct lookup_asker *);
+
+bool lookup_redis_up(const struct lookup *);
 
 /* Questions that wait for Redis. */
 unsigned int lookup_waiting(const struct lookup *);

@@ -14,6 +14,7 @@
 #include "agent/conn.h"
 #include "agent/listen.h"
 #include "agent/lookup.h"
+#include "agent/metrics.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -32,6 +33,7 @@ struct agent {
 	struct lookup *lookup;
 	struct conns *conns;
 	struct listeners *listeners;
+	struct metrics *metrics;
 	struct event *timer;
 	int64_t stop_at; /* deadline of what stopping waits for */
 	bool is_ending;  /* the last words are said */
@@ -140,12 +142,16 @@ run(struct agent *a)
 	a->conns = conns_new(a->base, a->conf, a->lookup);
 	a->listeners =
 	    listen_new(a->base, &a->conf->agent.listen, on_accept, a, &e);
-	if (a->listeners != NULL) {
+	if (a->listeners != NULL && a->conf->agent.metrics[0] != '\0')
+		a->metrics = metrics_new(
+		    a->base, a->conf->agent.metrics, a->conns, a->lookup, &e);
+	if (a->listeners != NULL && e.kind == ERR_NONE) {
 		loop_notify("READY=1\nSTATUS=answering");
 		loop_run(a->base, stop, hang_up, a);
 	} else {
 		log_error("%s", e.text);
 	}
+	metrics_free(a->metrics);
 	listen_free(a->listeners);
 	conns_free(a->conns);
 	lookup_free(a->lookup);

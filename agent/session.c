@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/metric.h"
+
 #define VERSION "2.0"
 
 /* What a HAPROXY-HELLO said (section 3.2.4); NULL: it did not. */
@@ -221,8 +223,14 @@ put_ack(const struct session_notify *n, const struct answer *a,
 	uint8_t *start =
 	    spop_begin(out, SPOP_AGENT_ACK, n->stream_id, n->frame_id);
 
-	if (n->message != NULL)
+	if (n->message != NULL) {
 		message_answer(out, n->message, a);
+		metric_count(METRIC_SPOP_REQUESTS,
+		    a->kind == ANSWER_FOUND   ? METRIC_SPOP_FOUND
+		    : a->kind == ANSWER_ERROR ? METRIC_SPOP_ERROR
+					      : METRIC_SPOP_NONE,
+		    0);
+	}
 	spop_end(out, start);
 }
 

@@ -68,6 +68,7 @@ struct conf {
 		int negative_ttl_ms;     /* 1000 */
 		int cache_max;           /* tokens in memory, 20000 */
 		bool stateless_fallback; /* false */
+		char *metrics;           /* "127.0.0.1:9181"; "": none */
 	} agent;
 
 	struct {

@@ -251,16 +251,32 @@ check_redis(const struct check *k)
 		    "cert_file and key_file must be given together");
 }
 
+/* "127.0.0.1:8405", "[::1]:8405" */
+static bool
+is_loopback_port(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (str_has_prefix(s, "[::1]:"))
+		return is_port(s + strlen("[::1]:"));
+	return str_has_prefix(s, "127.") && colon != NULL &&
+	       is_ip(s, (size_t)(colon - s)) && is_port(colon + 1);
+}
+
 static void
 check_agent(const struct check *k)
 {
 	const struct conf_list *listen = &k->c->agent.listen;
+	const char *metrics = k->c->agent.metrics;
 
 	if (listen->n == 0)
 		wrong(k, listen,
 		    "listen must have an address: HAProxy needs one to ask");
 	each(k, listen, "listen", is_listener,
 	    "\"host:port\" or \"unix:/path\"");
+	if (metrics[0] != '\0' && !is_loopback_port(metrics))
+		expect(k, &k->c->agent.metrics, "metrics",
+		    "a loopback address and a port", metrics);
 }
 
 /* What a CA is reached by and known by, in either section. */
@@ -387,18 +403,6 @@ check_haproxy(const struct check *k)
 	if (https[0] != '\0' && !is_host_port(https))
 		expect(k, &c->haproxy.https_address, "https_address",
 		    "\"host:port\"", https);
-}
-
-/* "127.0.0.1:8405", "[::1]:8405" */
-static bool
-is_loopback_port(const char *s)
-{
-	const char *colon = strrchr(s, ':');
-
-	if (str_has_prefix(s, "[::1]:"))
-		return is_port(s + strlen("[::1]:"));
-	return str_has_prefix(s, "127.") && colon != NULL &&
-	       is_ip(s, (size_t)(colon - s)) && is_port(colon + 1);
 }
 
 static bool

@@ -99,6 +99,9 @@ const struct conf_setting conf_settings[] = {
 	SET(agent, stateless_fallback, BOOL, "false",
 	    "with Redis away, answer any token with the account's "
 	    "thumbprint"),
+	SET(agent, metrics, STRING(0, 64), "",
+	    "\"127.0.0.1:9181\": GET /metrics for Prometheus; loopback "
+	    "only"),
 	SET(acme, directory, STRING(1, TEXT_MAX),
 	    "https://acme-v02.api.letsencrypt.org/directory",
 	    "the CA"),

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/metric.h"
 #include "sync/ca_impl.h"
 #include "sync/skew.h"
 
@@ -108,6 +109,19 @@ check_clock(struct ca *ca, int64_t date_ms)
 	    (skew < 0 ? -skew : skew) / 1000, skew < 0 ? "behind" : "ahead of");
 }
 
+/* By the names that calls have; the rest are URLs of the CA's. */
+static void
+count(const char *resource, int status)
+{
+	static const char *const names[] = { "newNonce", "newAccount",
+		"newOrder", "revokeCert", "keyChange", "renewalInfo" };
+	unsigned int at = 0;
+
+	while (at < METRIC_CA_OTHER && strcmp(names[at], resource) != 0)
+		at++;
+	metric_count(METRIC_CA_REQUESTS, at, metric_code(status));
+}
+
 void
 ca_note(struct ca *ca, const char *method, const char *url,
     const struct http_res *res, int64_t sent_ms)
@@ -115,6 +129,7 @@ ca_note(struct ca *ca, const char *method, const char *url,
 	log_debug("ca=%s method=%s url=%s status=%d ms=%" PRId64,
 	    ca->at.directory, method, url, res->status,
 	    loop_now_ms() - sent_ms);
+	count(url, res->status);
 	check_clock(ca, res->date_ms);
 	if (acme_nonce_valid(res->replay_nonce))
 		nonces_put(&ca->nonces, res->replay_nonce);
@@ -235,6 +250,7 @@ on_answer(void *arg, const struct http_res *res, const struct err *e)
 	TAILQ_REMOVE(&ca->flying, c, next);
 	c->http_id = 0;
 	if (res == NULL) {
+		count(c->url, 0);
 		why = *e;
 		err_prefix(&why, "CA");
 		finish(c, NULL, &why);

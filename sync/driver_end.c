@@ -7,6 +7,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/metric.h"
 #include "sync/ari.h"
 #include "sync/bundle.h"
 #include "sync/ca.h"
@@ -28,6 +29,7 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 		run_fail(r, e);
 		return;
 	}
+	metric_count(METRIC_ORDERS, METRIC_ORDER_ISSUED, 0);
 	fault_point("F13");
 	r->d.version = version;
 	r->d.gen = gen;
@@ -149,8 +151,12 @@ worth_keeping(const struct run *r, const struct err *e)
 void
 run_fail(struct run *r, const struct err *e)
 {
+	bool keep = worth_keeping(r, e);
+
+	metric_count(
+	    METRIC_ORDERS, keep ? METRIC_ORDER_KEPT : METRIC_ORDER_FAILED, 0);
 	run_unpublish(r);
-	if (worth_keeping(r, e)) {
+	if (keep) {
 		run_tell(r, e);
 		return;
 	}

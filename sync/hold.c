@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/metric.h"
 #include "common/table.h"
 #include "haproxy/files.h"
 #include "haproxy/handshake.h"
@@ -413,6 +414,11 @@ on_pushed(void *arg, const char *path, const char *sha1, const struct err *e)
 	x = find_path(h, path);
 	if (x == NULL || strcmp(x->sha1, sha1) != 0)
 		return; /* about a certificate that is no longer wanted */
+	metric_count(METRIC_PUSH,
+	    e == NULL                ? METRIC_PUSH_OK
+	    : e->kind == ERR_REFUSED ? METRIC_PUSH_REFUSED
+				     : METRIC_PUSH_RETRIED,
+	    0);
 	if (e != NULL && e->kind == ERR_REFUSED) {
 		failed(x, e);
 		return;
@@ -695,4 +701,26 @@ hold_status(const struct hold *h, struct hold_status *s)
 			add_error(s, x);
 	for (unsigned int i = 0; i < h->ntargets; i++)
 		add_target(s, &h->target[i]);
+}
+
+/* --- when they end --------------------------------------------------------------- */
+
+#define DAY_MS INT64_C(86400000)
+const int64_t hold_end_ms[HOLD_ENDS] = { 0, DAY_MS, 3 * DAY_MS, 7 * DAY_MS,
+	14 * DAY_MS, 30 * DAY_MS, 60 * DAY_MS };
+
+void
+hold_ends(const struct hold *h, int64_t now, struct hold_ends *ends)
+{
+	*ends = (struct hold_ends){ 0 };
+	for (const struct held *x = h->names; x != NULL; x = x->hh.next) {
+		if (x->sha1[0] == '\0' || strcmp(x->name, DEFAULT_NAME) == 0)
+			continue;
+		for (size_t i = 0; i < HOLD_ENDS; i++)
+			ends->within[i] += x->not_after - now <= hold_end_ms[i];
+		ends->n++;
+		ends->sum_ms += (double)(x->not_after - now);
+		if (ends->soonest == 0 || x->not_after < ends->soonest)
+			ends->soonest = x->not_after;
+	}
 }

@@ -71,4 +71,15 @@ struct hold_status {
 };
 void hold_status(const struct hold *, struct hold_status *);
 
+/* How long what is held is still good. */
+#define HOLD_ENDS 7
+extern const int64_t hold_end_ms[HOLD_ENDS];
+struct hold_ends {
+	size_t n;
+	size_t within[HOLD_ENDS]; /* how many end within hold_end_ms */
+	double sum_ms;
+	int64_t soonest; /* wall ms, 0: none is held */
+};
+void hold_ends(const struct hold *, int64_t now, struct hold_ends *);
+
 #endif

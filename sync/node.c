@@ -223,16 +223,17 @@ static void
 api_ask(void *arg, struct api_state *s)
 {
 	struct node *n = arg;
-	struct hold_status hold;
 
-	hold_status(n->hold, &hold);
+	hold_status(n->hold, &s->hold);
+	if (s->wants_ends)
+		hold_ends(n->hold, loop_wall_ms(), &s->ends);
 	s->redis_up = rds_up(n->rds);
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
 	snprintf(s->error, sizeof(s->error), "%s",
 	    n->refused[0] != '\0' ? n->refused : n->clock);
-	s->haproxies = hold.haproxies;
-	s->haproxies_up = hold.haproxies_up;
+	s->haproxies = s->hold.haproxies;
+	s->haproxies_up = s->hold.haproxies_up;
 }
 
 /*

@@ -142,6 +142,10 @@ typedef void store_names_fn(
 void store_claim(struct store *, int partition, int64_t now_ms, int n,
     int64_t visibility_ms, store_names_fn *, void *arg);
 
+/* When what has been due longest became due, wall ms; 0: nothing is there. */
+typedef void store_gen_fn(void *arg, int64_t gen, const struct err *e);
+void store_due(struct store *, store_gen_fn *, void *arg);
+
 /* The journal of an order in flight; strings "" when absent. */
 struct store_order {
 	int64_t epoch, started_at;
@@ -259,7 +263,6 @@ void store_thumbprint(struct store *, const char *thumbprint);
 /* --- what every node does ------------------------------------------------ */
 
 /* The generation of a partition. */
-typedef void store_gen_fn(void *arg, int64_t gen, const struct err *e);
 void store_gen(struct store *, int partition, store_gen_fn *, void *arg);
 
 /* One entry of the index. */

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metric.h"
 #include "common/str.h"
 #include "sync/api/auth.h"
 #include "sync/api/door.h"
@@ -238,6 +239,9 @@ request_free(struct request *q)
 	json_forget(q->body);
 	json_decref(q->reply);
 	gather_free(q->gather);
+	if (q->text != NULL)
+		buf_clear(q->text);
+	free(q->text);
 	plan_request_free(q->plan);
 	variables_request_free(q->variables);
 	domain_clear(&q->domain);
@@ -308,6 +312,7 @@ static void
 send_reply(
     struct request *q, int status, const char *content_type, struct evbuffer *b)
 {
+	metric_count(METRIC_API_REQUESTS, metric_code(status), 0);
 	log_request(q, status);
 	door_answered(q->door, request_fd(q));
 	request_headers(q, b != NULL ? content_type : NULL);

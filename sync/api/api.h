@@ -11,6 +11,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/rds.h"
+#include "sync/hold.h"
 #include "sync/store.h"
 
 struct event_base;
@@ -23,6 +24,9 @@ struct api_state {
 	int64_t epoch;
 	int haproxies, haproxies_up;
 	char error[256];
+	struct hold_status hold;
+	bool wants_ends; /* asked for: each certificate is looked at */
+	struct hold_ends ends;
 };
 typedef void api_state_fn(void *arg, struct api_state *);
 

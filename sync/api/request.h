@@ -66,6 +66,7 @@ struct request {
 	struct custom custom;        /* that is uploaded */
 	int step, status;            /* change.c */
 	struct gather *gather;
+	struct buf *text;                    /* metrics.c */
 	struct plan_request *plan;           /* plan.c */
 	struct variables_request *variables; /* variables.c */
 	LIST_ENTRY(request) entry;
@@ -130,7 +131,7 @@ request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
-request_fn openapi_show;
+request_fn openapi_show, metrics_show;
 
 /*
  * change.c: check what q->change asks of the domain of that name (complaints go

@@ -49,6 +49,7 @@ const struct route routes[] = {
 	{ GET, "/api/v1/events", events_list, READ, FLEET, 0 },
 	{ GET, "/api/v1/status", status_show, READ, FLEET, 0 },
 	{ GET, "/api/v1/openapi.json", openapi_show, ANYBODY, OWN, 0 },
+	{ GET, "/metrics", metrics_show, ANYBODY, OWN, 0 },
 	{ GET, "/healthz", health_show, ANYBODY, OWN, 0 },
 	{ GET, "/readyz", ready_show, ANYBODY, OWN, 0 },
 };

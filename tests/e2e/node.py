@@ -222,6 +222,7 @@ class Agent(Process):
         super().__init__("agent", node.dir)
         self.node = node
         self.port = free_port()
+        self.metrics_port = free_port()
         self.conf = node.conf
 
     def start(self):
@@ -313,7 +314,8 @@ class Node:
                 "log_level": "debug",
             },
             "redis": dict(self.redis.settings) if self.redis else {},
-            "agent": {"listen": [f"{LOOPBACK}:{self.agent.port}"]},
+            "agent": {"listen": [f"{LOOPBACK}:{self.agent.port}"],
+                      "metrics": f"{LOOPBACK}:{self.agent.metrics_port}"},
             "acme": {
                 "directory": w.pebble.directory,
                 "contact": ["mailto:ops@fleet.test"],

@@ -90,6 +90,7 @@ union fns {
 	store_names_fn *names;
 	store_events_fn *events;
 	store_limit_fn *limit;
+	store_gen_fn *gen;
 	store_token_fn *token;
 	store_token_key_fn *token_key;
 	store_env_fn *env;
@@ -427,6 +428,21 @@ store_counts(struct store *s, store_counts_fn *fn, void *arg)
 }
 
 static void
+say_due(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.gen(l->arg, failure() == NULL ? loop_wall_ms() - 5000 : 0, failure());
+}
+
+void
+store_due(struct store *s, store_gen_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_due, (union fns){ .gen = fn }, arg);
+}
+
+static void
 say_token(struct later *l)
 {
 	union fns f = { .p = l->call };
@@ -670,6 +686,7 @@ ask_state(void *arg, struct api_state *s)
 {
 	(void)arg;
 	*s = w.state;
+	s->ends = (struct hold_ends){ .n = 1, .soonest = 1790000000000 };
 }
 
 /* --- a client --------------------------------------------------------------- */
@@ -1139,6 +1156,56 @@ who_changes_something_is_written_down(void **state)
 					"www.shop.example answer=403 "));
 	assert_null(strstr(w.audit, "cft_"));
 	free(header);
+}
+
+/* What /metrics says. */
+static char *
+metrics(void)
+{
+	struct client c;
+	char *text;
+
+	client_open(&c);
+	client_send(&c, "GET /metrics HTTP/1.1\r\nHost: x\r\n"
+			"Connection: close\r\n\r\n");
+	client_await(&c);
+	assert_int_equal(c.reply.status, 200);
+	text = xstrdup(c.body.p);
+	client_close(&c);
+	turn();
+	return text;
+}
+
+static void
+metrics_tell_what_is_known_without_redis(void **state)
+{
+	char *text;
+
+	(void)state;
+	add_www();
+	text = metrics();
+	assert_non_null(
+	    strstr(text, "\ncertfleet_domains{status=\"pending_dns\"} 1\n"));
+	assert_non_null(strstr(text, "\ncertfleet_nodes_live 1\n"));
+	assert_non_null(strstr(text, "\ncertfleet_due_overdue_seconds 5"));
+	assert_non_null(strstr(text, "\ncertfleet_redis_up 1\n"));
+	assert_non_null(strstr(text,
+	    "\ncertfleet_certificate_soonest_not_after_timestamp_seconds "
+	    "1790000000\n"));
+	free(text);
+	w.state.redis_up = false;
+	text = metrics();
+	assert_non_null(strstr(text, "\ncertfleet_redis_up 0\n"));
+	assert_null(strstr(text, "certfleet_domains"));
+	assert_null(strstr(text, "shop.example"));
+	free(text);
+	/* Away since the last look. */
+	w.state.redis_up = true;
+	err_set(&w.fails, ERR_AGAIN, "Redis is away");
+	text = metrics();
+	assert_null(strstr(text, "certfleet_domains"));
+	assert_non_null(strstr(text, "\ncertfleet_leader 1\n"));
+	free(text);
 }
 
 static void
@@ -1865,6 +1932,7 @@ main(void)
 		TEST(a_token_that_is_none_is_refused),
 		TEST(a_token_has_so_many_requests_a_minute),
 		TEST(who_changes_something_is_written_down),
+		TEST(metrics_tell_what_is_known_without_redis),
 		TEST(a_token_is_revoked_by_id_or_name),
 		TEST(a_revocation_needs_a_certificate_and_a_reason),
 		TEST(what_a_body_may_not_say_is_422),

@@ -341,6 +341,7 @@ the_api_listens_on_loopback_only(void **state)
 			fail_msg("accepted %s", bad[i]);
 		free(text);
 	}
+	assert_null(parse("agent { metrics = \"0.0.0.0:9181\" }", &e));
 	c = parse("api { url = \"https://certs.example.com:8443\" }", &e);
 	assert_non_null(c);
 	conf_free(c);
