@@ -123,39 +123,69 @@ sync_dir(const char *dir)
 }
 
 static int
-replace(const char *temp, const char *path, const char *dir, const void *bytes,
-    size_t len)
+create(const char *temp)
 {
-	int fd, rc;
-
-	unlink(temp);
-	fd = open(
+	return open(
 	    temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static int
+replace(const char *temp, const char *path, const void *bytes, size_t len)
+{
+	int fd = create(temp), rc;
+
+	if (fd == -1 && errno == EEXIST && unlink(temp) == 0)
+		fd = create(temp);
 	if (fd == -1)
 		return -1;
 	rc = fchmod(fd, 0600) == -1 || write_all(fd, bytes, len) == -1;
 	/* Some file systems report a full disk only here. */
 	rc = close(fd) == -1 || rc;
-	if (rc || rename(temp, path) == -1)
-		return -1;
-	return sync_dir(dir);
+	return rc || rename(temp, path) == -1 ? -1 : 0;
 }
 
-int
-disk_write(const char *path, const void *bytes, size_t len, struct err *e)
+/* Return 1 when the file was written, 0 when it was so already. */
+static int
+put(const char *path, const void *bytes, size_t len, struct err *e)
 {
 	char *dir, *temp;
-	int rc = 0;
+	int rc = 1;
 
 	if (holds(path, bytes, len))
 		return 0;
 	dir = dir_of(path);
 	temp = xasprintf("%s" TEMP_PREFIX "%s", dir, path + strlen(dir));
-	if (replace(temp, path, dir, bytes, len) == -1) {
+	if (replace(temp, path, bytes, len) == -1) {
 		rc = failed(e, "write", path);
 		unlink(temp);
 	}
 	free(temp);
+	free(dir);
+	return rc;
+}
+
+int
+disk_put(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return put(path, bytes, len, e) == -1 ? -1 : 0;
+}
+
+int
+disk_sync(const char *dir, struct err *e)
+{
+	return sync_dir(dir) == -1 ? failed(e, "sync", dir) : 0;
+}
+
+int
+disk_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	int rc = put(path, bytes, len, e);
+	char *dir;
+
+	if (rc != 1)
+		return rc;
+	dir = dir_of(path);
+	rc = sync_dir(dir) == -1 ? failed(e, "write", path) : 0;
 	free(dir);
 	return rc;
 }

@@ -25,6 +25,13 @@ int disk_dir(const char *path, bool closed, struct err *);
 int disk_write(const char *path, const void *, size_t len, struct err *);
 
 /*
+ * The same, in two steps: after disk_put() a crash of the machine leaves the
+ * old file or the new one, after disk_sync() of its directory the new one.
+ */
+int disk_put(const char *path, const void *, size_t len, struct err *);
+int disk_sync(const char *dir, struct err *);
+
+/*
  * Append the whole file to out, whose cap is the limit; the caller wipes it.
  * ERR_AGAIN when it cannot be read, ERR_CONFIG when it is not a plain file or
  * too large.

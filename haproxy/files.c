@@ -38,6 +38,7 @@ struct files {
 	char **names; /* of domains on disk in both forms, sorted */
 	size_t nnames, room;
 	bool dirty; /* the crt-list differs from names */
+	bool fresh; /* files were put since both directories were synced */
 };
 
 static int load(struct files *, struct err *);
@@ -335,13 +336,14 @@ files_put(struct files *f, const char *name, const void *bundle,
 	buf_putf(&file, "%s\n", name);
 	buf_put(&file, bundle, bundle_len);
 	sealed = bundle_path(f, name);
-	rc = disk_write(sealed, file.p, file.len, e);
+	f->fresh = true;
+	rc = disk_put(sealed, file.p, file.len, e);
 	free(sealed);
 	buf_clear(&file);
 	if (rc == -1)
 		return -1;
 	files_path(f, name, path);
-	if (disk_write(path, pem, strlen(pem), e) == -1)
+	if (disk_put(path, pem, strlen(pem), e) == -1)
 		return -1;
 	insert(f, name);
 	return 0;
@@ -398,6 +400,11 @@ files_sync(struct files *f, struct err *e)
 	struct buf list;
 	int rc;
 
+	/* The list names only what is there to stay. */
+	if (f->fresh &&
+	    (disk_sync(f->bundles, e) == -1 || disk_sync(f->cert_dir, e) == -1))
+		return -1;
+	f->fresh = false;
 	if (!f->dirty && access(f->crt_list, F_OK) == 0)
 		return 0;
 	buf_init(&list, LIST_MAX);

@@ -51,7 +51,8 @@ int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
 
 /*
  * Write a domain's sealed bundle and PEM and add it to the crt-list held in
- * memory; files_sync() writes that.  ERR_AGAIN when the disk is full or
+ * memory; files_sync() writes that, and makes sure that a crash of the machine
+ * does not bring the old files back.  ERR_AGAIN when the disk is full or
  * read-only: what was there stays.
  */
 int files_put(struct files *, const char *name, const void *bundle,

@@ -15,6 +15,7 @@
 
 #include "common/mem.h"
 #include "common/str.h"
+#include "sync/checked.h"
 #include "sync/key.h"
 
 #define PEM_MAX (256 * 1024)
@@ -323,13 +324,20 @@ cert_check(const struct cert *c, const char *key_pem, const char *name,
     int64_t now_ms, struct err *e)
 {
 	STACK_OF(X509) *chain = c->parsed;
-	int rc = -1;
+	uint8_t digest[CHECKED_LEN];
 
-	if (check_leaf(sk_X509_value(chain, 0), key_pem, name, e) == 0 &&
-	    check_chain(chain, e) == 0 && check_dates(c, now_ms, e) == 0)
-		rc = 0;
-	ERR_clear_error();
-	return rc;
+	checked_digest(digest, c->chain, key_pem, name);
+	if (!checked_before(digest)) {
+		if (check_leaf(sk_X509_value(chain, 0), key_pem, name, e) ==
+			-1 ||
+		    check_chain(chain, e) == -1) {
+			ERR_clear_error();
+			return -1;
+		}
+		checked_remember(digest);
+		ERR_clear_error();
+	}
+	return check_dates(c, now_ms, e);
 }
 
 bool
