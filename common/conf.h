@@ -83,6 +83,7 @@ struct conf {
 		char *eab_hmac_key;           /* secret, base64url */
 		struct conf_list allow_hosts; /* besides the directory's own */
 		int request_timeout_ms;       /* 10000 */
+		bool dns_persist;             /* false: TXT records that stay */
 		int order_timeout_s;     /* 600: an order that takes longer */
 		int max_in_flight;       /* orders, 100 */
 		int max_requests;        /* HTTPS requests in flight, 32 */

@@ -125,6 +125,9 @@ const struct conf_setting conf_settings[] = {
 	    "hosts of the CA besides the directory's own"),
 	SET(acme, request_timeout_ms, INT(100, 300000, "ms"), "10000",
 	    "for one HTTPS request"),
+	SET(acme, dns_persist, BOOL, "false",
+	    "TXT records that people make stay for good (dns-persist-01, a "
+	    "draft), where the CA offers that"),
 	SET(acme, order_timeout_s, INT(1, 86400, "s"), "600",
 	    "an order that takes longer is given up"),
 	SET(acme, max_in_flight, INT(1, 1000, ""), "100",

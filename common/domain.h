@@ -119,7 +119,7 @@ struct domain {
 	int64_t custom_left_at; /* removed, but kept until there is another */
 	/* The TXT record that a person has to make, "" and 0: none. */
 	char acme_dns_fqdn[DOMAIN_NAME_MAX];
-	char acme_dns_value[128];   /* or two with a blank between them */
+	char acme_dns_value[256];   /* or two digests, a blank between */
 	char acme_dns_account[64];  /* thumbprint that is in it */
 	int64_t acme_dns_until;     /* then the CA wants another */
 	struct domain_field *extra; /* what we do not know */

@@ -10,6 +10,11 @@
 
 #define TOKEN_MIN 22 /* 128 bits of entropy, section 8.3 */
 #define CHALLENGES_MAX 16
+#define ISSUER_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-."
+/* RFC 3986, but for what ends a parameter. */
+#define URI_CHARS                                                        \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" \
+	"-._~:/?#[]@!$&'()*+,%="
 
 bool
 authz_is_for(const char *name, const char *const *names, size_t nnames)
@@ -53,9 +58,9 @@ challenge_type(const struct authz *a)
 	return a->dns01 ? "dns-01" : "http-01";
 }
 
-/* The one place that says which challenge we take.  NULL: none of them. */
+/* NULL: there is none. */
 static json_t *
-choose_challenge(const struct authz *a, json_t *authz)
+find_challenge(json_t *authz, const char *wanted)
 {
 	json_t *c, *list = json_object_get(authz, "challenges");
 	const char *type;
@@ -63,12 +68,19 @@ choose_challenge(const struct authz *a, json_t *authz)
 
 	json_array_foreach (list, i, c) {
 		type = json_string_value(json_object_get(c, "type"));
-		if (type != NULL && strcmp(type, challenge_type(a)) == 0)
+		if (type != NULL && strcmp(type, wanted) == 0)
 			return c;
 		if (i == CHALLENGES_MAX)
 			break;
 	}
 	return NULL;
+}
+
+/* The one place that says which challenge we take.  NULL: none of them. */
+static json_t *
+choose_challenge(const struct authz *a, json_t *authz)
+{
+	return find_challenge(authz, challenge_type(a));
 }
 
 int
@@ -92,6 +104,38 @@ authz_take_challenge(struct authz *a, json_t *authz, struct err *e)
 	a->answered = strcmp(acme_status(c), "processing") == 0;
 	return acme_keep_url(
 	    &a->challenge_url, json_object_get(c, "url"), "challenge", e);
+}
+
+/*
+ * draft-ietf-acme-dns-persist: an issue-value of CAA (RFC 8659 section 4.2) that
+ * names the CA, our account and, for wildcards, a policy.  What is offered in
+ * any other way is passed over.
+ */
+void
+authz_take_persist(struct authz *a, json_t *authz, const char *account)
+{
+	json_t *c = find_challenge(authz, "dns-persist-01");
+	json_t *issuers = json_object_get(c, "issuer-domain-names");
+	const char *issuer = json_string_value(json_array_get(issuers, 0));
+	const char *uri = json_string_value(json_object_get(c, "accounturi"));
+	struct err e;
+	int n;
+
+	a->persist[0] = '\0';
+	a->persists = false;
+	if (uri == NULL)
+		uri = account;
+	if (account == NULL || !a->dns01 || issuer == NULL || uri[0] == '\0' ||
+	    !str_only(issuer, strlen(issuer), ISSUER_CHARS) ||
+	    !str_only(uri, strlen(uri), URI_CHARS) ||
+	    acme_keep_url(&a->persist_url, json_object_get(c, "url"),
+		"challenge", &e) == -1)
+		return;
+	n = snprintf(a->persist, sizeof(a->persist),
+	    "%s; accounturi=%s; policy=wildcard", issuer, uri);
+	if (n < 0 || (size_t)n >= sizeof(a->persist))
+		a->persist[0] = '\0';
+	a->persist_answered = strcmp(acme_status(c), "processing") == 0;
 }
 
 /* The problem of a failed authorization: the challenge that was tried has it. */

@@ -30,6 +30,14 @@ int authz_take_name(struct authz *, json_t *, const char *const *names,
 int authz_take_challenge(struct authz *, json_t *, struct err *);
 
 /*
+ * Is a record that stays (dns-persist-01) offered for a name that dns-01 is to
+ * prove?  Then take where to answer, and what the record is to say, from the
+ * challenge; account is our URL at the CA, for challenges that do not name it,
+ * NULL when no such record is wanted.
+ */
+void authz_take_persist(struct authz *, json_t *, const char *account);
+
+/*
  * Say why an authorization that is neither valid nor pending is lost, in the
  * CA's own words (ERR_REFUSED when it is invalid); always returns -1.
  */

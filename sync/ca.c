@@ -456,6 +456,12 @@ ca_set_account(
 }
 
 const char *
+ca_account(const struct ca *ca)
+{
+	return ca->kid != NULL ? ca->kid : "";
+}
+
+const char *
 ca_thumbprint(const struct ca *ca)
 {
 	return ca->key != NULL ? jose_thumbprint(ca->key) : "";

@@ -50,6 +50,9 @@ const char *ca_directory(const struct ca *);
 /* Is url, of an order or an account, at this CA? */
 bool ca_owns(const struct ca *, const char *url);
 
+/* The account's URL; "" before it is known. */
+const char *ca_account(const struct ca *);
+
 /* RFC 7638 thumbprint of the account key, 43 characters; "" before. */
 const char *ca_thumbprint(const struct ca *);
 

@@ -18,6 +18,12 @@
 #define BUSY_MS 200 /* the same record is being removed */
 #define SOON_MS 500 /* the second look; then less often, as its provider says */
 
+enum what {
+	PRESENT = 0,
+	LOOK, /* and make nothing */
+	ASK,  /* who would make it */
+};
+
 /* One or two values at one name, until all servers show them. */
 struct presence {
 	LIST_ENTRY(presence) link;
@@ -29,7 +35,7 @@ struct presence {
 	char values[sizeof(((struct domain *)0)->acme_dns_value)];
 	char *value[DNS01_VALUES_MAX]; /* in values */
 	size_t n;
-	bool look; /* and make nothing */
+	enum what what;
 	struct access *access;
 	uint64_t looking;
 	char name[DOMAIN_NAME_MAX], zone[DOMAIN_NAME_MAX]; /* as DNS says */
@@ -126,17 +132,30 @@ dns01_cancel(struct dns01 *all, const void *arg)
 }
 
 int
-dns01_fqdn(const char *name, char fqdn[static DOMAIN_NAME_MAX], struct err *e)
+dns01_fqdn(const char *prefix, const char *name,
+    char fqdn[static DOMAIN_NAME_MAX], struct err *e)
 {
-	int n = snprintf(
-	    fqdn, DOMAIN_NAME_MAX, "%s%s", DNS01_PREFIX, domain_base(name));
+	int n =
+	    snprintf(fqdn, DOMAIN_NAME_MAX, "%s%s", prefix, domain_base(name));
 
 	if (n < 0 || n >= DOMAIN_NAME_MAX)
 		return err_set(e, ERR_REFUSED,
 		    "the name is too long for a TXT record below it; at most "
 		    "%zu characters are possible",
-		    DOMAIN_NAME_MAX - sizeof(DNS01_PREFIX));
+		    DOMAIN_NAME_MAX - 1 - strlen(prefix));
 	return 0;
+}
+
+/* What has parameters has blanks of its own. */
+size_t
+dns01_next_value(const char **text)
+{
+	const char *value = *text;
+	size_t len =
+	    strchr(value, ';') != NULL ? strlen(value) : strcspn(value, " ");
+
+	*text = value + len + (value[len] == ' ');
+	return len;
 }
 
 static void
@@ -229,8 +248,10 @@ got_access(void *arg, struct access *access, const struct err *e)
 	p->access = access;
 	if (e != NULL)
 		tell(p, e);
-	else if (p->look && access != NULL)
+	else if (p->what != PRESENT && access != NULL)
 		tell(p, NULL);
+	else if (p->what == ASK)
+		by_hand(p, "");
 	else
 		look(p);
 }
@@ -287,6 +308,12 @@ make_next(void *arg)
 	struct txt txt = { .at = loop_wall_ms() };
 	struct made *m;
 
+	if (p->next < p->n && strlen(p->value[p->next]) >= TXT_VALUE_MAX) {
+		err_set(&p->result, ERR_BUG,
+		    "a value for a TXT record is longer than a digest");
+		tell_later(p);
+		return;
+	}
 	if (p->next == p->n) {
 		p->deadline = loop_now_ms() + provider->limit_ms;
 		look(p);
@@ -309,34 +336,44 @@ make_next(void *arg)
 
 /* --- begin ------------------------------------------------------------------------- */
 
+static bool
+take_values(struct presence *p, const struct domain *d)
+{
+	const char *text = d->acme_dns_value;
+	char *out = p->values;
+	size_t len;
+
+	memcpy(p->values, d->acme_dns_value, sizeof(p->values));
+	while (*text != '\0' && p->n < DNS01_VALUES_MAX) {
+		out = p->values + (text - d->acme_dns_value);
+		len = dns01_next_value(&text);
+		out[len] = '\0';
+		p->value[p->n++] = out;
+	}
+	return *text == '\0';
+}
+
 static void
-begin(struct dns01 *all, const struct domain *d, bool only_look, dns01_fn *fn,
+begin(struct dns01 *all, const struct domain *d, enum what what, dns01_fn *fn,
     void *arg)
 {
 	struct presence *p = xcalloc(1, sizeof(*p));
-	char *blank;
 
 	p->all = all;
 	p->fn = fn;
 	p->arg = arg;
-	p->look = only_look;
+	p->what = what;
 	memcpy(p->domain, d->name, sizeof(p->domain));
 	memcpy(p->app, d->app, sizeof(p->app));
 	memcpy(p->fqdn, d->acme_dns_fqdn, sizeof(p->fqdn));
-	memcpy(p->values, d->acme_dns_value, sizeof(p->values));
 	LIST_INSERT_HEAD(&all->presences, p, link);
-	p->value[p->n++] = p->values;
-	if ((blank = strchr(p->values, ' ')) != NULL) {
-		*blank = '\0';
-		p->value[p->n++] = blank + 1;
-	}
-	if (strlen(p->value[p->n - 1]) >= TXT_VALUE_MAX) {
+	if (!take_values(p, d)) {
 		err_set(&p->result, ERR_BUG,
-		    "a value for a TXT record is longer than a digest");
+		    "more than %d values for a TXT record", DNS01_VALUES_MAX);
 		loop_after(all->base, &p->timer, 0, tell_later, p);
 		return;
 	}
-	if (!only_look)
+	if (what == PRESENT)
 		made_keep_only(all, p->domain, p->value, p->n);
 	access_get(all->accesses, p->app, got_access, p);
 }
@@ -345,11 +382,17 @@ void
 dns01_present(
     struct dns01 *all, const struct domain *d, dns01_fn *fn, void *arg)
 {
-	begin(all, d, false, fn, arg);
+	begin(all, d, PRESENT, fn, arg);
 }
 
 void
 dns01_look(struct dns01 *all, const struct domain *d, dns01_fn *fn, void *arg)
 {
-	begin(all, d, true, fn, arg);
+	begin(all, d, LOOK, fn, arg);
+}
+
+void
+dns01_ask(struct dns01 *all, const struct domain *d, dns01_fn *fn, void *arg)
+{
+	begin(all, d, ASK, fn, arg);
 }

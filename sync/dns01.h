@@ -23,6 +23,7 @@ struct store;
 #define DNS01_VALUES_MAX 2      /* of one order: base and wildcard */
 #define DNS01_BY_HAND "BY_HAND" /* err type: a person has to act */
 #define DNS01_PREFIX "_acme-challenge."
+#define DNS01_PERSIST_PREFIX "_validation-persist." /* of those that stay */
 
 struct dns01 *dns01_new(struct event_base *, const struct conf *,
     struct store *, struct authorities *, struct accesses *,
@@ -34,8 +35,14 @@ void dns01_start(struct dns01 *);
 void dns01_stop(struct dns01 *);
 
 /* The name of a domain's record: ERR_REFUSED when that would be too long. */
-int dns01_fqdn(
-    const char *name, char fqdn[static DOMAIN_NAME_MAX], struct err *);
+int dns01_fqdn(const char *prefix, const char *name,
+    char fqdn[static DOMAIN_NAME_MAX], struct err *);
+
+/*
+ * Take the next value off a text as acme_dns_value is: its length, and where the
+ * following one begins; 0: that was all.
+ */
+size_t dns01_next_value(const char **text);
 
 /*
  * Make d->acme_dns_value (one, or two with a blank between them) visible at
@@ -54,6 +61,9 @@ void dns01_present(
  * NULL when the app has a provider by now.
  */
 void dns01_look(struct dns01 *, const struct domain *d, dns01_fn *, void *arg);
+
+/* Will it be by hand?  e says so by its type, or is NULL: by a provider. */
+void dns01_ask(struct dns01 *, const struct domain *d, dns01_fn *, void *arg);
 void dns01_cancel(struct dns01 *, const void *arg);
 
 /*

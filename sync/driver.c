@@ -290,6 +290,9 @@ take(struct run *r, const struct reply *reply)
 	enum order_state was = r->order.state;
 	struct err e = { 0 };
 
+	/* Known by now, and good for this one reply. */
+	r->order.account =
+	    r->driver->conf->acme.dns_persist ? ca_account(r->ca) : NULL;
 	if (order_got(&r->order, reply, &e) == -1) {
 		if (e.kind == ERR_REFUSED)
 			limits_failed(r->driver->limits, &r->ticket);

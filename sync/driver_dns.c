@@ -45,12 +45,23 @@ present(void *arg, const struct err *e)
 	run_done(r);
 }
 
-/* Section 8.4: the digest of the key authorization, for each that needs one. */
+/* Section 8.4: the digest of the key authorization. */
+static void
+put_digest(const struct run *r, const struct authz *a,
+    char value[static sizeof(((struct authz *)0)->persist)])
+{
+	char *keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
+
+	jose_digest(keyauth, value);
+	free(keyauth);
+}
+
+/* What is to be there for each that is not valid; one record may do for all. */
 static void
 put_values(struct run *r)
 {
 	struct domain *d = &r->d;
-	char digest[JOSE_DIGEST_SIZE], *keyauth;
+	char value[sizeof(((struct authz *)0)->persist)];
 	size_t n = 0;
 
 	d->acme_dns_value[0] = '\0';
@@ -59,22 +70,26 @@ put_values(struct run *r)
 
 		if (a->valid)
 			continue;
-		keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
-		jose_digest(keyauth, digest);
-		free(keyauth);
-		n += (size_t)snprintf(d->acme_dns_value + n,
-		    sizeof(d->acme_dns_value) - n, "%s%s", n > 0 ? " " : "",
-		    digest);
+		if (a->persists)
+			memcpy(value, a->persist, sizeof(value));
+		else
+			put_digest(r, a, value);
+		if (strstr(d->acme_dns_value, value) == NULL)
+			n += (size_t)snprintf(d->acme_dns_value + n,
+			    sizeof(d->acme_dns_value) - n, "%s%s",
+			    n > 0 ? " " : "", value);
 	}
 }
 
-void
-run_present(struct run *r)
+static void
+present_all(struct run *r)
 {
 	struct domain *d = &r->d;
 	struct err e = { 0 };
 
-	if (dns01_fqdn(d->name, d->acme_dns_fqdn, &e) == -1) {
+	if (dns01_fqdn(order_authz(&r->order)->persists ? DNS01_PERSIST_PREFIX
+							: DNS01_PREFIX,
+		d->name, d->acme_dns_fqdn, &e) == -1) {
 		run_fail(r, &e);
 		return;
 	}
@@ -85,4 +100,28 @@ run_present(struct run *r)
 	dns01_present(r->driver->dns01, d, present, r);
 	if (r->driver->waits != NULL)
 		r->driver->waits(r->arg);
+}
+
+/* Records that stay are for people: a provider does not mind a new one. */
+static void
+asked(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL && strcmp(e->type, DNS01_BY_HAND) != 0) {
+		present(r, e);
+		return;
+	}
+	if (e != NULL)
+		order_persist(&r->order);
+	present_all(r);
+}
+
+void
+run_present(struct run *r)
+{
+	if (order_can_persist(&r->order))
+		dns01_ask(r->driver->dns01, &r->d, asked, r);
+	else
+		present_all(r);
 }

@@ -23,21 +23,21 @@ work_forget_record(struct domain *d)
 	d->acme_dns_until = 0;
 }
 
-/* NAME TTL TYPE VALUE, of each record. */
+/* NAME TTL TYPE VALUE, of each record; as in a zone file. */
 static void
 put_action(struct domain *d)
 {
-	const char *value = d->acme_dns_value;
-	size_t n = 0;
+	const char *text = d->acme_dns_value, *value, *quote;
+	size_t n = 0, len;
 
 	d->action[0] = '\0';
-	while (*value != '\0' && n < sizeof(d->action)) {
-		size_t len = strcspn(value, " ");
-
+	while (*text != '\0' && n < sizeof(d->action)) {
+		value = text;
+		len = dns01_next_value(&text);
+		quote = memchr(value, ' ', len) != NULL ? "\"" : "";
 		n += (size_t)snprintf(d->action + n, sizeof(d->action) - n,
-		    "%s%s %d TXT %.*s", n > 0 ? "; " : "", d->acme_dns_fqdn,
-		    RECORD_TTL, (int)len, value);
-		value += len + (value[len] == ' ');
+		    "%s%s %d TXT %s%.*s%s", n > 0 ? "; " : "", d->acme_dns_fqdn,
+		    RECORD_TTL, quote, (int)len, value, quote);
 	}
 }
 

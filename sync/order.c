@@ -165,6 +165,31 @@ order_dns01(const struct order *o)
 	return false;
 }
 
+bool
+order_can_persist(const struct order *o)
+{
+	for (size_t i = 0; i < o->nauthz; i++)
+		if (!o->authz[i].valid && o->authz[i].persist[0] == '\0')
+			return false;
+	return o->nauthz > 0;
+}
+
+void
+order_persist(struct order *o)
+{
+	for (size_t i = 0; i < o->nauthz; i++) {
+		struct authz *a = &o->authz[i];
+
+		if (a->valid || a->persists)
+			continue;
+		free(a->challenge_url);
+		a->challenge_url = a->persist_url;
+		a->persist_url = NULL;
+		a->answered = a->persist_answered;
+		a->persists = true;
+	}
+}
+
 const struct authz *
 order_authz(const struct order *o)
 {
@@ -261,6 +286,7 @@ forget_authzs(struct order *o)
 	for (size_t i = 0; i < ORDER_NAMES_MAX; i++) {
 		free(o->authz[i].url);
 		free(o->authz[i].challenge_url);
+		free(o->authz[i].persist_url);
 		o->authz[i] = (struct authz){ 0 };
 	}
 	o->nauthz = 0;
@@ -396,6 +422,7 @@ got_authz(struct order *o, const struct reply *r, struct err *e)
 			return authz_lost(a, r->body, e);
 		if (authz_take_challenge(a, r->body, e) == -1)
 			return -1;
+		authz_take_persist(a, r->body, o->account);
 		note_expiry(o, r->body);
 	}
 	if (++o->current == o->nauthz)

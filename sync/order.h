@@ -36,6 +36,11 @@ struct authz {
 	bool valid;    /* nothing is left to do */
 	bool present;  /* its challenge can be answered */
 	bool answered; /* the CA is looking already: not to be told again */
+	/* A record that stays, dns-persist-01; NULL and "" when not offered. */
+	char *persist_url;
+	char persist[256]; /* its TXT record */
+	bool persist_answered;
+	bool persists; /* it is the one that is used */
 };
 
 /* Zero is a new order; names and what is wanted of it are borrowed. */
@@ -46,6 +51,7 @@ struct order {
 	const char *replaces;  /* certificate (RFC 9773 section 5), or NULL */
 	const char *profile;   /* or NULL: the CA's default */
 	const char *preferred; /* chain, by its topmost's issuer, or NULL */
+	const char *account;   /* our URL, when records that stay are wanted */
 	bool
 	    ari_renewal; /* replaces, inside the CA's window: no limit counts */
 	struct authz authz[ORDER_NAMES_MAX];
@@ -113,6 +119,13 @@ bool order_refused(struct order *, const struct err *);
  * which nothing else can prove, and then for all of them.
  */
 bool order_dns01(const struct order *);
+
+/*
+ * Before ASK_PUBLISH is reported: can it be proven by TXT records that stay for
+ * good (dns-persist-01), and then: it shall be.
+ */
+bool order_can_persist(const struct order *);
+void order_persist(struct order *);
 
 /* The authorization being worked on. */
 const struct authz *order_authz(const struct order *);

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import newer
 from conftest import failed
 from dnsapi.nameservers import HELD
 from dnsapi.world import DnsWorld
@@ -76,7 +77,8 @@ def to_make(node, name, other_than=None):
 
 def make(node, zone, fqdn, *values):
     """Do what a person would do at the domain's provider."""
-    node.world.servers.publish(zone, {(fqdn, "TXT"): (120, values)}
+    texts = tuple(f'"{v}"' for v in values)
+    node.world.servers.publish(zone, {(fqdn, "TXT"): (120, texts)}
                                if values else {})
 
 
@@ -352,3 +354,34 @@ def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
     make(node, PLATFORM, fqdn, *values.split())
     node.await_served("nobody.test", lambda s: s.sha1 != record["sha1"], 20)
     assert node.served("nobody.test").sha1 == node.record(name)["sha1"]
+
+
+# --- records that stay (dns-persist-01, a draft) ------------------------------
+
+
+def test_a_record_that_stays_serves_for_renewals_too(ground):
+    try:
+        command = newer.program("pebble", "pebble")
+    except newer.Unavailable as e:
+        pytest.skip(f"no newer Pebble: {e}")
+    world = DnsWorld(ground.dir / "persist", authz_reuse=0, command=command)
+    ground.worlds.append(world)
+    node = ground.node(world, settings={"acme": {"dns_persist": True},
+                                        **settings(world)})
+    name, zone = "*.stays.test", "stays.test"
+    fqdn, value = asked(node, name)
+    assert fqdn == "_validation-persist.stays.test"
+    assert re.fullmatch(r"[\w.-]+; accounturi=https://\S+; policy=wildcard",
+                        value)
+    assert shown(node, name)["action"] == f'{fqdn} 120 TXT "{value}"'
+    make(node, zone, fqdn, value)
+    node.await_status(name, "in_use")
+    with node.redis_client() as redis:
+        before = redis("LLEN", f"{PREFIX}{{p0}}:timeline:{name}")
+    make_due(node, name, renew_at=1, next_at=1)
+    node.await_record("the second certificate",
+                      lambda: node.record(name).get("proven") == "2", 20, name)
+    with node.redis_client() as redis:
+        events = redis("LRANGE", f"{PREFIX}{{p0}}:timeline:{name}", 0, -before)
+    assert not any("action_required" in e for e in events), events
+    assert node.served("www.stays.test").serial == node.serial(name)

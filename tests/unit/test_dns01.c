@@ -471,11 +471,11 @@ a_name_may_be_too_long_for_a_record_below_it(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(dns01_fqdn("*.shop.test", fqdn, &e), 0);
+	assert_int_equal(dns01_fqdn(DNS01_PREFIX, "*.shop.test", fqdn, &e), 0);
 	assert_string_equal(fqdn, "_acme-challenge.shop.test");
 	memset(name, 'a', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	assert_int_equal(dns01_fqdn(name, fqdn, &e), -1);
+	assert_int_equal(dns01_fqdn(DNS01_PREFIX, name, fqdn, &e), -1);
 	assert_int_equal(e.kind, ERR_REFUSED);
 }
 

@@ -552,6 +552,90 @@ a_base_that_is_valid_already_needs_no_record(void **state)
 	order_clear(&o);
 }
 
+#define PERSIST(more)                                                        \
+	"{\"status\":\"pending\",\"identifier\":{\"value\":\"a.test\"}" WILD \
+	",\"challenges\":[{\"type\":\"dns-01\",\"url\":\"/"                  \
+	"d\",\"token\":\"" TOKEN                                             \
+	"\"},{\"type\":\"dns-persist-01\",\"url\":\"/p\"" more "}]}"
+#define ISSUERS ",\"issuer-domain-names\":[\"ca.test\",\"other.test\"]"
+
+static struct order
+wildcard_order(const char *account)
+{
+	return (struct order){
+		.names = { "*.a.test" }, .nnames = 1, .account = account
+	};
+}
+
+static void
+a_record_that_stays_is_used_when_somebody_wants_it(void **state)
+{
+	static const struct line first[] = {
+		{ "newOrder", "/o", PENDING },
+		{ "/a", NULL, PERSIST(ISSUERS) },
+		END,
+	};
+	static const struct line rest[] = {
+		{ PUBLISH, NULL, NULL },
+		{ "/p", NULL, "{}" },
+		{ "/a", NULL, BY_DNS("valid", "/d", WILD) },
+		END,
+	};
+	struct order o = wildcard_order("https://ca.test/acct/1");
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(play(&o, first, &e), 2);
+	assert_true(order_can_persist(&o));
+	assert_string_equal(order_authz(&o)->persist,
+	    "ca.test; accounturi=https://ca.test/acct/1; policy=wildcard");
+	order_persist(&o);
+	ends_in(&o, rest, ORDER_FINALIZE);
+}
+
+/* What the CA says of our account goes before what we know of it. */
+static void
+what_such_a_record_says_is_taken_from_the_challenge(void **state)
+{
+	static const struct {
+		const char *account, *authz, *persist;
+	} cases[] = {
+		{ "https://ca.test/acct/1",
+		    PERSIST(
+			ISSUERS ",\"accounturi\":\"https://ca.test/a?b=1\""),
+		    "ca.test; accounturi=https://ca.test/a?b=1; "
+		    "policy=wildcard" },
+		/* Not wanted, not known, not offered, not fit to be shown. */
+		{ NULL, PERSIST(ISSUERS), "" },
+		{ "", PERSIST(ISSUERS), "" },
+		{ "https://ca.test/acct/1", PERSIST(""), "" },
+		{ "https://ca.test/acct/1", BY_DNS("pending", "/d", WILD), "" },
+		{ "https://ca.test/acct/1",
+		    PERSIST(",\"issuer-domain-names\":[\"a; b=c\"]"), "" },
+		{ "https://ca.test/acct/1",
+		    PERSIST(ISSUERS ",\"accounturi\":\"https://a;b\""), "" },
+		{ "https://ca.test/acct/1",
+		    PERSIST(ISSUERS ",\"accounturi\":\"a \\\" b\""), "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct line lines[] = {
+			{ "newOrder", "/o", PENDING },
+			{ "/a", NULL, cases[i].authz },
+			END,
+		};
+		struct order o = wildcard_order(cases[i].account);
+		struct err e = { 0 };
+
+		assert_int_equal(play(&o, lines, &e), 2);
+		assert_string_equal(order_authz(&o)->persist, cases[i].persist);
+		assert_int_equal(
+		    order_can_persist(&o), cases[i].persist[0] != '\0');
+		order_clear(&o);
+	}
+}
+
 /* A person has so long to make the record. */
 static void
 the_earliest_end_of_what_is_pending_is_remembered(void **state)
@@ -920,6 +1004,10 @@ main(void)
 		cmocka_unit_test(
 		    a_wildcard_and_its_base_are_presented_together),
 		cmocka_unit_test(a_base_that_is_valid_already_needs_no_record),
+		cmocka_unit_test(
+		    a_record_that_stays_is_used_when_somebody_wants_it),
+		cmocka_unit_test(
+		    what_such_a_record_says_is_taken_from_the_challenge),
 		cmocka_unit_test(
 		    the_earliest_end_of_what_is_pending_is_remembered),
 		cmocka_unit_test(a_wildcard_cannot_be_had_by_http),
