@@ -3,7 +3,9 @@
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 SBINDIR    ?= $(PREFIX)/sbin
-SYSCONFDIR ?= $(PREFIX)/etc
+SYSCONFDIR ?= /etc
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/certfleet
 DESTDIR    ?=
 
 CC         ?= cc
@@ -217,12 +219,26 @@ rules:
 	@! grep -nE '\b(TODO|FIXME|XXX)\b' $(C_FILES)
 	@tests/format.sh $(C_FILES)
 
-## install   programs and example configuration (DESTDIR, PREFIX)
+## install   programs, units, examples of configuration (DESTDIR, PREFIX)
+# The configuration is the operator's: what is in /etc is not touched, except
+# for the one file that HAProxy reads and nobody has to change.
 install: $(BINS)
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/certfleet
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/certfleet \
+	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,systemd/system sysusers.d tmpfiles.d) \
+	    $(DESTDIR)$(DOCDIR)/examples
 	install -m 0755 $(BUILD)/certfleet $(DESTDIR)$(BINDIR)
 	install -m 0755 $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(DESTDIR)$(SBINDIR)
-	install -m 0644 haproxy/conf/* $(DESTDIR)$(SYSCONFDIR)/certfleet
+	for u in sync/systemd/*.service sync/systemd/*.socket; do \
+	    sed 's,/usr/sbin,$(SBINDIR),;s,/etc/certfleet,$(SYSCONFDIR)/certfleet,' $$u \
+	        >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; \
+	done
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/certfleet-*
+	for f in sysusers tmpfiles; do for c in sync/systemd/*.$$f; do \
+	    n=$${c##*/}; \
+	    install -m 0644 $$c $(DESTDIR)$(PREFIX)/lib/$$f.d/$${n%.*}.conf || exit 1; \
+	done; done
+	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
+	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 
 ## fmt       clang-format in place
 fmt:

@@ -13,6 +13,7 @@
 #include "common/domain.h"
 #include "common/mem.h"
 #include "common/rds.h"
+#include "common/secret.h"
 #include "common/str.h"
 
 #define NAME_CHARS \
@@ -565,8 +566,13 @@ derive_path(char **member, const char *dir, const char *file)
 void
 conf_derive(struct conf *c)
 {
-	char host[64];
+	char host[64], *given;
 
+	if (c->kek_file[0] == '\0' &&
+	    (given = secret_given("certfleet.kek")) != NULL) {
+		free(c->kek_file);
+		c->kek_file = given;
+	}
 	derive_path(&c->kek_file, c->state_dir, "kek");
 	derive_path(&c->haproxy.cert_dir, c->run_dir, "certs");
 	derive_path(&c->haproxy.crt_list, c->haproxy.cert_dir, "crt-list.txt");

@@ -57,10 +57,50 @@ on_hup_signal(evutil_socket_t sig, short what, void *arg)
 		s->hup(s->arg);
 }
 
+/* How often systemd wants to hear of us: half of WATCHDOG_USEC; 0: never. */
+static int64_t
+watchdog_ms(void)
+{
+	const char *pid = getenv("WATCHDOG_PID"), *us = getenv("WATCHDOG_USEC");
+	int64_t every, n;
+
+	if (us == NULL || str_int(us, 2000, INT64_MAX, &every) == -1)
+		return 0;
+	if (pid != NULL &&
+	    (str_int(pid, 1, INT32_MAX, &n) == -1 || n != getpid()))
+		return 0;
+	return every / 2000;
+}
+
+static void
+on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	loop_notify("WATCHDOG=1");
+}
+
+/* As long as the loop turns; NULL when nobody wants to hear it. */
+static struct event *
+watchdog_new(struct event_base *base)
+{
+	int64_t ms = watchdog_ms();
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	struct event *timer;
+
+	if (ms == 0)
+		return NULL;
+	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	if (timer == NULL)
+		abort();
+	event_add(timer, &tv);
+	return timer;
+}
+
 void
 loop_run(struct event_base *base, loop_fn *stop, loop_fn *hup, void *arg)
 {
 	struct signals s = { base, stop, hup, arg, 0 };
+	struct event *watchdog = watchdog_new(base);
 	struct event *term = evsignal_new(base, SIGTERM, on_stop_signal, &s);
 	struct event *interrupt =
 	    evsignal_new(base, SIGINT, on_stop_signal, &s);
@@ -73,6 +113,8 @@ loop_run(struct event_base *base, loop_fn *stop, loop_fn *hup, void *arg)
 	event_free(term);
 	event_free(interrupt);
 	event_free(hang);
+	if (watchdog != NULL)
+		event_free(watchdog);
 }
 
 void

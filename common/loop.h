@@ -20,7 +20,8 @@ struct event_base *loop_new(void);
 /*
  * Run until loop_stop().  SIGTERM and SIGINT call stop(arg) once, which winds
  * down and ends in loop_stop(); a second signal ends the loop at once.
- * SIGHUP calls hup(arg), which may be NULL.
+ * SIGHUP calls hup(arg), which may be NULL.  systemd's watchdog, when it watches
+ * us, hears that the loop turns.
  */
 typedef void loop_fn(void *arg);
 void loop_run(struct event_base *, loop_fn *stop, loop_fn *hup, void *arg);

@@ -7,19 +7,47 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/mem.h"
 #include "common/str.h"
+
+/* In the directory that systemd made for us and nobody else. */
+static bool
+is_given(const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	return dir != NULL && dir[0] == '/' && str_has_prefix(path, dir) &&
+	       path[strlen(dir)] == '/' &&
+	       strchr(path + strlen(dir) + 1, '/') == NULL;
+}
+
+char *
+secret_given(const char *name)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char *path;
+
+	if (dir == NULL || dir[0] != '/')
+		return NULL;
+	path = xasprintf("%s/%s", dir, name);
+	if (access(path, F_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
 
 /* Who may read it, asked of the open file so that nobody can swap it. */
 static int
 check_private(int fd, const char *path, struct err *e)
 {
+	mode_t others = is_given(path) ? 037 : 077;
 	struct stat st;
 
 	if (fstat(fd, &st) == -1)
 		return err_set(e, ERR_CONFIG, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, "%s is not a file", path);
-	if ((st.st_mode & 077) != 0)
+	if ((st.st_mode & others) != 0)
 		return err_set(e, ERR_CONFIG,
 		    "%s may be used by others (mode %04o); chmod 0600 %s", path,
 		    (unsigned int)(st.st_mode & 07777), path);

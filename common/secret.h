@@ -2,7 +2,9 @@
  * Secrets on disk and in the environment: reading them without leaking them.
  *
  * A file that group or others may read is refused: what was readable once
- * must be taken as known.
+ * must be taken as known.  What systemd gives us ($CREDENTIALS_DIRECTORY) may
+ * look as if a group could read it: it is root's, with an entry for us in its
+ * ACL, which the mode shows as the group's.
  */
 #ifndef COMMON_SECRET_H
 #define COMMON_SECRET_H
@@ -20,6 +22,12 @@
  * others may use it.  With follow, the path itself may be a symbolic link.
  */
 int secret_file(const char *path, bool follow, struct buf *out, struct err *);
+
+/*
+ * The path of the credential that systemd gave us under that name, which the
+ * caller frees; NULL when it gave none.
+ */
+char *secret_given(const char *name);
 
 /*
  * Append what "file:/path" or "env:NAME" refers to, without the file's last

@@ -120,7 +120,6 @@ beat(void *arg)
 	struct store_node b = { 0 };
 
 	loop_after(n->base, &n->beat, n->conf->fleet.heartbeat_ms, beat, n);
-	loop_notify("WATCHDOG=1");
 	if (!n->ready || n->leaving)
 		return;
 	store_time(n->store, got_time, n);

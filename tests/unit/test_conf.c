@@ -409,6 +409,52 @@ secrets_come_from_private_files_and_the_environment(void **state)
 	conf_free(c);
 }
 
+/*
+ * systemd's own files are root's, with an ACL that the mode shows as its group's;
+ * others must not read them either.
+ */
+static void
+the_key_ring_may_be_a_credential(void **state)
+{
+	char dir[] = "/tmp/certfleet-test-XXXXXX", *path, *text;
+	struct err e;
+	struct conf *c;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	c = parse("", &e);
+	assert_string_equal(c->kek_file, "/var/lib/certfleet/kek");
+	conf_free(c);
+
+	path = xasprintf("%s/certfleet.kek", dir);
+	f = fopen(path, "w");
+	fputs("s3cret", f);
+	fclose(f);
+	c = parse("", &e);
+	assert_string_equal(c->kek_file, path);
+	conf_free(c);
+	c = parse("kek_file = /elsewhere", &e);
+	assert_string_equal(c->kek_file, "/elsewhere");
+	conf_free(c);
+
+	text = xasprintf("redis { password = \"file:%s\" }", path);
+	chmod(path, 0440);
+	c = parse(text, &e);
+	assert_non_null(c);
+	conf_free(c);
+	chmod(path, 0444);
+	assert_null(parse(text, &e));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	chmod(path, 0440);
+	assert_null(parse(text, &e));
+	unlink(path);
+	rmdir(dir);
+	free(path);
+	free(text);
+}
+
 static void
 a_file_that_is_named_must_exist(void **state)
 {
@@ -672,6 +718,7 @@ main(void)
 		cmocka_unit_test(the_example_is_valid_and_shows_the_defaults),
 		cmocka_unit_test(the_example_has_every_setting_and_its_bounds),
 		cmocka_unit_test(a_file_that_is_named_must_exist),
+		cmocka_unit_test(the_key_ring_may_be_a_credential),
 		cmocka_unit_test(what_is_public_is_read_without_the_secrets),
 		cmocka_unit_test(checking_says_valid_or_ends_with_100),
 	};
