@@ -38,6 +38,8 @@ struct exchange {
 	struct bufferevent *tcp;
 	struct event *timer;
 	int tries;
+	const char *udp_why; /* there was no reply by UDP; NULL: a short one */
+	enum exchange_result udp_result;
 	enum exchange_result result;
 	const char *why;
 	exchange_fn *fn;
@@ -55,6 +57,8 @@ struct exchanges {
 
 static void start_next(struct exchanges *);
 static void send_query(void *);
+static void without_udp(
+    struct exchange *, enum exchange_result, const char *why);
 static void ask_by_tcp(struct exchange *);
 
 struct exchanges *
@@ -163,13 +167,25 @@ end_by_errno(struct exchange *x)
 	case EAFNOSUPPORT:
 	case ENETDOWN:
 	case EINVAL:
-	case EACCES:
-	case EPERM:
 		end_with(x, EXCHANGE_NO_ROUTE, "cannot be reached from here");
 		return;
+	case EACCES:
+	case EPERM:
+		without_udp(
+		    x, EXCHANGE_NO_ROUTE, "cannot be reached from here");
+		return;
 	default:
-		end_with(x, EXCHANGE_SILENT, "does not answer");
+		without_udp(x, EXCHANGE_SILENT, "does not answer");
 	}
+}
+
+/* RFC 7766 section 5: who filters UDP may still let TCP through. */
+static void
+without_udp(struct exchange *x, enum exchange_result result, const char *why)
+{
+	x->udp_result = result;
+	x->udp_why = why;
+	ask_by_tcp(x);
 }
 
 static void
@@ -182,7 +198,8 @@ on_datagram(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (n == -1 && errno == ECONNREFUSED) {
-		end_with(x, EXCHANGE_SILENT, "does not answer (port closed)");
+		without_udp(
+		    x, EXCHANGE_SILENT, "does not answer (port closed)");
 		return;
 	}
 	/* What is not the answer is somebody else's idea of it. */
@@ -215,7 +232,7 @@ send_query(void *arg)
 	struct exchange *x = arg;
 
 	if (x->tries++ == EXCHANGE_TRIES) {
-		end_with(x, EXCHANGE_SILENT, "does not answer");
+		without_udp(x, EXCHANGE_SILENT, "does not answer");
 		return;
 	}
 	if ((x->fd == -1 && open_udp(x) == -1) ||
@@ -252,18 +269,24 @@ on_tcp_read(struct bufferevent *tcp, void *arg)
 	free(copy);
 }
 
+/* Neither by UDP: that is what its operator looks at first. */
+static void
+on_tcp_late(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (x->udp_why != NULL)
+		end_with(x, x->udp_result, x->udp_why);
+	else
+		end_with(x, EXCHANGE_SILENT, "does not answer by TCP");
+}
+
 static void
 on_tcp_event(struct bufferevent *tcp, short what, void *arg)
 {
 	(void)tcp;
 	if ((what & BEV_EVENT_CONNECTED) == 0)
-		end_with(arg, EXCHANGE_SILENT, "does not answer by TCP");
-}
-
-static void
-on_tcp_late(void *arg)
-{
-	end_with(arg, EXCHANGE_SILENT, "does not answer by TCP");
+		on_tcp_late(arg);
 }
 
 static void
@@ -283,7 +306,7 @@ ask_by_tcp(struct exchange *x)
 	bufferevent_write(x->tcp, head, sizeof(head));
 	bufferevent_write(x->tcp, x->query, x->query_len);
 	if (bufferevent_socket_connect(x->tcp, &x->to.sa, (int)x->to_len) == -1)
-		end_with(x, EXCHANGE_SILENT, "does not answer by TCP");
+		on_tcp_late(x);
 }
 
 static int

@@ -1,6 +1,6 @@
 /*
  * One DNS question to one address, and the reply: by UDP, which is sent again
- * when nothing comes, and by TCP when the reply does not fit.
+ * when nothing comes, and by TCP when the reply does not fit or UDP is filtered.
  */
 #ifndef SYNC_EXCHANGE_H
 #define SYNC_EXCHANGE_H

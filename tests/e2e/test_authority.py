@@ -249,6 +249,34 @@ def test_a_question_is_asked_again_and_then_given_up(scripted, look):
     assert seen["why"] == f"ns.s.{HOME} (127.0.0.9) does not answer"
 
 
+def test_where_udp_is_filtered_tcp_gets_through(scripted, look, dns):
+    """Also when there is a REJECT: one that is told as a closed port."""
+    def serve(tcp):
+        while True:
+            peer, _ = tcp.accept()
+            with peer:
+                size = peer.recv(2)
+                if not size:
+                    return
+                question = wire.parse(peer.recv(int.from_bytes(size, "big")))
+                reply = answer(question, VALUE)
+                peer.sendall(len(reply).to_bytes(2, "big") + reply)
+
+    with socket.create_server(("127.0.0.9", dns.port)) as tcp:
+        thread = threading.Thread(target=serve, args=(tcp,), daemon=True)
+        thread.start()
+        with scripted(lambda q, n: []) as s:
+            dropped = look("scripted.test", timeout_ms=900)
+            assert s.asked, "by UDP first"
+        rejected = look("scripted.test", timeout_ms=900)
+        with socket.create_connection(tcp.getsockname()):
+            pass
+        thread.join()
+    for seen in (dropped, rejected):
+        assert seen["visible"], seen
+        assert lines(seen)["127.0.0.9"]["values"] == [VALUE]
+
+
 def test_what_answers_another_question_is_passed_over(scripted, look):
     def reply(q, _):
         return [b"", b"x" * 11,
