@@ -45,6 +45,7 @@ struct presence {
 	int64_t pause_ms;  /* between two looks */
 	struct event *timer;
 	struct err result;
+	struct err elsewhere; /* what its provider says of a CNAME's target */
 };
 
 static void look(void *);
@@ -74,6 +75,7 @@ made_leave(struct presence *p)
 
 	if (m == NULL)
 		return;
+	m->perhaps |= m->dialogue != 0;
 	dialogue_cancel(p->all->dialogues, m->dialogue);
 	m->dialogue = 0;
 	txt_record_clear(&m->rec);
@@ -258,6 +260,50 @@ got_access(void *arg, struct access *access, const struct err *e)
 
 /* --- making it ------------------------------------------------------------------- */
 
+/*
+ * A CNAME leads to a zone that is not in the account: it is perhaps one of
+ * *.shop.example, which ends where a record has the name itself.
+ */
+static bool
+can_stay_home(const struct presence *p, const struct err *e)
+{
+	return (e->kind == ERR_REFUSED || e->kind == ERR_CONFIG) &&
+	       p->next == 0 && strcmp(p->name, p->fqdn) != 0;
+}
+
+/* Who delegates has to hear of the target, whatever is at home. */
+static void
+tell_both(struct presence *p, const struct err *e)
+{
+	struct err both = *e;
+
+	if (p->elsewhere.kind != ERR_NONE &&
+	    strcmp(p->elsewhere.text, e->text) != 0)
+		err_set(&both, e->kind, "%.120s; nor without the CNAME: %.110s",
+		    p->elsewhere.text, e->text);
+	both.retry_ms = e->retry_ms;
+	tell(p, &both);
+}
+
+static void
+not_created(struct presence *p, const struct err *e, bool has_zone)
+{
+	struct made *m = p->made;
+
+	made_leave(p);
+	m->perhaps |= has_zone;
+	if (!m->perhaps)
+		made_forget(m);
+	if (has_zone || !can_stay_home(p, e)) {
+		tell_both(p, e);
+		return;
+	}
+	p->elsewhere = *e;
+	memcpy(p->name, p->fqdn, sizeof(p->name));
+	p->zone[0] = '\0';
+	make_next(p);
+}
+
 static void
 created(void *arg, struct txt_record *rec, const struct err *e)
 {
@@ -266,9 +312,10 @@ created(void *arg, struct txt_record *rec, const struct err *e)
 
 	m->dialogue = 0;
 	if (e != NULL) {
-		tell(p, e);
+		not_created(p, e, rec->zone[0] != '\0');
 		return;
 	}
+	m->perhaps = true;
 	log_info("domain=%s txt=%s provider=%s made", p->domain, p->name,
 	    m->txt.provider);
 	snprintf(m->txt.zone, sizeof(m->txt.zone), "%s", rec->zone);

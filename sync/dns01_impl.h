@@ -26,6 +26,7 @@ struct made {
 	struct txt txt;
 	bool presented;        /* somebody makes or watches it right now */
 	bool removing;         /* it is to go */
+	bool perhaps;          /* its provider was asked to make it */
 	struct txt_record rec; /* of the operation under way */
 	struct access *access; /* of a removal under way */
 	uint64_t dialogue;
@@ -57,6 +58,9 @@ void made_keep_only(
 
 /* Remove it, in the background. */
 void made_remove(struct made *);
+
+/* It was never made: only its entry has to go. */
+void made_forget(struct made *);
 
 /* Read the journal, and see now and then whether anything was left. */
 void made_start(struct dns01 *);

@@ -196,6 +196,13 @@ made_remove(struct made *m)
 }
 
 void
+made_forget(struct made *m)
+{
+	m->removing = true;
+	loop_after(m->all->base, &m->timer, 0, forget, m);
+}
+
+void
 dns01_withdraw(struct dns01 *all, const char *name)
 {
 	struct made *m, *next;
@@ -262,7 +269,7 @@ got_journal(void *arg, const char *const *texts, size_t n, const struct err *e)
 		if (txt_read(&txt, texts[i], &bad) == -1)
 			log_warn("%s", bad.text);
 		else
-			made_get(all, &txt);
+			made_get(all, &txt)->perhaps = true;
 	}
 	sweep(all);
 }

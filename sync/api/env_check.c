@@ -58,6 +58,8 @@ says_no(const struct err *e)
 
 /* --- the zones ------------------------------------------------------------------ */
 
+static void find(struct zone *);
+
 /* One zone that is there: the account is the right one. */
 static void
 judge(struct env_check *c)
@@ -86,6 +88,28 @@ judge(struct env_check *c)
 	done(c, NULL);
 }
 
+/* Where the record is without a CNAME. */
+static void
+own_name(const struct zone *z, char fqdn[static 254])
+{
+	snprintf(fqdn, 254, CHALLENGE "%.200s", domain_base(z->wildcard));
+}
+
+/* As dns01.c does it: a CNAME of *.shop.example is none to follow. */
+static bool
+comes_home(struct zone *z)
+{
+	char fqdn[sizeof(z->record.fqdn)];
+
+	own_name(z, fqdn);
+	if (strcmp(z->record.fqdn, fqdn) == 0)
+		return false;
+	memcpy(z->record.fqdn, fqdn, sizeof(fqdn));
+	z->record.soa_zone[0] = '\0';
+	find(z);
+	return true;
+}
+
 static void
 on_found(void *arg, struct txt_record *t, const struct err *e)
 {
@@ -93,8 +117,12 @@ on_found(void *arg, struct txt_record *t, const struct err *e)
 
 	(void)t;
 	z->run = 0;
-	if (e != NULL)
+	if (e == NULL)
+		z->err = (struct err){ 0 };
+	else if (z->err.kind == ERR_NONE)
 		z->err = *e;
+	if (e != NULL && says_no(e) && comes_home(z))
+		return;
 	if (--z->check->waiting == 0)
 		judge(z->check);
 }
@@ -131,8 +159,7 @@ add_zone(struct env_check *c, const char *name)
 
 	*z = (struct zone){ .check = c, .record = { .access = c->access } };
 	snprintf(z->wildcard, sizeof(z->wildcard), "%s", name);
-	snprintf(z->record.fqdn, sizeof(z->record.fqdn), CHALLENGE "%.200s",
-	    domain_base(name));
+	own_name(z, z->record.fqdn);
 	c->nzones++;
 	c->waiting++;
 	if (c->api->authorities == NULL)

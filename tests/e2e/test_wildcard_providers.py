@@ -28,7 +28,8 @@ class Customer:
         self.zone = f"{provider}.test"
         self.wildcard, self.fqdn = f"*.{self.zone}", f"_acme-challenge.{self.zone}"
         self.api = Fake(
-            provider, {self.zone: ["@ 60 A 127.0.0.1"], f"more-{provider}.test": []},
+            provider, {self.zone: ["@ 60 A 127.0.0.1"], f"more-{provider}.test":
+                       ["*.apps 60 CNAME app.ingress.test."]},
             dns=world.servers, tls=world.tls, change_s=0.2).start()
         self.api.put(self.fqdn, FOREIGN, ttl=700)
         self.before = self.api.snapshot()
@@ -141,12 +142,12 @@ def test_a_provider_that_falters_is_asked_again(node, customer):
     customer.api.rule(dropped=True)
     customer.api.rule(html=True, status=502)
     customer.api.rule(429, wait_s=1)
-    orders = node.pebble.orders()
+    orders = node.pebble.orders_made()
     name = f"*.falters.{customer.zone}"
     node.add(name, app=customer.app)
     record = node.await_status(name, "in_use", 40)
     assert record.get("attempts", "0") == "0"
-    assert node.pebble.orders() == orders + 1
+    assert node.pebble.orders_made() == orders + 1
     customer.as_it_was()
 
 
@@ -172,7 +173,7 @@ def test_a_provider_that_hangs_delays_no_other(node, customer, customers):
 @only("gandiv5")
 def test_one_that_wants_to_be_left_alone_is(node, customer):
     customer.api.rule(429, wait_s=3600, times=None)
-    answers, orders = answered(node), node.pebble.orders()
+    answers, orders = answered(node), node.pebble.orders_made()
     name = f"*.limited.{customer.zone}"
     node.add(name, app=customer.app)
     record = await_reason(node, name, "slow down")
@@ -181,12 +182,12 @@ def test_one_that_wants_to_be_left_alone_is(node, customer):
     time.sleep(0.5)
     assert len(customer.api.requests) == requests
     assert answered(node) == answers
-    assert node.pebble.orders() == orders + 1
+    assert node.pebble.orders_made() == orders + 1
     # Its order is still good when its owner does something about it.
     customer.api.rules.clear()
     node.cli("--app", customer.app, "env-set", *pairs(customer.api.variables))
     node.await_status(name, "in_use")
-    assert node.pebble.orders() == orders + 1
+    assert node.pebble.orders_made() == orders + 1
     customer.as_it_was()
 
 
@@ -239,14 +240,30 @@ def test_without_its_variables_a_wildcard_is_made_by_hand(node, customer):
     name = f"*.unset.{customer.zone}"
     node.add(name, app=customer.app)
     await_reason(node, name, "DNS_GODADDY_API_KEY")
-    orders = node.pebble.orders()
+    orders = node.pebble.orders_made()
     node.cli("--app", customer.app, "env-unset", *customer.api.variables)
     fqdn, _ = to_make(node, name)
     assert fqdn == f"_acme-challenge.unset.{customer.zone}"
     customer.api.rules.clear()
     node.cli("--app", customer.app, "env-set", *pairs(customer.api.variables))
     node.await_status(name, "in_use")
-    assert node.pebble.orders() == orders
+    assert node.pebble.orders_made() == orders
+    customer.as_it_was()
+
+
+@only("dnsimple")
+def test_a_wildcard_cname_out_of_the_account_ends_at_the_record(node, customer):
+    """*.apps.ZONE CNAME of somebody else: _acme-challenge matches it, too."""
+    zone = f"apps.more-{customer.name}.test"
+    node.world.servers.add_zone("ingress.test")
+    node.add(f"*.{zone}", app=customer.app)
+    node.await_status(f"*.{zone}", "in_use", 40)
+    assert f"txt=_acme-challenge.{zone} provider=dnsimple made" in \
+        node.sync.text()
+    assert "txt=app.ingress.test" not in node.sync.text()
+    said = node.cli("--app", customer.app, "env-set",
+                    *pairs(customer.api.variables))
+    assert zone not in said.err
     customer.as_it_was()
 
 
@@ -312,4 +329,5 @@ def test_no_credential_is_found_anywhere(node, customers):
     assert in_clear(node, ["gcloud.test"]) != [], "what is there is found"
     assert in_clear(node, secrets) == []
     with node.redis_client() as redis:
-        assert redis.hash(f"{PREFIX}txt") == {}, "the journal is empty again"
+        wait_for("an empty journal", lambda: redis.hash(f"{PREFIX}txt") == {},
+                 20)

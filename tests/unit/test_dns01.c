@@ -42,9 +42,10 @@ static struct world {
 	struct provider_access access;
 	bool by_hand;
 	struct err create_fails;
-	int blind;         /* so many looks do not show it */
-	const char *order; /* step of the domain's journal */
-	const char *left;  /* what the journal of records has, JSON */
+	const char *no_zone; /* the account has none for this name */
+	int blind;           /* so many looks do not show it */
+	const char *order;   /* step of the domain's journal */
+	const char *left;    /* what the journal of records has, JSON */
 	struct dns01 *dns01;
 	struct conf conf;
 	int told;
@@ -159,10 +160,18 @@ run_dialogue(struct later *l)
 	buf_putf(&w.log, "%s(%s %s) ",
 	    l->rec->op == PROVIDER_CREATE ? "create" : "remove", l->rec->fqdn,
 	    l->rec->value);
-	if (l->rec->op == PROVIDER_CREATE)
-		assert_string_equal(l->rec->soa_zone, "elsewhere.test");
-	else
+	if (w.no_zone != NULL && (strcmp(w.no_zone, "*") == 0 ||
+				     strcmp(w.no_zone, l->rec->fqdn) == 0)) {
+		struct err e;
+
+		err_set(&e, ERR_REFUSED, "no zone for %s", l->rec->fqdn);
+		fn(l->arg, l->rec, &e);
+		return;
+	}
+	if (l->rec->op == PROVIDER_REMOVE)
 		assert_string_equal(l->rec->zone_id, "Z1");
+	else if (w.no_zone == NULL)
+		assert_string_equal(l->rec->soa_zone, "elsewhere.test");
 	snprintf(l->rec->zone, sizeof(l->rec->zone), "elsewhere.test");
 	snprintf(l->rec->zone_id, sizeof(l->rec->zone_id), "Z1");
 	fn(l->arg, l->rec, fails ? &w.create_fails : NULL);
@@ -398,6 +407,55 @@ what_the_provider_says_is_passed_on_and_the_entry_stays(void **state)
 	assert_null(strstr(w.log.p, "drop"));
 }
 
+/* *.shop.test CNAME ingress.elsewhere.test: the TXT record ends that. */
+static void
+where_a_cname_leads_out_of_the_account_it_is_made_at_home(void **state)
+{
+	struct domain d = shop("V1 V2");
+
+	(void)state;
+	w.blind = 1;
+	w.no_zone = "challenge.elsewhere.test";
+	dns01_present(w.dns01, &d, told, NULL);
+	await("told ");
+	turns(20);
+	assert_int_equal(w.err.kind, ERR_NONE);
+	assert_non_null(strstr(
+	    w.log.p, "create(challenge.elsewhere.test V1) journal(V1) "));
+	assert_non_null(
+	    strstr(w.log.p, "create(_acme-challenge.shop.test V1) "));
+	assert_non_null(
+	    strstr(w.log.p, "create(_acme-challenge.shop.test V2) "));
+	/* Nothing was made there, so nothing has to be removed. */
+	assert_non_null(strstr(w.log.p, "drop(V1) "));
+	assert_null(strstr(w.log.p, "remove"));
+	dns01_withdraw(w.dns01, "*.shop.test");
+	turns(50);
+	assert_non_null(
+	    strstr(w.log.p, "remove(_acme-challenge.shop.test V1) "));
+	assert_null(strstr(w.log.p, "remove(challenge"));
+}
+
+static void
+an_account_that_has_neither_zone_is_told_both_and_owes_nothing(void **state)
+{
+	struct domain d = shop("V");
+
+	(void)state;
+	w.blind = 1;
+	w.no_zone = "*";
+	dns01_present(w.dns01, &d, told, NULL);
+	await("told ");
+	turns(20);
+	assert_int_equal(w.err.kind, ERR_REFUSED);
+	assert_string_equal(w.err.text,
+	    "no zone for challenge.elsewhere.test; nor without the CNAME: "
+	    "no zone for _acme-challenge.shop.test");
+	dns01_withdraw(w.dns01, "*.shop.test");
+	turns(50);
+	assert_null(strstr(w.log.p, "remove"));
+}
+
 static void
 a_record_that_is_not_seen_is_given_up_in_time(void **state)
 {
@@ -490,6 +548,9 @@ main(void)
 		TEST(two_values_are_made_side_by_side),
 		TEST(by_hand_nothing_is_made_and_what_is_missing_is_said),
 		TEST(what_the_provider_says_is_passed_on_and_the_entry_stays),
+		TEST(where_a_cname_leads_out_of_the_account_it_is_made_at_home),
+		TEST(
+		    an_account_that_has_neither_zone_is_told_both_and_owes_nothing),
 		TEST(a_record_that_is_not_seen_is_given_up_in_time),
 		TEST(a_new_value_takes_the_place_of_an_old_one),
 		TEST(what_a_leader_has_left_goes_when_no_order_needs_it),
