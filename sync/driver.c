@@ -325,6 +325,7 @@ run_done(struct run *r)
 static void
 again(void *arg)
 {
+	run_answered(arg);
 	run_advance(arg);
 }
 
@@ -374,7 +375,7 @@ run_try_again(struct run *r, const struct err *e)
 		order_refetch(&r->order);
 	else if (r->order.url != NULL)
 		order_resume(&r->order);
-	loop_after(r->driver->base, &r->timer, pause, again, r);
+	run_wait(r, pause, again);
 	return true;
 }
 
@@ -396,6 +397,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 	struct run *r = arg;
 
 	r->posting = 0;
+	run_answered(r);
 	if (e == NULL) {
 		after_post(r);
 		take(r, reply);
@@ -418,6 +420,7 @@ post(void *arg)
 
 	r->ask.payload = NULL;
 	before_post(r);
+	run_asked(r);
 	r->posting = ca_post(r->ca, r->ask.url, payload, got_post, r);
 }
 
@@ -559,8 +562,7 @@ run_advance(struct run *r)
 		if (r->order.state == ORDER_NEW && !r->spent)
 			limits_spend(r->driver->limits, &r->ticket, spent, r);
 		else
-			loop_after(r->driver->base, &r->timer, r->ask.delay_ms,
-			    post, r);
+			run_wait(r, r->ask.delay_ms, post);
 		break;
 	case ASK_PUBLISH:
 		publish(r);

@@ -46,6 +46,13 @@ void driver_dns01(struct driver *, struct dns01 *, driver_waits_fn *waits);
 bool driver_has_account(const struct driver *, const char *thumbprint);
 
 /*
+ * Be told, with the arg of driver_run(), when an order does nothing but wait: a
+ * pause before it goes on, or a CA that does not answer; and when it goes on.
+ */
+typedef void driver_rest_fn(void *arg, bool resting);
+void driver_rests(struct driver *, driver_rest_fn *);
+
+/*
  * Get a certificate for d->name under d->epoch.  d is copied; not_second is why
  * the second CA must not be asked, "" when it may, and is borrowed.  In fn, d has
  * the certificate's fields, version and gen when e is NULL; otherwise e says

@@ -1,6 +1,7 @@
 /*
  * The inside of the driver, shared by sync/driver.c (what an order asks for),
  * sync/driver_dns.c (its TXT records), sync/driver_ca.c (at which CA),
+ * sync/driver_wait.c (when it waits),
  * sync/driver_pair.c (two certificates for one name) and sync/driver_end.c (what
  * becomes of it).
  */
@@ -13,6 +14,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/loop.h"
 #include "sync/driver.h"
 #include "sync/key.h"
 #include "sync/limits.h"
@@ -41,6 +43,7 @@ struct run {
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
 	uint64_t posting;
+	bool resting; /* it only waits */
 	int64_t deadline;
 	int tries;                 /* since the order last came further... */
 	enum order_state furthest; /* ...than ever before */
@@ -62,6 +65,7 @@ struct driver {
 	driver_waits_fn *waits;
 	struct keymaker *keymaker;
 	struct pace pace[ORDER_STATES]; /* of those that wait */
+	driver_rest_fn *rests;
 	LIST_HEAD(, run) runs;
 };
 
@@ -97,6 +101,11 @@ void run_done(struct run *);
 
 /* Do what the order asks for next. */
 void run_advance(struct run *);
+
+/* Do fn after a pause; a request was sent; its answer is there. */
+void run_wait(struct run *, int64_t pause_ms, loop_fn *);
+void run_asked(struct run *);
+void run_answered(struct run *);
 
 /* What no CA means to say: an answer cut short, a page of some proxy. */
 bool run_nonsense(const struct err *);

@@ -9,8 +9,8 @@
 /* Exists while it has items, waiting or in flight. */
 struct fair_line {
 	char *key;
-	TAILQ_HEAD(, fair_item) waiting;
-	int in_flight;
+	TAILQ_HEAD(fair_items, fair_item) waiting;
+	int in_flight, resting;
 	bool in_turns;
 	TAILQ_ENTRY(fair_line) next;
 	UT_hash_handle hh;
@@ -39,14 +39,24 @@ line_of(struct fair *f, const char *key)
 }
 
 void
-fair_put(struct fair *f, struct fair_item *i, const char *key, void *owner)
+fair_put(struct fair *f, struct fair_item *i, const char *key, int64_t deadline,
+    void *owner)
 {
 	struct fair_line *l = line_of(f, key);
+	struct fair_item *before;
 
 	i->line = l;
 	i->owner = owner;
-	i->in_flight = false;
-	TAILQ_INSERT_TAIL(&l->waiting, i, next);
+	i->in_flight = i->resting = false;
+	i->deadline = deadline;
+	/* Most come in order. */
+	TAILQ_FOREACH_REVERSE(before, &l->waiting, fair_items, next)
+	if (before->deadline <= deadline)
+		break;
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&l->waiting, before, i, next);
+	else
+		TAILQ_INSERT_HEAD(&l->waiting, i, next);
 	f->waiting++;
 	if (!l->in_turns)
 		TAILQ_INSERT_TAIL(&f->turns, l, next);
@@ -94,12 +104,27 @@ fair_next(struct fair *f)
 }
 
 void
+fair_rest(struct fair *f, struct fair_item *i, bool resting)
+{
+	struct fair_line *l = i->line;
+	int n = resting ? -1 : 1;
+
+	if (l == NULL || !i->in_flight || i->resting == resting)
+		return;
+	i->resting = resting;
+	l->in_flight += n;
+	l->resting -= n;
+	f->in_flight += n;
+}
+
+void
 fair_leave(struct fair *f, struct fair_item *i)
 {
 	struct fair_line *l = i->line;
 
 	if (l == NULL)
 		return;
+	fair_rest(f, i, false);
 	if (i->in_flight) {
 		l->in_flight--;
 		f->in_flight--;
@@ -107,7 +132,7 @@ fair_leave(struct fair *f, struct fair_item *i)
 		stop_waiting(f, i);
 	}
 	i->line = NULL;
-	if (l->in_turns || l->in_flight > 0)
+	if (l->in_turns || l->in_flight > 0 || l->resting > 0)
 		return;
 	HASH_DEL(f->by_key, l);
 	free(l->key);

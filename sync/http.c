@@ -591,7 +591,7 @@ http_send(struct http *h, const struct http_req *req, http_fn *fn, void *arg)
 		    "%d requests are waiting already; that is the most we keep",
 		    h->queue.waiting);
 	if (x->err.kind == ERR_NONE)
-		fair_put(&h->queue, &x->turn, key, x);
+		fair_put(&h->queue, &x->turn, key, 0, x);
 	else
 		finish(x);
 	free(key);

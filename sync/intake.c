@@ -50,6 +50,7 @@ intake_new(struct event_base *base, const struct conf *conf,
 	in->roster = roster;
 	in->renewal_info = renewal_info;
 	lanes_init(&in->lanes, conf->acme.max_in_flight, LANE_MAX);
+	driver_rests(driver, work_rests);
 	return in;
 }
 

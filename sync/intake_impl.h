@@ -81,6 +81,9 @@ void work_take_record(struct work *, const struct domain *d, const char *why);
 /* Of what a person had to do for the order nothing is left. */
 void work_forget_record(struct domain *);
 
+/* Its order only waits, or goes on: others may have its place. */
+void work_rests(void *arg, bool resting);
+
 /* A certificate is on its way: do the nodes serve it? */
 void work_proof(struct work *);
 

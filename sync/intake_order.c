@@ -170,18 +170,33 @@ intake_next_orders(struct intake *in)
 		begin_order(w);
 }
 
+void
+work_rests(void *arg, bool resting)
+{
+	struct work *w = arg;
+
+	lanes_rest(&w->in->lanes, &w->lane, resting);
+	if (resting)
+		intake_next_orders(w->in);
+}
+
 /* Queue for an order; whoever cannot wait here comes again. */
 static void
 queue(struct work *w)
 {
 	struct intake *in = w->in;
 	const struct domain *d = &w->d;
-	enum lane lane = d->attempts > 0  ? LANE_RETRY
-	                 : d->version > 0 ? LANE_RENEWAL
-	                                  : LANE_NEW;
+	int64_t now = loop_wall_ms();
+	bool urgent = renew_urgent(d, now);
+	enum lane lane = urgent            ? LANE_URGENT
+	                 : d->attempts > 0 ? LANE_RETRY
+	                 : d->version > 0  ? LANE_RENEWAL
+	                                   : LANE_NEW;
+	/* Who has nothing to lose comes after who has come before. */
+	int64_t deadline = urgent || d->not_after > now ? d->not_after : now;
 
-	if (lanes_put(&in->lanes, &w->lane, lane, d->app, w) == -1)
-		work_put_down(w, loop_wall_ms() + BUSY_MS, NULL);
+	if (lanes_put(&in->lanes, &w->lane, lane, d->app, deadline, w) == -1)
+		work_put_down(w, now + BUSY_MS, NULL);
 	else
 		intake_next_orders(in);
 }
@@ -231,19 +246,21 @@ checked(void *arg, enum precheck_verdict verdict, const struct err *why,
 
 /*
  * After an outage many renewals are overdue: they begin at an even pace, but
- * for those that have little time left.  Returns how long this one is to wait.
+ * for those that are urgent.  Returns how long this one is to wait, at most
+ * until it is.
  */
 static int64_t
 spread(struct work *w)
 {
 	struct intake *in = w->in;
 	const struct domain *d = &w->d;
-	int64_t now = loop_wall_ms();
+	int64_t now = loop_wall_ms(), left = renew_urgent_at(d) - now, wait;
 
-	if (d->version == 0 || d->attempts > 0 || now >= renew_last_tenth(d))
+	if (d->version == 0 || d->attempts > 0 || left <= 0)
 		return 0;
-	return spread_take(
+	wait = spread_take(
 	    &in->spread, 60000 / in->conf->acme.renewals_per_minute, now);
+	return wait < left ? wait : left;
 }
 
 void

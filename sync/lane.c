@@ -7,6 +7,7 @@
 static const struct {
 	int weight, quarters;
 } rules[LANES] = {
+	[LANE_URGENT] = { 8, 3 },
 	[LANE_NEW] = { 4, 4 },
 	[LANE_RENEWAL] = { 3, 3 },
 	[LANE_RETRY] = { 1, 1 },
@@ -25,12 +26,12 @@ lanes_init(struct lanes *l, int max, int max_waiting)
 
 int
 lanes_put(struct lanes *l, struct lane_item *item, enum lane lane,
-    const char *app, void *owner)
+    const char *app, int64_t deadline, void *owner)
 {
 	if (l->line[lane].waiting >= l->max_waiting)
 		return -1;
 	item->lane = lane;
-	fair_put(&l->line[lane], &item->fair, app, owner);
+	fair_put(&l->line[lane], &item->fair, app, deadline, owner);
 	return 0;
 }
 
@@ -40,7 +41,8 @@ lanes_next(struct lanes *l)
 {
 	bool tried[LANES] = { false };
 
-	if (l->in_flight >= l->max)
+	if (l->in_flight >= l->max ||
+	    l->in_flight + l->resting >= l->max * LANE_RESTS)
 		return NULL;
 	for (int round = 0; round < LANES; round++) {
 		int best = -1, total = 0;
@@ -73,9 +75,23 @@ lanes_next(struct lanes *l)
 }
 
 void
+lanes_rest(struct lanes *l, struct lane_item *item, bool resting)
+{
+	int n = resting ? 1 : -1;
+
+	if (item->fair.line == NULL || !item->fair.in_flight ||
+	    item->fair.resting == resting)
+		return;
+	fair_rest(&l->line[item->lane], &item->fair, resting);
+	l->resting += n;
+	l->in_flight -= n;
+}
+
+void
 lanes_leave(struct lanes *l, struct lane_item *item)
 {
-	if (item->fair.in_flight)
+	lanes_rest(l, item, false);
+	if (item->fair.line != NULL && item->fair.in_flight)
 		l->in_flight--;
 	fair_leave(&l->line[item->lane], &item->fair);
 }

@@ -1,6 +1,7 @@
 #include "sync/renew.h"
 
 #define SPREAD 50 /* a fiftieth of the lifetime */
+#define URGENT 9  /* a ninth */
 
 /* FNV-1a: any even spread over names will do. */
 static uint32_t
@@ -54,6 +55,20 @@ renew_hurry(int64_t pause_ms, int64_t not_after, int64_t now_ms,
 	if (part < asked_ms)
 		part = asked_ms;
 	return part < pause_ms ? part : pause_ms;
+}
+
+int64_t
+renew_urgent_at(const struct domain *d)
+{
+	return d->not_after - (d->not_after - d->not_before) / URGENT;
+}
+
+bool
+renew_urgent(const struct domain *d, int64_t now_ms)
+{
+	int64_t until = d->not_after + (d->not_after - d->not_before) / URGENT;
+
+	return d->version > 0 && now_ms >= renew_urgent_at(d) && now_ms < until;
 }
 
 int64_t

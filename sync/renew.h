@@ -35,6 +35,14 @@ int64_t renew_pause(int64_t attempts, int64_t first_ms, int64_t max_ms,
 int64_t renew_hurry(int64_t pause_ms, int64_t not_after, int64_t now_ms,
     int64_t first_ms, int64_t asked_ms);
 
+/*
+ * Is a certificate that serves about to end, or just over?  From the last third
+ * of what a renewal at two thirds of the lifetime has, until as long after the
+ * end: a ninth of the lifetime either way.
+ */
+bool renew_urgent(const struct domain *, int64_t now_ms);
+int64_t renew_urgent_at(const struct domain *);
+
 /* When the certificate's last tenth begins: nothing may be lost any more. */
 int64_t renew_last_tenth(const struct domain *);
 

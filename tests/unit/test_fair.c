@@ -19,7 +19,7 @@ put(struct fair *f, struct named *n, const char *key, const char *name)
 {
 	memset(n, 0, sizeof(*n));
 	memcpy(n->name, name, strlen(name) + 1);
-	fair_put(f, &n->item, key, n->name);
+	fair_put(f, &n->item, key, 0, n->name);
 }
 
 static void

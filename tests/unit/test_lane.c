@@ -37,13 +37,20 @@ teardown(void **state)
 }
 
 static int
-put(enum lane lane, const char *app)
+put_by(enum lane lane, const char *app, int64_t deadline)
 {
 	size_t i = nitems++;
 
 	lane_of[i] = lane;
 	snprintf(app_of[i], sizeof(app_of[i]), "%s", app);
-	return lanes_put(&lanes, &items[i], lane, app_of[i], &items[i]);
+	return lanes_put(
+	    &lanes, &items[i], lane, app_of[i], deadline, &items[i]);
+}
+
+static int
+put(enum lane lane, const char *app)
+{
+	return put_by(lane, app, 0);
 }
 
 /* The index of the next item that may go, or -1. */
@@ -147,6 +154,109 @@ a_place_that_is_left_is_taken_again(void **state)
 	assert_true(next() >= 0);
 }
 
+/* It was counted twice, and each failure made a place more. */
+static void
+who_leaves_twice_leaves_one_place(void **state)
+{
+	int first;
+
+	(void)state;
+	lanes_init(&lanes, 1, 32);
+	for (int i = 0; i < 3; i++)
+		put(LANE_NEW, i % 2 ? "a" : "b");
+	first = next();
+	lanes_leave(&lanes, &items[first]);
+	lanes_leave(&lanes, &items[first]);
+	assert_true(next() >= 0);
+	assert_int_equal(next(), -1);
+	assert_int_equal(lanes.in_flight, 1);
+}
+
+static void
+what_ends_first_goes_first(void **state)
+{
+	static const int64_t ends[] = { 300, 100, 200, 100 };
+	static const int order[] = { 1, 3, 2, 0 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		put_by(LANE_RENEWAL, "a", ends[i]);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(next(), order[i]);
+}
+
+static void
+what_is_urgent_waits_for_neither_new_ones_nor_retries(void **state)
+{
+	int got;
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		put(i % 2 ? LANE_NEW : LANE_RETRY, i % 4 < 2 ? "a" : "b");
+	got = put(LANE_URGENT, "c");
+	assert_int_equal(got, 0);
+	got = next();
+	assert_int_equal(lane_of[got], LANE_URGENT);
+}
+
+static void
+what_is_urgent_leaves_a_quarter_to_the_others(void **state)
+{
+	int urgent = 0, got;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		put(LANE_URGENT, i % 2 ? "a" : "b");
+	put(LANE_NEW, "c");
+	put(LANE_NEW, "d");
+	while ((got = next()) >= 0)
+		urgent += lane_of[got] == LANE_URGENT;
+	assert_int_equal(urgent, 6);
+	assert_int_equal(lanes.in_flight, 8);
+}
+
+static void
+an_order_that_only_waits_holds_no_place(void **state)
+{
+	(void)state;
+	lanes_init(&lanes, 1, 32);
+	put(LANE_RETRY, "a");
+	put(LANE_RETRY, "a");
+	put(LANE_RETRY, "a");
+	assert_int_equal(next(), 0);
+	assert_int_equal(next(), -1);
+	lanes_rest(&lanes, &items[0], true);
+	lanes_rest(&lanes, &items[0], true);
+	assert_int_equal(next(), 1);
+	assert_int_equal(next(), -1);
+	/* It goes on: there are two for a while, and then one. */
+	lanes_rest(&lanes, &items[0], false);
+	assert_int_equal(lanes.in_flight, 2);
+	lanes_leave(&lanes, &items[1]);
+	assert_int_equal(next(), -1);
+	lanes_leave(&lanes, &items[0]);
+	assert_int_equal(next(), 2);
+}
+
+static void
+those_who_rest_have_an_end(void **state)
+{
+	int got, n = 0;
+
+	(void)state;
+	lanes_init(&lanes, 2, 32);
+	for (int i = 0; i < 20; i++)
+		put(LANE_NEW, i % 2 ? "a" : "b");
+	while ((got = next()) >= 0) {
+		lanes_rest(&lanes, &items[got], true);
+		n++;
+	}
+	assert_int_equal(n, 2 * LANE_RESTS);
+	lanes_leave(&lanes, &items[0]);
+	assert_int_equal(lanes.resting, 2 * LANE_RESTS - 1);
+	assert_true(next() >= 0);
+}
+
 static void
 a_full_lane_says_so(void **state)
 {
@@ -172,6 +282,13 @@ main(void)
 		lane_test(there_are_never_more_than_max_in_flight),
 		lane_test(a_place_that_is_left_is_taken_again),
 		lane_test(a_full_lane_says_so),
+		lane_test(who_leaves_twice_leaves_one_place),
+		lane_test(what_ends_first_goes_first),
+		lane_test(
+		    what_is_urgent_waits_for_neither_new_ones_nor_retries),
+		lane_test(what_is_urgent_leaves_a_quarter_to_the_others),
+		lane_test(an_order_that_only_waits_holds_no_place),
+		lane_test(those_who_rest_have_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

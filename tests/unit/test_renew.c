@@ -115,6 +115,26 @@ what_ends_soon_is_tried_more_often(void **state)
 }
 
 static void
+a_certificate_is_urgent_in_its_last_ninth_and_just_after(void **state)
+{
+	struct domain d;
+
+	(void)state;
+	domain_init(&d);
+	assert_false(renew_urgent(&d, DAY));
+	d.version = 1;
+	d.not_before = 0;
+	d.not_after = 90 * DAY;
+	assert_true(renew_urgent_at(&d) == 80 * DAY);
+	assert_false(renew_urgent(&d, 80 * DAY - 1));
+	assert_true(renew_urgent(&d, 80 * DAY));
+	assert_true(renew_urgent(&d, 99 * DAY));
+	assert_false(renew_urgent(&d, 100 * DAY));
+	d.version = 0;
+	assert_false(renew_urgent(&d, 85 * DAY));
+}
+
+static void
 the_earlier_of_renewal_and_question_is_due(void **state)
 {
 	struct domain d;
@@ -149,6 +169,8 @@ main(void)
 		cmocka_unit_test(pauses_double_up_to_a_day),
 		cmocka_unit_test(what_the_ca_asks_for_is_obeyed),
 		cmocka_unit_test(what_ends_soon_is_tried_more_often),
+		cmocka_unit_test(
+		    a_certificate_is_urgent_in_its_last_ninth_and_just_after),
 		cmocka_unit_test(the_earlier_of_renewal_and_question_is_due),
 	};
 
