@@ -203,6 +203,8 @@ const struct conf_setting conf_settings[] = {
 	    "validations of a name that may fail; 0: no limit"),
 	SET(limits, failures_window_h, INT(1, 8760, "h"), "1",
 	    "of failures_per_name"),
+	SET(limits, hour_ms, INT(10, 3600000, "ms"), "3600000",
+	    "how long an hour of these windows is: shorter for tests only"),
 	SET(limits, headroom_percent, INT(0, 90, "%"), "0",
 	    "of every limit, left to others who use the same domains"),
 	SET(dns, resolvers, LIST(2, 64), "",

@@ -124,7 +124,7 @@ limit_of(const struct conf *conf, const char *directory, enum limit_bucket b,
 	}
 	*l = (struct limit){ .bucket = b,
 		.max = ours(conf, max),
-		.window_ms = hours * HOUR_MS };
+		.window_ms = hours * conf->limits.hour_ms };
 	put_key(l, subject, directory);
 }
 
@@ -268,8 +268,10 @@ put_window(char *out, size_t size, int64_t window_ms)
 		snprintf(out, size, "per day");
 	else if (hours == 1)
 		snprintf(out, size, "per hour");
-	else
+	else if (hours > 0)
 		snprintf(out, size, "in %" PRId64 " hours", hours);
+	else
+		snprintf(out, size, "in %" PRId64 " s", window_ms / 1000);
 }
 
 static void

@@ -852,6 +852,7 @@ start(void **state)
 	w.conf.limits.domain_window_h = 1;
 	w.conf.limits.orders_per_account = 2;
 	w.conf.limits.orders_window_h = 1;
+	w.conf.limits.hour_ms = 3600000;
 	w.state =
 	    (struct api_state){ .redis_up = true, .leader = true, .epoch = 7 };
 	w.api = api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e);

@@ -31,6 +31,7 @@ lets_encrypt(void)
 	c.limits.orders_window_h = 3;
 	c.limits.failures_per_name = 5;
 	c.limits.failures_window_h = 1;
+	c.limits.hour_ms = 3600000;
 	c.limits.domain_overrides.item = overrides;
 	c.limits.domain_overrides.n = 2;
 	return c;
