@@ -1,26 +1,32 @@
 """A year in minutes: certificates that live for a minute, and no quiet day.
 
 Everything that a CA can do wrong happens at random (the seed is printed;
-CERTFLEET_SEED repeats it), sync is killed, HAProxy is reloaded, owners move
-their domains away and back.  An observer of its own process looks at every name
-all the time; a referee at the CA counts what is asked and issued.  At the end:
+CERTFLEET_SEED repeats it), it wants certificates renewed before their time,
+sync is killed, HAProxy is reloaded, an owner moves a domain away.  An observer
+of its own process looks at every name all the time; a referee at the CA counts
+what is asked and issued.  At the end:
 
 - no lapse of service at any domain whose owner did nothing wrong,
 - no limit exceeded, nobody asked before the time that the CA had named,
-- at most one certificate for each renewal that was due, and no way back to an
-  older one (but for the moment in which HAProxy is reloaded).
+- at most one certificate for each renewal that was due,
+- and no HAProxy process went back to an older certificate, or began with one
+  that was not the newest on the disk when it was started.
 
-CERTFLEET_YEAR=1000 is the long form, with that many domains.
+The hours of the CA's limits are seconds here.  CERTFLEET_YEAR=1000 is the long
+form, with that many domains; CERTFLEET_LIFETIME says for how many seconds its
+certificates live (they share two processors with the CA, HAProxy and us).
 """
 
 import contextlib
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from datetime import datetime
 
 import pytest
 
@@ -33,15 +39,26 @@ LONG = DOMAINS > 100
 SEED = int(os.environ.get("CERTFLEET_SEED", "0")) or random.randrange(1 << 30)
 
 # The slack of a renewal (40 %) is longer than all the pauses of one bad day.
-LIFETIME = int((240 if LONG else 70) * SLOW)
+LIFETIME = int(float(os.environ.get("CERTFLEET_LIFETIME",
+                                    "300" if LONG else "45")) * SLOW)
 RENEW_PERCENT = 60
-RUN_S = (2.6 if LONG else 1.7) * LIFETIME
+RUN_S = (2.6 if LONG else 1.35) * LIFETIME
 MISCHIEF_PER_RENEWAL = 2
 CAREFREE = LIFETIME * 0.5  # seconds in which a name has so much of it
+PATIENCE_S = 5 if LONG else 1  # between looks at all records
+LOOKS_PER_S = 150 if LONG else 0
 
-CATCH_UP_S = 2 * SLOW
-SHARED, SHARED_LIMIT = 8, 6
+# After a reload, until the new process is told what it has not read.
+CATCH_UP_S = 3 * SLOW
 REQUEST_MS = int(1500 * SLOW)
+ARI_S = (30, 60) if LONG else (3, 6)  # how often it is asked, by whom it is told
+
+# How many of what in how many seconds.  An order is counted before it is on its
+# way, and arrives a moment later: the referee's window is that much shorter.
+NEW_ORDERS, NEW_ORDERS_S, ON_ITS_WAY_S = int(DOMAINS * (.2 if LONG else .75)), 10, 3
+SAME_SET, SAME_SET_S = 5, LIFETIME
+FAILURES, FAILURES_S = 1, 4
+BUSY, BUSY_LIMIT, BUSY_S = 7, 3, 12
 
 ANYWHERE = [
     faults.server_error(retry=1), faults.unavailable(), faults.bad_nonce(),
@@ -51,6 +68,8 @@ ANYWHERE = [
 ]
 MISCHIEF = {
     "newOrder": ANYWHERE + [
+        faults.already_replaced(), faults.already_replaced(400, "malformed"),
+    ] + [
         faults.rate_limited(anchor, 2, form)
         for form in ("seconds", "date")
         for anchor in ("new-certificates-per-exact-set-of-identifiers",
@@ -75,7 +94,10 @@ class Chaos:
         self.lock = threading.Lock()
         self.spent = defaultdict(list)
         self.done = Counter()
-        self.rule = ca.on(tuple(MISCHIEF), self.act, chance=0.12)
+        self.rules = [
+            ca.on(tuple(MISCHIEF), self.act, chance=0.12),
+            # Who is told nothing of windows renews by the clock.
+            ca.on("renewalInfo", self.act_on_window, chance=0.12)]
 
     def act(self, x):
         now = time.time()
@@ -88,6 +110,16 @@ class Chaos:
             fault = self.dice.choice(MISCHIEF[x.kind])
             self.done[x.kind] += 1
         return fault(x)
+
+    def act_on_window(self, x):
+        with self.lock:
+            fault = self.dice.choice(ANYWHERE)
+            self.done[x.kind] += 1
+        return fault(x)
+
+    def end(self):
+        for rule in self.rules:
+            rule.times = 0
 
 
 class Observer(Process):
@@ -105,7 +137,8 @@ class Observer(Process):
     def start(self):
         self.spawn(sys.executable, ROOT / "tests" / "e2e" / "watcher.py",
                    self.node.address, self.node.world.https_port,
-                   self.node.pebble.root, self.names, self.history)
+                   self.node.pebble.root, self.names, self.history,
+                   LOOKS_PER_S)
 
     def seen(self):
         with contextlib.suppress(FileNotFoundError):
@@ -121,27 +154,50 @@ class Observer(Process):
     def lapses(self):
         return [s for s in self.seen() if "why" in s]
 
-    def downgrades(self):
-        """Older certificates that stayed after a newer one was seen.
+    def written(self):
+        """When which certificate was served for the first time, as sync says:
+        by then it was on the disk."""
+        issued, found = {}, {}
+        for line in self.node.sync.text().splitlines():
+            m = re.search(r"domain=(\S+) issued serial=(\S+) version=(\d+)",
+                          line)
+            if m:
+                issued[m[1], m[3]] = m[2]
+            m = re.match(r"(\S+)Z .* domain=(\S+) version=(\d+) served", line)
+            if m:
+                at = datetime.fromisoformat(m[1] + "+00:00").timestamp()
+                found.setdefault(issued.get((m[2], m[3])), at)
+        return found
 
-        While HAProxy is reloaded two processes answer, and the new one has
-        read its files before the last push: it is brought up to date at once.
+    def downgrades(self, started):
+        """Older certificates that were seen when they should not have been.
+
+        A process of HAProxy never goes back.  It may begin with an older one
+        when the newer was written after its start (started, by pid): then it
+        had read its files.  It is brought up to date at once.
         """
-        newest, older = {}, {}
+        written = self.written()
+        newest, shown, older = {}, {}, {}
         for s in self.seen():
             if "serial" not in s:
                 continue
-            name = s["name"]
-            before = newest.get(name)
-            if before and s["not_after"] < before["not_after"]:
-                older.setdefault(name, s)
+            name, by = s["name"], (s["name"], s["pid"])
+            if s["not_after"] < shown.get(by, s)["not_after"]:
+                yield "went back", shown[by], s
+            shown[by] = s
+            best = newest.get(name, s)
+            if s["not_after"] >= best["not_after"]:
+                newest[name] = s
+                since = older.pop(name, s)
+                if s["at"] - since["at"] > CATCH_UP_S:
+                    yield "too long", since, s
                 continue
-            newest[name] = s
-            since = older.pop(name, s)
-            if s["at"] - since["at"] > CATCH_UP_S:
-                yield since, s
+            older.setdefault(name, s)
+            if started[s["pid"]] > min(best["at"], written.get(
+                    best["serial"], best["at"])):
+                yield "started with an older one", best, s
         for name, since in older.items():
-            yield since, newest[name]
+            yield "for ever", newest[name], since
 
     def certificates(self):
         found = defaultdict(set)
@@ -157,39 +213,49 @@ class Year:
         self.dice = random.Random(SEED)
         world = ground.world(validity=LIFETIME, authz_reuse=0, nonce_reject=2)
         self.referee = Referee(Limits(
-            orders=(10 ** 6, 3600), exact=(10 ** 6, 3600),
-            failures=(10 ** 6, 3600),
-            overrides={"shared.test": SHARED_LIMIT}))
-        self.ca = FakeCA(world.pebble, world.tls, world.dir,
+            orders=(NEW_ORDERS, NEW_ORDERS_S - ON_ITS_WAY_S),
+            exact=(SAME_SET, SAME_SET_S), failures=(FAILURES, FAILURES_S),
+            domain=(50, BUSY_S), overrides={"busy.test": BUSY_LIMIT}))
+        self.ca = FakeCA(world.pebble, world.tls, world.dir, ari=True,
                          referee=self.referee, seed=SEED)
+        self.ca.windows.share = RENEW_PERCENT / 100
+        self.ca.windows.width = 0.03
+        self.ca.windows.retry_s = ARI_S[0]
         self.node = ground.node(world, settings={
+            "": {"log_level": "info"},
             "acme": {
                 "directory": self.ca.directory, "renew_percent": RENEW_PERCENT,
                 "request_timeout_ms": REQUEST_MS, "order_timeout_s": 60,
                 "retry_first_s": 1, "retry_max_s": 2, "max_in_flight": 64,
-                "renewals_per_minute": 60000},
-            # Hours are longer than this year; what is left counts all of it.
+                "renewals_per_minute": 60000,
+                "ari_poll_min_s": ARI_S[0], "ari_poll_max_s": ARI_S[1]},
             "limits": {
-                "domain_overrides": [f"shared.test={SHARED_LIMIT}"],
-                "certificates_per_set": 0, "orders_per_account": 0,
-                "failures_per_name": 0},
+                "hour_ms": 1000,
+                "domain_overrides": [f"busy.test={BUSY_LIMIT}"],
+                "domain_window_h": BUSY_S,
+                "certificates_per_set": SAME_SET, "set_window_h": SAME_SET_S,
+                "orders_per_account": NEW_ORDERS,
+                "orders_window_h": NEW_ORDERS_S,
+                "failures_per_name": FAILURES,
+                "failures_window_h": FAILURES_S},
             "haproxy": {"push_per_s": 0},
         }, redis=ground.redis())
         self.names = [f"shop{i}.test" for i in range(DOMAINS)]
-        self.shared = [f"h{i}.shared.test" for i in range(SHARED)]
+        self.busy = [f"h{i}.busy.test" for i in range(BUSY)]
         self.observer = Observer(self.node, self.node.dir)
-        self.kills = self.reloads = self.outages = 0
+        self.kills = self.reloads = self.outages = self.moves = 0
+        self.started = {self.node.haproxy.pid: 0}  # HAProxy's pid: when
 
     def begin(self):
         """Everybody gets a first certificate, from a CA that behaves."""
-        self.node.point_here(*self.names, *self.shared)
-        for name in self.names + self.shared:
+        self.node.point_here(*self.names, *self.busy)
+        for name in self.names + self.busy:
             status, _ = self.node.api(
                 "POST", "/v1/apps/default/domains", {"domain": {"name": name}})
             assert status == 201, name
         wait_for("all to be in use", lambda: all(
             r.get("status") == "in_use" for r in self.records()),
-            60 + DOMAINS / 4, every=1, explain=self.node.tails)
+            60 + DOMAINS / 4, every=PATIENCE_S, explain=self.node.tails)
         self.observer.watch(self.names)
         self.observer.start()
 
@@ -204,7 +270,9 @@ class Year:
         self.kills += 1
 
     def reload_haproxy(self):
+        now = time.time()
         self.node.haproxy.reload()
+        self.started[self.node.haproxy.pid] = now
         self.reloads += 1
 
     def close_ca(self):
@@ -212,15 +280,25 @@ class Year:
         self.ca.refuse(1.5)
         self.outages += 1
 
+    def move_windows(self):
+        """The CA wants some certificates renewed now."""
+        now = time.time()
+        for name in self.dice.sample(self.names[1:], DOMAINS // 30):
+            self.ca.windows.move(name, now - 3600, now + 10 * SLOW,
+                                 "https://ca.test/incident")
+            self.referee.due(name)
+        self.moves += 1
+
     def go_on(self, seconds):
         """Something happens every few seconds, and faults all the time."""
         chaos = Chaos(self.ca, self.dice)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            time.sleep(self.dice.uniform(5, 11) * SLOW)
+            time.sleep(self.dice.uniform(3, 7) * SLOW)
             self.dice.choice([self.kill_sync, self.reload_haproxy,
-                              self.reload_haproxy, self.close_ca])()
-        chaos.rule.times = 0
+                              self.reload_haproxy, self.close_ca,
+                              self.move_windows])()
+        chaos.end()
         return chaos
 
     def calm_down(self):
@@ -228,7 +306,7 @@ class Year:
         wait_for("the last renewals", lambda: all(
             int(r.get("not_after", 0)) / 1000
             > time.time() + LIFETIME * (95 - RENEW_PERCENT) / 100 - 1
-            for r in self.records()), LIFETIME / 2 / SLOW, every=1)
+            for r in self.records()), LIFETIME / 2 / SLOW, every=PATIENCE_S)
 
     def end(self):
         self.observer.stop()
@@ -263,24 +341,24 @@ def test_a_year_without_a_lapse(ground):
         issued = sum(bool(o.issued_at) for o in year.referee.orders.values())
         print(f"{issued} certificates, {sum(chaos.done.values())} faults "
               f"{dict(chaos.done)}, {year.kills} kills, {year.reloads} "
-              f"reloads, {year.outages} outages, {len(year.ca.requests)} "
-              f"requests, {year.observer.rounds()} rounds of the observer")
+              f"reloads, {year.outages} outages, {year.moves} times moved "
+              f"windows, {len(year.ca.requests)} requests, {year.observer.rounds()} rounds of the observer")
 
         lapses = year.observer.lapses()
         assert not lapses, explained(lapses, year)
-        assert list(year.observer.downgrades()) == []
+        assert list(year.observer.downgrades(year.started)) == []
         assert year.referee.violations(share=0.5) == []
         assert year.observer.rounds() > 5 and seen[-1]["at"] > \
             time.time() - 30 * SLOW
         # Whoever left costs the CA nothing, whoever is in excess waits.
         assert year.referee.times_asked(moved) - asked <= 1
-        served = [n for n in year.shared if year.referee.certificates(n)]
-        assert len(served) == SHARED_LIMIT
+        assert all(year.referee.certificates(n) for n in year.busy)
+        assert sum(o.ari for o in year.referee.orders.values()) > 0
         # And it was a year: all were renewed.
         certificates = year.observer.certificates()
         assert all(len(certificates[n]) >= 2 for n in year.names), certificates
         if not LONG:
             assert sum(chaos.done.values()) > 10
-            assert year.kills + year.reloads + year.outages > 5
+            assert year.kills + year.reloads + year.outages + year.moves > 5
     finally:
         year.end()

@@ -29,6 +29,9 @@ class Windows:
     By itself as Boulder: two thirds of the lifetime, a hundredth either way.
     """
 
+    share = 2 / 3
+    width = 1 / 100
+
     def __init__(self, retry_s=21600):
         self.retry_s = retry_s
         self.lock = threading.Lock()
@@ -46,9 +49,10 @@ class Windows:
             leaf = self.leaves.get(certid)
             if leaf is None:
                 return None
-            ideal = leaf.not_before + leaf.lifetime * 2 / 3
+            ideal = leaf.not_before + leaf.lifetime * self.share
             return self.moved.get(certid) or Window(
-                ideal - leaf.lifetime / 100, ideal + leaf.lifetime / 100)
+                ideal - leaf.lifetime * self.width,
+                ideal + leaf.lifetime * self.width)
 
     def move(self, name, start, end, explanation=""):
         """From now on, of the newest certificate that names this name."""

@@ -72,6 +72,7 @@ class Referee:
         self.clock = clock
         self.lock = threading.RLock()
         self.orders = {}
+        self.sets = defaultdict(list)  # names: their orders
         self.asked = []  # (at, account, names, what became of it)
         self.told = []  # (what, until, since): when we said "not before"
         self.found = []
@@ -98,9 +99,8 @@ class Referee:
             self.found.append(text)
 
     def issued_before(self, names, at):
-        return any(o.names == names and o.issued_at
-                   and at - self.limits.renewal_s < o.issued_at
-                   for o in self.orders.values())
+        return any(o.issued_at and at - self.limits.renewal_s < o.issued_at
+                   for o in self.sets[names])
 
     def wants(self, account, names, ari=False):
         """newOrder arrives.  (anchor, domain or name, seconds) or None."""
@@ -166,8 +166,10 @@ class Referee:
             exempt = ari or self.issued_before(names, now)
             if not exempt:
                 self._spend("orders", account, now, self.limits.orders)
-            self.orders.setdefault(
-                order, Order(order, account, names, now, exempt, ari))
+            if order not in self.orders:
+                self.orders[order] = Order(
+                    order, account, names, now, exempt, ari)
+                self.sets[names].append(self.orders[order])
 
     def failed(self, account, name):
         """An authorization became invalid."""

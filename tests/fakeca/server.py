@@ -181,6 +181,7 @@ class FakeCA:
         self.rules = []
         self.requests = []  # (at, kind, names)
         self.orders = {}  # path: the newest order object that was seen
+        self.paths = {}  # names: the paths of their orders
         self.owners = {}  # path: account
         self.csrs = {}  # path of the order: DER
         self.dead_orders = {}  # path: problem
@@ -297,9 +298,9 @@ class FakeCA:
         if not self.reuse:
             return None
         with self.lock:
-            for path, order in self.orders.items():
-                if names_in(order) == x.names and \
-                        order["status"] in ("pending", "ready") and \
+            for path in self.paths.get(x.names, ()):
+                order = self.orders[path]
+                if order["status"] in ("pending", "ready") and \
                         self.owners.get(path) == x.account and \
                         path not in self.dead_orders and \
                         path not in self.csrs:
@@ -342,6 +343,8 @@ class FakeCA:
     def learn_order(self, path, order):
         self.places.learn_order(path, order)
         with self.lock:
+            if path not in self.orders:
+                self.paths.setdefault(names_in(order), []).append(path)
             self.orders[path] = order
 
     def learn_authz(self, x, authz):
