@@ -119,8 +119,8 @@ struct conf {
 		int certificates_per_set, set_window_h;       /* 5, 168 */
 		int orders_per_account, orders_window_h;      /* 300, 3 */
 		int failures_per_name, failures_window_h;     /* 5, 1 */
-		int hour_ms; /* 3600000: of those windows */
-		int headroom_percent;                         /* 0 */
+		int hour_ms;          /* 3600000: of those windows */
+		int headroom_percent; /* 0 */
 		struct conf_list domain_overrides; /* "example.com=300" */
 	} limits;
 

@@ -11,7 +11,7 @@
 #include "sync/ca_impl.h"
 #include "sync/skew.h"
 
-#define HOLD_MS 5000 /* after a failure that stops all */
+#define HOLD_MS 5000 /* at most, after a failure that stops all */
 #define NONCE_TRIES 10
 #define SKEW_MS (60 * 1000)
 #define SKEW_AGAIN_MS (3600 * 1000)
@@ -73,10 +73,11 @@ fail(struct call *c, const struct err *e)
 void
 ca_fail_all(struct ca *ca, const struct err *e)
 {
+	int64_t first = (int64_t)ca->conf->acme.retry_first_s * 1000;
 	struct call *c, *after;
 
 	ca->hold = *e;
-	ca->hold_until = loop_now_ms() + HOLD_MS;
+	ca->hold_until = loop_now_ms() + (first < HOLD_MS ? first : HOLD_MS);
 	for (c = TAILQ_FIRST(&ca->waiting); c != NULL; c = after) {
 		after = TAILQ_NEXT(c, next);
 		fail(c, e);

@@ -20,7 +20,7 @@
 #include "sync/store.h"
 
 #define TRIES_MAX 4       /* of one request, for what is nobody's fault */
-#define TRY_FIRST_MS 1000 /* then 3, 9 s */
+#define TRY_FIRST_MS 1000 /* then 3, 9 s, but never beyond retry_first_s */
 
 struct driver *
 driver_new(struct event_base *base, const struct conf *conf,
@@ -358,11 +358,14 @@ bool
 run_try_again(struct run *r, const struct err *e)
 {
 	int64_t pause = TRY_FIRST_MS;
+	int64_t most = (int64_t)r->driver->conf->acme.retry_first_s * 1000;
 
 	if (!may_pass(r, e) || ++r->tries >= TRIES_MAX)
 		return false;
 	for (int i = 1; i < r->tries; i++)
 		pause *= 3;
+	if (pause > most)
+		pause = most;
 	pause = run_until_fallback(r, pause);
 	if (e->retry_ms > pause)
 		pause = e->retry_ms;

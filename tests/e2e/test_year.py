@@ -40,9 +40,9 @@ SEED = int(os.environ.get("CERTFLEET_SEED", "0")) or random.randrange(1 << 30)
 
 # The slack of a renewal (40 %) is longer than all the pauses of one bad day.
 LIFETIME = int(float(os.environ.get("CERTFLEET_LIFETIME",
-                                    "300" if LONG else "45")) * SLOW)
+                                    "360" if LONG else "45")) * SLOW)
 RENEW_PERCENT = 60
-RUN_S = (2.6 if LONG else 1.35) * LIFETIME
+RUN_S = (1.9 if LONG else 1.35) * LIFETIME
 MISCHIEF_PER_RENEWAL = 2
 CAREFREE = LIFETIME * 0.5  # seconds in which a name has so much of it
 PATIENCE_S = 5 if LONG else 1  # between looks at all records
@@ -55,7 +55,10 @@ ARI_S = (30, 60) if LONG else (3, 6)  # how often it is asked, by whom it is tol
 
 # How many of what in how many seconds.  An order is counted before it is on its
 # way, and arrives a moment later: the referee's window is that much shorter.
-NEW_ORDERS, NEW_ORDERS_S, ON_ITS_WAY_S = int(DOMAINS * (.2 if LONG else .75)), 10, 3
+# Of many, all of them come in half a lifetime: who comes together is renewed
+# together.
+NEW_ORDERS_S, ON_ITS_WAY_S = 10, 3
+NEW_ORDERS = int(DOMAINS * (NEW_ORDERS_S / LIFETIME * 2 if LONG else 0.75))
 SAME_SET, SAME_SET_S = 5, LIFETIME
 FAILURES, FAILURES_S = 1, 4
 BUSY, BUSY_LIMIT, BUSY_S = 7, 3, 12
@@ -255,7 +258,7 @@ class Year:
             assert status == 201, name
         wait_for("all to be in use", lambda: all(
             r.get("status") == "in_use" for r in self.records()),
-            60 + DOMAINS / 4, every=PATIENCE_S, explain=self.node.tails)
+            60 + DOMAINS / 4 + LIFETIME / 2, every=PATIENCE_S, explain=self.node.tails)
         self.observer.watch(self.names)
         self.observer.start()
 
