@@ -48,7 +48,8 @@ class Place:
 
 @pytest.fixture(scope="module")
 def everything(session_ground):
-    world = session_ground.world("ari", authz_reuse=0, nonce_reject=0)
+    world = session_ground.world("ari-faults", authz_reuse=0,
+                                 nonce_reject=0)
     ca = FakeCA(world.pebble, world.tls, world.dir, ari=True)
     ca.windows.retry_s = 1
     node = session_ground.node(world, name="a1", settings={"acme": {

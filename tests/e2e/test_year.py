@@ -40,7 +40,7 @@ SEED = int(os.environ.get("CERTFLEET_SEED", "0")) or random.randrange(1 << 30)
 
 # The slack of a renewal (40 %) is longer than all the pauses of one bad day.
 LIFETIME = int(float(os.environ.get("CERTFLEET_LIFETIME",
-                                    "360" if LONG else "45")) * SLOW)
+                                    "240" if LONG else "45")) * SLOW)
 RENEW_PERCENT = 60
 RUN_S = (1.9 if LONG else 1.35) * LIFETIME
 MISCHIEF_PER_RENEWAL = 2
