@@ -178,6 +178,17 @@ e2e: $(BINS) $(ASK)
 	    { [ $$? -eq 1 ] && echo "# what failed, once more" && \
 	    $(PYTEST) --last-failed --maxfail=8 "$$@"; }
 
+## check-servers  what tests Redis itself, on Redis 8, Valkey 8 and Valkey 9
+SERVER_TESTS = $(patsubst %,tests/e2e/test_%.py,library redis acl partitions \
+	       sentinel cluster)
+check-servers: $(BINS)
+	@for server in "redis trixie" "valkey trixie" "valkey sid"; do \
+	    command=$$(/usr/bin/python3 tests/e2e/newer.py $$server) || exit 1; \
+	    echo "# $$server: $$($$command -v)"; \
+	    CERTFLEET_REDIS=$$command $(PYTEST) -q $(SERVER_TESTS) $(ARGS) || \
+	    exit 1; \
+	done
+
 ## bench     measures beside something that runs in the same minute
 bench: $(BINS) $(BENCHES)
 	@for b in tests/bench/*.py; do \
@@ -261,7 +272,7 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all check unit fuzz fuzz-objects fuzz-built e2e bench demo deps \
+.PHONY: all check unit fuzz fuzz-objects fuzz-built e2e check-servers bench demo deps \
 	deps-check deps-bench rules install fmt compile_commands.json clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

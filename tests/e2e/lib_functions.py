@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from harness import program, wait_for
-from peers import RedisClient
+from harness import wait_for
+from peers import REDIS, RedisClient
 
 LIBRARY = pathlib.Path(__file__).parents[2] / "common" / "library.lua"
 
@@ -20,7 +20,7 @@ def server(tmp_path_factory):
     where = tmp_path_factory.mktemp("redis")
     path = where / "s"
     process = subprocess.Popen(
-        [program("redis-server"), "--port", "0", "--unixsocket", str(path),
+        [*REDIS, "--port", "0", "--unixsocket", str(path),
          "--save", "", "--dir", str(where), "--loglevel", "warning"],
         stdout=subprocess.DEVNULL)
     wait_for("Redis", path.exists)

@@ -4,6 +4,8 @@ A package is fetched with the system's own mirror and archive keys into a cache
 directory (CERTFLEET_CACHE, default ~/.cache/certfleet), by an apt that has its
 own sources and lists and needs no root, and is unpacked there: nothing is
 installed.  Whoever cannot reach a mirror gets Unavailable, with the reason.
+
+Run as a program ("newer.py valkey sid") it prints the path of a server.
 """
 
 import contextlib
@@ -12,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +26,10 @@ SECONDS = 180
 HAPROXY_LIBRARIES = (
     "libc6", "libatomic1", "libcap2", "libcrypt1", "libgcc-s1", "liblua5.4-0",
     "libpcre2-8-0", "libssl3t64", "libsystemd0", "libzstd1", "zlib1g")
+# What Redis and Valkey are linked with.
+REDIS_LIBRARIES = (
+    "libc6", "libatomic1", "libcap2", "libgcc-s1", "libjemalloc2", "liblzf1",
+    "libssl3t64", "libstdc++6", "libsystemd0", "libzstd1", "zlib1g")
 
 
 class Unavailable(Exception):
@@ -158,23 +165,49 @@ def program(name, package_name, suite="sid"):
     return str(path)
 
 
+def by_its_loader(package_name, path, name, suite, libraries):
+    """A script that runs a program with the C library it was built for.
+
+    name is what the program finds itself called.
+    """
+    root = package(package_name, suite, *libraries)
+    lib, *_ = [p.parent for p in root.glob("usr/lib/*/libc.so.6")] or [None]
+    if lib is None:
+        raise Unavailable(
+            f"{package_name} of {suite} came without its C library")
+    loader, *_ = lib.glob("ld-linux*.so.*")
+    script = root / name
+    if not script.exists():
+        script.write_text(f'#!/bin/sh\nexec "{loader}" --argv0 {name} '
+                          f'--library-path "{lib}" "{root}/{path}" "$@"\n')
+        script.chmod(0o755)
+    run(script, "-v")
+    return str(script)
+
+
 @cache
 def haproxy(suite="sid"):
-    """HAProxy of another release, with the C library that it was built for.
+    """HAProxy of another release.
 
-    Its own loader runs it.  No master process: that would start itself anew
-    without the loader.
+    No master process: that would start itself anew without the loader.
     """
-    root = package("haproxy", suite, *HAPROXY_LIBRARIES)
-    libraries, *_ = [p.parent for p in root.glob("usr/lib/*/libc.so.6")] or [None]
-    if libraries is None:
-        raise Unavailable(f"haproxy of {suite} came without its C library")
-    loader, *_ = libraries.glob("ld-linux*.so.*")
-    path = root / "haproxy"
-    if not path.exists():
-        path.write_text(f'#!/bin/sh\nexec "{loader}" --argv0 haproxy '
-                        f'--library-path "{libraries}" '
-                        f'"{root}/usr/sbin/haproxy" "$@"\n')
-        path.chmod(0o755)
-    run(path, "-v")
-    return str(path)
+    return by_its_loader(
+        "haproxy", "usr/sbin/haproxy", "haproxy", suite, HAPROXY_LIBRARIES)
+
+
+@cache
+def redis(kind, suite):
+    """A server of another release; kind: redis or valkey.
+
+    The programs are one, which looks at how it is called.
+    """
+    return by_its_loader(
+        f"{kind}-tools", f"usr/bin/{kind}-check-rdb", f"{kind}-server", suite,
+        REDIS_LIBRARIES)
+
+
+if __name__ == "__main__":
+    try:
+        print(redis(*sys.argv[1:]))
+    except Unavailable as e:
+        sys.exit(str(e))

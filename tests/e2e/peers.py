@@ -4,6 +4,7 @@ import binascii
 import json
 import os
 import re
+import shlex
 import ssl
 import urllib.error
 import urllib.request
@@ -15,6 +16,9 @@ from harness import wait_for
 from resp import Error, Resp
 
 LOOPBACK = "127.0.0.1"
+
+# Another Redis than the installed one, or a Valkey: a command.
+REDIS = shlex.split(os.environ.get("CERTFLEET_REDIS", "")) or ["redis-server"]
 
 
 @cache
@@ -278,7 +282,7 @@ class RedisServer(Process):
     def __init__(self, directory, *options, command=None):
         super().__init__("redis", directory)
         self.options = options
-        self.command = command or [program("redis-server")]
+        self.command = command or REDIS
         self.take_ports()
 
     def take_ports(self):
@@ -363,7 +367,7 @@ class Sentinel(Process):
                 f"sentinel monitor shop {LOOPBACK} {master.port} {quorum}\n"
                 f"sentinel down-after-milliseconds shop {patience_ms}\n"
                 "sentinel failover-timeout shop 3000\n")
-        self.spawn(program("redis-server"), conf, "--sentinel")
+        self.spawn(*REDIS, conf, "--sentinel")
         self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
 
     def client(self):
@@ -391,8 +395,15 @@ class Watched:
             if (facts["num-other-sentinels"], facts["num-slaves"],
                     facts["flags"]) != ("2", "1", "master"):
                 return False
-        with self.master.client() as redis:
-            return "state=online" in redis("INFO", "replication")
+        # What a master calls online may still be loading its first copy.
+        return all(word in self.replication(server) for server, word in zip(
+            sorted(self.servers, key=lambda s: s is not self.master),
+            ("state=online", "master_link_status:up")))
+
+    @staticmethod
+    def replication(server):
+        with server.client() as redis:
+            return redis("INFO", "replication")
 
     def rejoin(self, server):
         """What Sentinels would make of a former master in their next round."""
@@ -471,8 +482,8 @@ class Cluster:
             for s in self.servers), 20)
         with self.replica.client() as redis:
             redis("CLUSTER", "REPLICATE", self.id_of(self.masters[0]))
-        wait_for("its replica to be one", lambda: "state=online" in
-                 self.replication(self.masters[0]), 20)
+        wait_for("its replica to be one", lambda: "master_link_status:up" in
+                 self.replication(self.replica), 20)
 
     @staticmethod
     def info(server):
