@@ -32,7 +32,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
-	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot
+	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc
 DEPS_BENCH := $(DEPS) redis-tools wrk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -230,7 +230,7 @@ rules:
 	@! grep -nE '\b(TODO|FIXME|XXX)\b' $(C_FILES)
 	@tests/format.sh $(C_FILES)
 
-## install   programs, units, examples of configuration (DESTDIR, PREFIX)
+## install   programs, pages, units, examples of configuration (DESTDIR, PREFIX)
 # The configuration is the operator's: what is in /etc is not touched, except
 # for the one file that HAProxy reads and nobody has to change.
 install: $(BINS)
@@ -248,6 +248,9 @@ install: $(BINS)
 	    n=$${c##*/}; \
 	    install -m 0644 $$c $(DESTDIR)$(PREFIX)/lib/$$f.d/$${n%.*}.conf || exit 1; \
 	done; done
+	for m in sync/man/*.[1-8]; do \
+	    install -D -m 0644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; \
+	done
 	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 
