@@ -341,13 +341,22 @@ got_renewal_info(void *arg, bool moved)
 	work_put_down(w, renew_due(&w->d), moved ? "renewal_moved" : NULL);
 }
 
+/* Only its owner can go on. */
+static void
+put_down_disabled(struct work *w, const char *reason)
+{
+	bool news = work_say(&w->d, DOMAIN_DISABLED, reason);
+
+	dns01_withdraw(w->in->dns01, w->name);
+	work_put_down(w, 0, news ? "status" : NULL);
+}
+
 static void
 got_record(void *arg, const struct domain *d, const struct err *e)
 {
 	struct work *w = arg;
 	int64_t now = loop_wall_ms();
 	enum need need;
-	bool news;
 
 	if (e != NULL || d == NULL) {
 		if (e != NULL)
@@ -382,10 +391,9 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 		    w->in->store, w->name, w->in->epoch, taken_over, w);
 		break;
 	case NEED_OWNER:
-		news = work_say(&w->d, DOMAIN_DISABLED,
+		put_down_disabled(w,
 		    "its custom certificate has expired and Let's Encrypt is "
 		    "switched off: upload a new one or switch it on");
-		work_put_down(w, 0, news ? "status" : NULL);
 		break;
 	case NEED_CERTIFICATE:
 		work_certificate(w);
@@ -398,10 +406,8 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 		work_proof(w);
 		break;
 	case NEED_SWITCH_OFF:
-		dns01_withdraw(w->in->dns01, w->name);
-		news = work_say(&w->d, DOMAIN_DISABLED,
-		    "Let's Encrypt is switched off for this domain");
-		work_put_down(w, 0, news ? "status" : NULL);
+		put_down_disabled(
+		    w, "Let's Encrypt is switched off for this domain");
 		break;
 	case NEED_DNS01:
 		work_record(w);

@@ -234,6 +234,21 @@ why_next(const struct show *s, const json_t *d, struct buf *out)
 	free(next);
 }
 
+/* What a person has to make is good for so long. */
+static void
+why_action(const struct show *s, const json_t *d, struct buf *out)
+{
+	int64_t until = text_time_member(d, "acme_dns_until");
+	char when[TEXT_SPAN_MAX], at[STR_TIME_MAX];
+
+	put_member(s, out, "Action", d, "action");
+	if (until <= s->now)
+		return;
+	put_name(s, out, "");
+	buf_putf(out, "the CA wants another value after %s (%s)\n",
+	    str_time(at, until), text_when(when, until, s->now));
+}
+
 /* Unless it is the reason and has been said. */
 static void
 why_last_error(const struct show *s, const json_t *d, struct buf *out)
@@ -368,7 +383,7 @@ show_why(const struct show *s, const json_t *d, struct buf *out)
 	why_state(s, d, out);
 	put_member(s, out, "Reason", why, "reason");
 	why_next(s, d, out);
-	put_member(s, out, "Action", d, "action");
+	why_action(s, d, out);
 	why_last_error(s, d, out);
 	why_attempts(s, d, out);
 	why_certificate(s, d, out);

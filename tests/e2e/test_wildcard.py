@@ -308,19 +308,23 @@ PLATFORM = "platform.test"
 
 @pytest.fixture
 def platform(place, ground):
-    """A node that orders the platform's certificate itself."""
-    world = place.world
+    """Two nodes that order the platform's certificate themselves."""
+    world, redis = place.world, ground.redis()
     world.servers.add_zone(PLATFORM)
-    node = ground.node(world, name="w2", address="127.0.0.77", settings={
-        "": {"platform_domain": PLATFORM, "platform_app": "ops"},
-        **settings(world)})
-    yield node
-    if node.haproxy.running:
-        node.stop()
+    nodes = [ground.node(world, name=name, address=address, redis=redis,
+                         settings={"": {"platform_domain": PLATFORM,
+                                        "platform_app": "ops"},
+                                   **settings(world)})
+             for name, address in (("w2", "127.0.0.77"), ("w3", "127.0.0.79"))]
+    yield nodes
+    for node in nodes:
+        if node.haproxy.running:
+            node.stop()
 
 
 def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
-    node, name = platform, f"*.{PLATFORM}"
+    node, other = platform
+    name = f"*.{PLATFORM}"
     before = len(node.pebble.issued())
     fqdn, values = to_make(node, name)
     first, second = values.split()
@@ -335,9 +339,10 @@ def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
     assert record["app"] == "ops"
     assert node.pebble.issued()[before:] == [record["serial"]]
 
-    # It is the default: of names that nobody knows, and of the base.
-    for sni in ("nobody.test", PLATFORM):
-        node.await_served(sni, lambda s: s.sha1 == record["sha1"])
+    # It is every node's default: of names that nobody knows, and of the base.
+    for n in platform:
+        for sni in ("nobody.test", PLATFORM):
+            n.await_served(sni, lambda s: s.sha1 == record["sha1"])
     assert sorted(node.served(PLATFORM).names) == [name, PLATFORM]
     for own in (f"shop.{PLATFORM}", PLATFORM):
         node.add(own)
@@ -345,15 +350,16 @@ def test_the_platforms_wildcard_and_base_are_one_certificate(platform):
     assert node.pebble.issued()[before:] == [record["serial"]]
 
     # HAProxy starts with it, and gets the next one while it runs.
-    node.stop()
-    node.start()
-    assert node.served("nobody.test").sha1 == record["sha1"]
+    other.stop()
+    other.start()
+    assert other.served("nobody.test").sha1 == record["sha1"]
     make_due(node, name, renew_at=1, next_at=1)
     _, values = to_make(node, name, other_than=values)
     assert node.served("nobody.test").sha1 == record["sha1"]
     make(node, PLATFORM, fqdn, *values.split())
-    node.await_served("nobody.test", lambda s: s.sha1 != record["sha1"], 20)
-    assert node.served("nobody.test").sha1 == node.record(name)["sha1"]
+    for n in platform:
+        n.await_served("nobody.test", lambda s: s.sha1 != record["sha1"], 20)
+        assert n.served("nobody.test").sha1 == node.record(name)["sha1"]
 
 
 # --- records that stay (dns-persist-01, a draft) ------------------------------

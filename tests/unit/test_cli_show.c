@@ -199,6 +199,27 @@ why_tells_state_reason_next_and_who_serves(void **state)
 }
 
 static void
+why_tells_how_long_a_record_to_make_is_good(void **state)
+{
+	struct show s = { NOW, false };
+	json_t *d = json("{'name':'*.x.example','app':'x',"
+			 "'status':'action_required','label':'Action required',"
+			 "'action':'_acme-challenge.x.example 120 TXT v',"
+			 "'acme_dns_until':'2026-06-02T20:26:40.000Z'}");
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 10000);
+	show_why(&s, d, &out);
+	assert_non_null(
+	    strstr(out.p, "Action       _acme-challenge.x.example 120 TXT v\n"
+			  "             the CA wants another value after "
+			  "2026-06-02T20:26:40.000Z (in 5 days)\n"));
+	buf_clear(&out);
+	json_decref(d);
+}
+
+static void
 what_comes_from_outside_cannot_move_the_cursor(void **state)
 {
 	struct show s = { NOW, false };
@@ -346,6 +367,7 @@ main(void)
 		cmocka_unit_test(
 		    domains_are_a_table_of_status_certificate_and_next),
 		cmocka_unit_test(why_tells_state_reason_next_and_who_serves),
+		cmocka_unit_test(why_tells_how_long_a_record_to_make_is_good),
 		cmocka_unit_test(
 		    what_comes_from_outside_cannot_move_the_cursor),
 		cmocka_unit_test(an_event_is_a_line),
