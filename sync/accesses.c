@@ -1,12 +1,13 @@
 #include "sync/accesses.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/b64.h"
 #include "common/mem.h"
 #include "common/table.h"
-#include <stdio.h>
 
 struct access {
 	char app[DOMAIN_APP_MAX];
@@ -107,9 +108,10 @@ access_from(const struct env *env, const struct conf *conf,
 	return rc;
 }
 
-/* Make it of what the store has; NULL without an error: by hand. */
+/* Make it of variables; NULL without an error: by hand. */
 static struct access *
-make(struct waiter *w, const struct store_env *read, struct err *e)
+make(struct accesses *all, const char *app, const struct store_env *read,
+    struct err *e)
 {
 	struct access *a = xcalloc(1, sizeof(*a));
 	struct provider_vars bad;
@@ -119,16 +121,15 @@ make(struct waiter *w, const struct store_env *read, struct err *e)
 	env_init(&env);
 	rc = env_unpack(&env, read->text, read->len, e);
 	if (rc == 0)
-		rc = access_from(&env, w->all->conf, &a->provider, &bad, e);
+		rc = access_from(&env, all->conf, &a->provider, &bad, e);
 	env_clear(&env);
 	if (rc != 1) {
 		access_free(a);
 		return NULL;
 	}
-	memcpy(a->app, w->app, sizeof(a->app));
+	snprintf(a->app, sizeof(a->app), "%s", app);
 	a->sealed = xmemdup0(read->sealed, read->sealed_len);
 	a->sealed_len = read->sealed_len;
-	HASH_ADD_STR(w->all->by_app, app, a);
 	return a;
 }
 
@@ -155,8 +156,8 @@ got_env(void *arg, const struct store_env *read, const struct err *e)
 		drop(all, a);
 		a = NULL;
 	}
-	if (a == NULL)
-		a = make(w, read, &bad);
+	if (a == NULL && (a = make(all, w->app, read, &bad)) != NULL)
+		HASH_ADD_STR(all->by_app, app, a);
 	if (a != NULL)
 		a->holds++;
 	waiter_free(w);
@@ -195,6 +196,42 @@ access_release(struct access *a)
 		return;
 	if (a->is_old)
 		access_free(a);
+}
+
+char *
+access_sealed(const struct access *a)
+{
+	char *text = xmalloc(B64URL_SIZE(a->sealed_len));
+
+	b64url_encode(text, a->sealed, a->sealed_len);
+	return text;
+}
+
+struct access *
+access_open(
+    struct accesses *all, const char *app, const char *sealed, struct err *e)
+{
+	size_t len = strlen(sealed);
+	uint8_t *bytes = xmalloc(len + 1);
+	ptrdiff_t n = b64url_decode(bytes, sealed, len);
+	struct store_env read = { .sealed = (const char *)bytes };
+	struct access *a = NULL;
+	struct buf plain;
+
+	read.sealed_len = n > 0 ? (size_t)n : 0;
+	if (store_env_open(
+		all->store, app, bytes, read.sealed_len, &plain, e) == 0) {
+		read.text = plain.p;
+		read.len = plain.len;
+		a = make(all, app, &read, e);
+	}
+	if (a != NULL) {
+		a->is_old = true; /* nobody else gets this one */
+		a->holds = 1;
+	}
+	buf_wipe(&plain);
+	free(bytes);
+	return a;
 }
 
 struct provider_access *

@@ -33,6 +33,16 @@ void access_release(struct access *); /* NULL is accepted */
 /* For txt_record.access; lives as long as the hold. */
 struct provider_access *access_of(struct access *);
 
+/* The variables that it is made of, sealed, as text; the caller frees it. */
+char *access_sealed(const struct access *);
+
+/*
+ * The access that such give, whatever the app has now; NULL: they do not open,
+ * or give none.  Held as any.
+ */
+struct access *access_open(
+    struct accesses *, const char *app, const char *sealed, struct err *);
+
 /*
  * The access that variables give, as env_access(), at the operator's base URL
  * where there is one.

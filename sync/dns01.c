@@ -376,7 +376,9 @@ make_next(void *arg)
 		loop_after(p->all->base, &p->timer, BUSY_MS, make_next, p);
 		return;
 	}
+	txt_clear(&m->txt);
 	m->txt = txt;
+	m->txt.sealed = access_sealed(p->access);
 	p->made = m;
 	store_txt_put(p->all->store, &m->txt, journalled, p);
 }

@@ -27,6 +27,7 @@ struct made {
 	bool presented;        /* somebody makes or watches it right now */
 	bool removing;         /* it is to go */
 	bool perhaps;          /* its provider was asked to make it */
+	bool as_made;          /* removed with the variables it was made with */
 	struct txt_record rec; /* of the operation under way */
 	struct access *access; /* of a removal under way */
 	uint64_t dialogue;

@@ -66,6 +66,7 @@ made_free(struct made *m)
 	access_cancel(all->accesses, m);
 	store_forget(all->store, m);
 	put_down(m);
+	txt_clear(&m->txt);
 	loop_timer_free(&m->timer);
 	free(m);
 }
@@ -137,12 +138,35 @@ removed(void *arg, struct txt_record *rec, const struct err *e)
 	(void)rec;
 	m->dialogue = 0;
 	if (e != NULL) {
+		if (e->kind == ERR_CONFIG || e->kind == ERR_REFUSED)
+			m->as_made = !m->as_made;
 		try_again(m, e);
 		return;
 	}
 	log_info("domain=%s txt=%s provider=%s removed", m->txt.domain,
 	    m->txt.fqdn, m->txt.provider);
 	forget(m);
+}
+
+/*
+ * The variables that it was made with, when the app has none or those of
+ * another provider now; and in turn with the new ones when these do not do.
+ */
+static struct access *
+choose(struct made *m, struct access *now)
+{
+	struct access *old;
+	struct err e;
+
+	if (m->txt.sealed == NULL ||
+	    (now != NULL && !m->as_made &&
+		strcmp(access_of(now)->provider->name, m->txt.provider) == 0))
+		return now;
+	old = access_open(m->all->accesses, m->txt.app, m->txt.sealed, &e);
+	if (old == NULL)
+		return now;
+	access_release(now);
+	return old;
 }
 
 /* What another provider than now has said of the zone is worth nothing. */
@@ -153,17 +177,18 @@ got_access(void *arg, struct access *access, const struct err *e)
 	struct txt_record *rec = &m->rec;
 	struct err none;
 
-	if (e == NULL && access == NULL) {
+	if (e == NULL || e->kind == ERR_CONFIG)
+		m->access = choose(m, access);
+	if (e == NULL && m->access == NULL) {
 		err_set(&none, ERR_CONFIG, "the app has no DNS provider now");
 		e = &none;
 	}
-	if (e != NULL) {
+	if (m->access == NULL) {
 		try_again(m, e);
 		return;
 	}
-	m->access = access;
 	txt_record_clear(rec);
-	rec->access = access_of(access);
+	rec->access = access_of(m->access);
 	snprintf(rec->fqdn, sizeof(rec->fqdn), "%s", m->txt.fqdn);
 	snprintf(rec->value, sizeof(rec->value), "%s", m->txt.value);
 	if (strcmp(rec->access->provider->name, m->txt.provider) == 0) {
@@ -256,6 +281,7 @@ static void
 got_journal(void *arg, const char *const *texts, size_t n, const struct err *e)
 {
 	struct dns01 *all = arg;
+	struct made *m;
 	struct txt txt;
 	struct err bad;
 
@@ -266,10 +292,15 @@ got_journal(void *arg, const char *const *texts, size_t n, const struct err *e)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (txt_read(&txt, texts[i], &bad) == -1)
+		m = NULL;
+		if (txt_read(&txt, texts[i], &bad) == -1) {
 			log_warn("%s", bad.text);
-		else
-			made_get(all, &txt)->perhaps = true;
+		} else {
+			m = made_get(all, &txt);
+			m->perhaps = true;
+		}
+		if (m == NULL || m->txt.sealed != txt.sealed)
+			txt_clear(&txt);
 	}
 	sweep(all);
 }

@@ -240,6 +240,10 @@ typedef void store_env_fn(
     void *arg, const struct store_env *, const struct err *e);
 void store_env(struct store *, const char *app, store_env_fn *, void *arg);
 
+/* Open what store_env() gave as sealed; the caller wipes plain. */
+int store_env_open(struct store *, const char *app, const void *sealed,
+    size_t len, struct buf *plain, struct err *);
+
 /*
  * Put text in their place, none when it is empty, if they are sealed as given:
  * else somebody else was faster (err type "CHANGED").  Fails when they cannot

@@ -12,6 +12,17 @@ env_key(const struct store *s, const char *app, char key[static KEY_MAX])
 	return store_key(s, KEY_ENV, key, KEY_MAX, 0, app);
 }
 
+int
+store_env_open(struct store *s, const char *app, const void *sealed, size_t len,
+    struct buf *plain, struct err *e)
+{
+	buf_init(plain, ENV_MAX);
+	if (seal_open(s->ring, SEAL_TYPE, app, "", sealed, len, plain, e) == 0)
+		return 0;
+	err_prefix(e, "the variables of app %s", app);
+	return -1;
+}
+
 static void
 got_env(struct call *c, const struct rds_reply *r, const struct err *e)
 {
@@ -27,10 +38,8 @@ got_env(struct call *c, const struct rds_reply *r, const struct err *e)
 		c->tell.env(c->arg, &env, NULL);
 		return;
 	}
-	buf_init(&plain, ENV_MAX);
-	if (seal_open(c->store->ring, SEAL_TYPE, c->name, "", r->str, r->len,
-		&plain, &bad) == -1) {
-		err_prefix(&bad, "the variables of app %s", c->name);
+	if (store_env_open(c->store, c->name, r->str, r->len, &plain, &bad) ==
+	    -1) {
 		c->tell.env(c->arg, NULL, &bad);
 	} else {
 		env = (struct store_env){ plain.p, plain.len, r->str, r->len };

@@ -1,6 +1,7 @@
 #include "sync/txt.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -43,6 +44,8 @@ txt_write(const struct txt *t)
 		json_object_set_new(
 		    o, texts[i].name, json_string(texts[i].text));
 	json_object_set_new(o, "at", json_integer(t->at));
+	if (t->sealed != NULL)
+		json_object_set_new(o, "sealed", json_string(t->sealed));
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (text == NULL)
@@ -72,10 +75,18 @@ txt_read(struct txt *t, const char *json, struct err *e)
 			rc = -1;
 	}
 	t->at = json_integer_value(json_object_get(o, "at"));
+	t->sealed = xstrdup(json_string_value(json_object_get(o, "sealed")));
 	json_decref(o);
 	if (rc == -1 || t->domain[0] == '\0' || t->app[0] == '\0' ||
 	    t->fqdn[0] == '\0' || t->value[0] == '\0')
 		return err_set(
 		    e, ERR_BUG, "a journal entry of a TXT record is not ours");
 	return 0;
+}
+
+void
+txt_clear(struct txt *t)
+{
+	free(t->sealed);
+	t->sealed = NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * The journal of TXT records that we made: what is needed to remove one, by
- * whoever leads then.  JSON in Redis, for people, too; nothing in it is secret.
+ * whoever leads then.  JSON in Redis, for people, too; what is secret in it, the
+ * access of its provider, is sealed.
  *
  * Pure.
  */
@@ -23,6 +24,7 @@ struct txt {
 	char value[TXT_VALUE_MAX];
 	char zone[DOMAIN_NAME_MAX], zone_id[256], record_id[256]; /* or "" */
 	int64_t at;                                               /* wall ms */
+	char *sealed; /* the variables that it was made with, or NULL; owned */
 };
 
 /* The field of the journal: the record's name and value. */
@@ -31,7 +33,8 @@ void txt_key(const struct txt *, char key[static TXT_KEY_MAX]);
 /* Its JSON; the caller frees it. */
 char *txt_write(const struct txt *);
 
-/* Read it back; ERR_BUG when it is not ours. */
+/* Read it back; ERR_BUG when it is not ours.  txt_clear() in any case. */
 int txt_read(struct txt *, const char *json, struct err *);
+void txt_clear(struct txt *);
 
 #endif

@@ -302,6 +302,29 @@ def test_what_is_removed_meanwhile_leaves_nothing(node, customer):
     customer.as_it_was()
 
 
+@only("cloudflare")
+def test_variables_that_are_unset_still_remove_what_they_made(node, customer):
+    """Also by another leader: the journal has them, sealed."""
+    name = f"*.early.{customer.zone}"
+    fqdn = f"_acme-challenge.early.{customer.zone}"
+    slow = node.world.servers[1]
+    slow.lag = None
+    try:
+        node.add(name, app=customer.app)
+        wait_for("the record", lambda: customer.api.txt(fqdn), 20)
+        node.cli("--app", customer.app, "env-unset", *customer.api.variables)
+        node.sync.kill()
+        node.sync.start()
+        node.await_record("no provider", lambda: node.record(name).get(
+            "status") == "action_required" and node.record(name), 30, name)
+    finally:
+        slow.lag = 0
+        slow.catch_up()
+    node.await_status(name, "in_use", 40)
+    customer.as_it_was()
+    node.cli("--app", customer.app, "env-set", *pairs(customer.api.variables))
+
+
 @only("gandi")
 def test_the_platforms_own_is_made_through_its_apps_provider(
         place, ground, customer, customers):

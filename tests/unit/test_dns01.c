@@ -41,6 +41,8 @@ static struct world {
 	struct provider provider;
 	struct provider_access access;
 	bool by_hand;
+	struct provider_access old; /* of the variables that were unset */
+	int opened;
 	struct err create_fails;
 	const char *no_zone; /* the account has none for this name */
 	int blind;           /* so many looks do not show it */
@@ -102,6 +104,24 @@ void
 access_release(struct access *a)
 {
 	(void)a;
+}
+
+char *
+access_sealed(const struct access *a)
+{
+	(void)a;
+	return xstrdup("c2VhbGVk");
+}
+
+struct access *
+access_open(
+    struct accesses *all, const char *app, const char *sealed, struct err *e)
+{
+	(void)all, (void)e;
+	assert_string_equal(app, "shop");
+	assert_string_equal(sealed, "c2VhbGVk");
+	w.opened++;
+	return (struct access *)&w.old;
 }
 
 struct provider_access *
@@ -271,6 +291,7 @@ setup(void **state)
 	w.provider =
 	    (struct provider){ .name = "ovh", .poll_ms = 10, .limit_ms = 200 };
 	w.access.provider = &w.provider;
+	w.old.provider = &w.provider;
 	w.conf.dns.record_interval_ms = 50;
 	buf_init(&w.log, 4096);
 	w.dns01 = dns01_new(w.base, &w.conf, NULL, NULL, NULL, NULL);
@@ -495,6 +516,13 @@ a_new_value_takes_the_place_of_an_old_one(void **state)
 	"\"V\",\"zone\":\"elsewhere.test\",\"zone_id\":\"Z1\","      \
 	"\"record_id\":\"\",\"at\":1780000000000}"
 
+#define LEFT_SEALED                                                  \
+	"{\"domain\":\"*.shop.test\",\"app\":\"shop\",\"provider\":" \
+	"\"ovh\",\"fqdn\":\"challenge.elsewhere.test\",\"value\":"   \
+	"\"V\",\"zone\":\"elsewhere.test\",\"zone_id\":\"Z1\","      \
+	"\"record_id\":\"\",\"at\":1780000000000,\"sealed\":"        \
+	"\"c2VhbGVk\"}"
+
 static void
 what_a_leader_has_left_goes_when_no_order_needs_it(void **state)
 {
@@ -520,6 +548,34 @@ an_order_that_goes_on_takes_over_what_was_left(void **state)
 	await("look told ");
 	dns01_withdraw(w.dns01, "*.shop.test");
 	await("remove(challenge.elsewhere.test V) drop(V) ");
+}
+
+/* The owner gives up on the provider while a record is there. */
+static void
+variables_that_were_unset_still_remove_what_they_made(void **state)
+{
+	struct domain d = shop("V");
+
+	(void)state;
+	w.blind = 1;
+	dns01_present(w.dns01, &d, told, NULL);
+	await("told ");
+	w.by_hand = true;
+	dns01_withdraw(w.dns01, "*.shop.test");
+	await("remove(challenge.elsewhere.test V) drop(V) ");
+	assert_int_equal(w.opened, 1);
+}
+
+static void
+another_leader_has_them_from_the_journal(void **state)
+{
+	(void)state;
+	w.left = LEFT_SEALED;
+	w.order = "";
+	w.by_hand = true;
+	dns01_start(w.dns01);
+	await("remove(challenge.elsewhere.test V) drop(V) ");
+	assert_int_equal(w.opened, 1);
 }
 
 static void
@@ -555,6 +611,8 @@ main(void)
 		TEST(a_new_value_takes_the_place_of_an_old_one),
 		TEST(what_a_leader_has_left_goes_when_no_order_needs_it),
 		TEST(an_order_that_goes_on_takes_over_what_was_left),
+		TEST(variables_that_were_unset_still_remove_what_they_made),
+		TEST(another_leader_has_them_from_the_journal),
 		TEST(a_name_may_be_too_long_for_a_record_below_it),
 	};
 

@@ -12,6 +12,7 @@
 static void
 an_entry_is_read_as_it_was_written(void **state)
 {
+	char sealed[] = "c2VhbGVk";
 	struct txt t = { .domain = "*.shop.example",
 		.app = "shop",
 		.provider = "ovh",
@@ -19,13 +20,17 @@ an_entry_is_read_as_it_was_written(void **state)
 		.value = "LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ",
 		.zone = "shop.example",
 		.record_id = "5212",
-		.at = 1780000000000 };
+		.at = 1780000000000,
+		.sealed = sealed };
 	struct txt back;
 	struct err e = { 0 };
 	char *text = txt_write(&t), key[TXT_KEY_MAX];
 
 	(void)state;
 	assert_int_equal(txt_read(&back, text, &e), 0);
+	assert_string_equal(back.sealed, sealed);
+	txt_clear(&back);
+	back.sealed = sealed;
 	assert_memory_equal(&back, &t, sizeof(t));
 	free(text);
 	txt_key(&t, key);
