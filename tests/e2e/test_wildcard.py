@@ -311,11 +311,15 @@ def platform(place, ground):
     """Two nodes that order the platform's certificate themselves."""
     world, redis = place.world, ground.redis()
     world.servers.add_zone(PLATFORM)
-    nodes = [ground.node(world, name=name, address=address, redis=redis,
-                         settings={"": {"platform_domain": PLATFORM,
-                                        "platform_app": "ops"},
-                                   **settings(world)})
+    nodes = [ground.node(world, start=False, name=name, address=address,
+                         redis=redis, settings={
+                             "": {"platform_domain": PLATFORM,
+                                  "platform_app": "ops",
+                                  "kek_file": str(world.dir / "w.kek")},
+                             **settings(world)})
              for name, address in (("w2", "127.0.0.77"), ("w3", "127.0.0.79"))]
+    for node in nodes:
+        node.start()
     yield nodes
     for node in nodes:
         if node.haproxy.running:
