@@ -109,6 +109,12 @@ def test_whose_api_takes_changes_cannot_lead(nodes, redis):
     all_in_use(leads, ["api.test"])
     serves(serving, "api.test", leads.serial("api.test"))
     serving.remove("api.test")
+    serving.cli("--app", "api", "env-set", "DNS_PROVIDER=cloudflare",
+                "DNS_CLOUDFLARE_API_TOKEN=secret", code=None)
+    serving.cli("--app", "api", "env")
+    serving.cli("token", "create", "ci")
+    assert "ci" in serving.cli("token", "list").out
+    assert "api.test" in serving.cli("audit").out
     with redis.client() as admin:
         assert not admin("ACL", "LOG")
 
@@ -147,7 +153,7 @@ DENIED = {
              ("FCALL", "certfleet_publish", 1, PREFIX + "challenge:x", "x",
               "y", 9, PREFIX + "challenges"),
              ("FUNCTION", "LOAD", "#!lua name=x\nreturn"), ("FLUSHALL",),
-             ("SADD", PREFIX + "apps", "x"), ("KEYS", "*")],
+             ("HSET", PREFIX + "tokens", "x", "y"), ("SADD", PREFIX + "apps", "x"), ("KEYS", "*")],
     "api": [("GET", PREFIX + "account:x"), ("FLUSHALL",), ("KEYS", "*"),
             ("FCALL", "certfleet_lease", 1, PREFIX + "leader", "x", 1000),
             ("SET", PREFIX + "challenge:x", "y"), ("EVAL", "return 1", 0),
