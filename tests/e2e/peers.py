@@ -331,7 +331,9 @@ class GuardedRedis(RedisServer):
         self.options = (
             "--port", 0, "--tls-port", self.port, "--tls-auth-clients", "yes",
             "--tls-cert-file", self.tls.cert, "--tls-key-file", self.tls.key,
-            "--tls-ca-cert-file", self.tls.ca, "--include", self.users)
+            "--tls-ca-cert-file", self.tls.ca, "--tls-replication", "yes",
+            "--masteruser", "replica", "--masterauth", "change-me-replica",
+            "--include", self.users)
         super().start()
 
     @property
@@ -341,19 +343,37 @@ class GuardedRedis(RedisServer):
                 "key_file": str(self.tls.key)}
 
     def client(self, user="admin", password="admin"):
-        context = ssl.create_default_context(cafile=self.tls.ca)
-        context.load_cert_chain(self.tls.cert, self.tls.key)
-        redis = RedisClient(host=LOOPBACK, port=self.port, tls=context)
-        redis("AUTH", user, password)
-        return redis
+        return guarded_client(self.tls, self.port, user, password)
+
+
+def guarded_client(tls, port, user, password):
+    context = ssl.create_default_context(cafile=tls.ca)
+    context.load_cert_chain(tls.cert, tls.key)
+    redis = RedisClient(host=LOOPBACK, port=port, tls=context)
+    redis("AUTH", user, password)
+    return redis
 
 
 class Sentinel(Process):
-    """One of those who watch over a master and its replicas."""
+    """One of those who watch over a master and its replicas.
 
-    def __init__(self, directory):
+    With tls it speaks that, the servers want to know it by the user sentinel,
+    and users are those that it has itself besides the default one.
+    """
+
+    def __init__(self, directory, tls=None, users=""):
         super().__init__("sentinel", directory)
+        self.tls = tls
+        self.users = users
         self.take_ports()
+
+    def guard(self):
+        return (f"tls-port {self.port}\nport 0\ntls-auth-clients yes\n"
+                f"tls-cert-file {self.tls.cert}\n"
+                f"tls-key-file {self.tls.key}\n"
+                f"tls-ca-cert-file {self.tls.ca}\ntls-replication yes\n"
+                f"{self.users}\nrequirepass inner\n"
+                "sentinel sentinel-pass inner\n")
 
     def take_ports(self):
         self.port = free_port()
@@ -363,26 +383,32 @@ class Sentinel(Process):
         conf = self.dir / "sentinel.conf"
         if master:
             conf.write_text(
-                f"bind {LOOPBACK}\nport {self.port}\n"
+                f"bind {LOOPBACK}\n"
+                + (self.guard() if self.tls else f"port {self.port}\n") +
                 f"sentinel monitor shop {LOOPBACK} {master.port} {quorum}\n"
                 f"sentinel down-after-milliseconds shop {patience_ms}\n"
-                "sentinel failover-timeout shop 3000\n")
+                "sentinel failover-timeout shop 3000\n"
+                + ("sentinel auth-user shop sentinel\n"
+                   "sentinel auth-pass shop change-me-sentinel\n"
+                   if self.tls else ""))
         self.spawn(*REDIS, conf, "--sentinel")
         self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
 
     def client(self):
+        if self.tls:
+            return guarded_client(self.tls, self.port, "default", "inner")
         return RedisClient(host=LOOPBACK, port=self.port)
 
 
 class Watched:
     """A master, a replica and three Sentinels, as nodes see a Redis."""
 
-    def __init__(self, directory):
-        self.servers = [started(RedisServer(directory / name))
+    def __init__(self, directory, server=RedisServer, sentinel=Sentinel):
+        self.servers = [started(server(directory / name))
                         for name in ("a", "b")]
         with self.servers[1].client() as redis:
             redis("REPLICAOF", LOOPBACK, self.servers[0].port)
-        self.sentinels = [Sentinel(directory / f"s{i}") for i in range(3)]
+        self.sentinels = [sentinel(directory / f"s{i}") for i in range(3)]
         for sentinel in self.sentinels:
             sentinel.start(self.servers[0])
         wait_for("Sentinels to know each other and the replica", self.ready, 20)

@@ -6,7 +6,7 @@ import pytest
 
 from harness import ROOT, wait_for
 from node import CONF, PREFIX
-from peers import GuardedRedis, TlsFiles, started
+from peers import GuardedRedis, Sentinel, TlsFiles, Watched, started
 from resp import Error
 from test_redis import KEYAUTH, TOKEN, added_here, all_in_use, challenge
 
@@ -214,3 +214,36 @@ def test_a_wrong_password_is_told(nodes):
     finally:
         secret.write_text(password("api"))
     serving.sync.start()
+
+
+def test_sentinels_with_users_and_tls(ground):
+    """All that is behind them, too; and a failover."""
+    tls = TlsFiles(ground.dir / "tls")
+    users = next(line[2:] for line in SHIPPED.splitlines()
+                 if line.startswith("# user certfleet "))
+    watched = ground.keep(Watched(
+        ground.dir / "watched", lambda d: GuardedRedis(d, tls, SHIPPED),
+        lambda d: Sentinel(d, tls, users)))
+    node = ground.node(ground.world(), start=False, redis=watched)
+    be(node, "issuer")
+    secret = node.dir / "sentinel.password"
+    secret.write_text("change-me-at-sentinel")
+    secret.chmod(0o600)
+    node.settings["redis"].update({
+        "tls": True, "sentinel_tls": True, "sentinel_user": "certfleet",
+        "sentinel_password": f"file:{secret}", "ca_file": str(tls.ca),
+        "cert_file": str(tls.cert), "key_file": str(tls.key)})
+    node.agent.conf = node.conf  # one user will do
+    node.start()
+    added_here(node, "secret.test")
+    all_in_use(node, ["secret.test"])
+    old = watched.master
+    with old.client() as admin:
+        assert admin("WAIT", 1, 5000) == 1
+    old.kill()
+    wait_for("another master", lambda: watched.master is not old, 30)
+    added_here(node, "after.test")
+    all_in_use(node, ["secret.test", "after.test"], 60)
+    for server in (*watched.sentinels, watched.master):
+        with server.client() as admin:
+            assert not admin("ACL", "LOG"), server.log
