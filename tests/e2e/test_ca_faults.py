@@ -11,13 +11,8 @@ import time
 import pytest
 
 from fakeca import FakeCA, faults
-from harness import SLOW, wait_for
-from node import PREFIX
-
-# As long as a request may take in these tests.
-REQUEST_MS = int(1500 * SLOW)
-
-STEPS = ("newOrder", "authz", "challenge", "order", "finalize", "certificate")
+from harness import SLOW
+from lib_ca import REQUEST_MS, STEPS, Place, misbehaving
 
 LIMITS = ("new-orders-per-account",
           "new-certificates-per-registered-domain",
@@ -25,67 +20,9 @@ LIMITS = ("new-orders-per-account",
           "authorization-failures-per-identifier-per-account")
 
 
-class Place:
-    """A node and the CA that it believes in."""
-
-    def __init__(self, node, ca):
-        self.node = node
-        self.ca = ca
-        self.before = []
-
-    def begin(self):
-        """What other tests have found is theirs."""
-        self.ca.reset()
-        self.before = self.ca.referee.violations()
-
-    def violations(self):
-        return [v for v in self.ca.referee.violations()
-                if v not in self.before]
-
-    def add(self, name):
-        self.node.point_here(name)
-        self.node.add(name)
-
-    def told(self, name, *words, seconds=20):
-        """The record, when a failure is in it; words: what is said of it."""
-
-        def there():
-            r = self.node.record(name)
-            said = " ".join(r.get(k, "") for k in
-                            ("reason", "action", "last_error"))
-            # To be held back by a limit is no failure.
-            held = int(r.get("attempts", 0)) or r.get("rate_limited_until")
-            return r if held and all(w in said for w in words) else None
-
-        return self.node.await_record(f"{name} to say {words}", there, seconds,
-                                      name)
-
-    def in_use(self, name, seconds=40, certificates=1):
-        """The domain is served, by the only certificate that was made.
-
-        certificates: how many there may be instead, None: more.
-        """
-        record = self.node.await_status(name, "in_use", seconds)
-        shown = self.node.served(name)
-        assert shown.verified, shown
-        made = self.ca.referee.certificates(name)
-        assert certificates in (None, len(made)), made
-        assert shown.serial == made[-1].leaf.serial
-        assert record["serial"] == shown.serial
-        assert self.violations() == []
-        return record
-
-
 @pytest.fixture(scope="module")
 def everything(session_ground):
-    world = session_ground.world("faults", authz_reuse=0, nonce_reject=0)
-    ca = FakeCA(world.pebble, world.tls, world.dir)
-    node = session_ground.node(world, name="f1", settings={"acme": {
-        "directory": ca.directory, "request_timeout_ms": REQUEST_MS,
-        "order_timeout_s": 30, "retry_first_s": 1, "retry_max_s": 3}})
-    yield Place(node, ca)
-    node.sync.stop()
-    ca.stop()
+    yield from misbehaving(session_ground, "faults")
 
 
 @pytest.fixture
@@ -324,132 +261,8 @@ def test_an_order_that_fails_while_it_is_processed_is_made_again(place):
     place.in_use(name)
 
 
-# --- nonsense --------------------------------------------------------------
-
-NONSENSE = {
-    "garbage": faults.garbage(),
-    "truncated": faults.truncated(),
-    "big": faults.big(),
-    "html": faults.wrong_type(),
-    "redirect": faults.redirect(),
-    "list": faults.other_json([1, 2, {}]),
-    "empty": faults.other_json({}),
-}
-
-
-@pytest.mark.parametrize("what", NONSENSE)
-def test_nonsense_costs_no_second_certificate(place, what):
-    names = [f"{what}.{step.lower()}.nonsense.test" for step in STEPS]
-    for name, step in zip(names, STEPS):
-        place.ca.on(step, NONSENSE[what], name=name, times=1)
-        place.add(name)
-    for name in names:
-        place.in_use(name)
-        assert place.ca.count(name=name) <= 25
-
-
-def test_a_ca_that_stays_confused_is_not_asked_in_a_hot_loop(place):
-    """What comes is wrong every time; the steps before it go well."""
-    names = [f"confused.{step.lower()}.test" for step in STEPS]
-    for name, step in zip(names, STEPS):
-        place.ca.on(step, faults.other_json({}), name=name)
-        place.add(name)
-    time.sleep(5)
-    for name in names:
-        assert place.ca.count(name=name) <= 30, name
-    place.ca.reset()
-    for name in names:
-        place.in_use(name, 60)
-
-
-@pytest.mark.parametrize("what", ("big", "redirect"))
-def test_nonsense_that_stays_is_told_and_asked_for_with_pauses(place, what):
-    name = f"{what}.stays.test"
-    rule = place.ca.on("newOrder", NONSENSE[what], name=name)
-    place.add(name)
-    record = place.told(name)
-    assert record["status"] == "creating"
-    assert record["last_error"]
-    asked = rule.hits
-    time.sleep(3)
-    assert rule.hits - asked <= 4
-    place.ca.reset()
-    place.in_use(name)
-
-
-@pytest.mark.parametrize("step, what", (
-    ("directory", "garbage"), ("directory", "unavailable"),
-    ("newNonce", "redirect"), ("newAccount", "lost")))
-def test_a_start_with_a_ca_that_is_out_of_order(place, step, what):
-    name = f"start.{step.lower()}-{what}.test"
-    action = {"unavailable": faults.unavailable(), "lost": faults.lost(),
-              **NONSENSE}[what]
-    node, before = place.node, len(place.ca.requests)
-    if step == "newAccount":
-        with node.redis_client() as redis:
-            keys = redis("KEYS", f"{PREFIX}account:*")
-            assert keys and redis("DEL", *keys)
-    node.sync.stop()
-    rule = place.ca.on(step, action, times=2)
-    node.sync.start()
-    place.add(name)
-    place.in_use(name, 60)
-    assert 0 < rule.hits <= 2
-    assert len(place.ca.requests) - before <= 40
-
-
-# --- certificates that nobody should serve ---------------------------------
-
-FORGED = {
-    "other-name": (faults.other_name(), "does not cover"),
-    "expired": (faults.expired(), "expired"),
-    "other-key": (faults.other_key(), "private key does not match"),
-}
-
-
-def test_a_wrong_certificate_is_never_served_and_asked_for_again(place):
-    """Of the same order first: it is there, and the right one."""
-    names = {what: f"{what}.once.test" for what in FORGED}
-    for what, name in names.items():
-        place.ca.on("certificate", FORGED[what][0], name=name, times=1)
-        place.add(name)
-    for name in names.values():
-        place.in_use(name)
-
-
-def test_a_wrong_certificate_that_stays_is_told(place):
-    """Until there is another order: this one is lost."""
-    default = place.node.served("unknown.test").sha1
-    names = {what: f"{what}.stays.test" for what in FORGED}
-    for what, name in names.items():
-        place.ca.on("certificate", FORGED[what][0], name=name)
-        place.add(name)
-    for what, name in names.items():
-        record = place.told(name, FORGED[what][1], seconds=40)
-        assert record["status"] == "creating"
-        assert place.node.served(name).sha1 == default
-    place.ca.reset()
-    for name in names.values():
-        place.in_use(name, certificates=None)
-
-
-def test_blank_lines_and_carriage_returns_in_a_chain_do_no_harm(place):
-    name = "blank.test"
-    place.ca.on("certificate", faults.blank_lines(), name=name)
-    place.add(name)
-    place.in_use(name)
-    pem = next(p for p in place.node.cert_dir.iterdir() if name in p.name)
-    text = pem.read_bytes()
-    assert b"\r" not in text and b"\n\n" not in text
-
-
 # --- and all of that must leave no trace -----------------------------------
 
 
 def test_nothing_is_asked_when_all_have_their_certificates(place):
-    wait_for("orders to end", lambda: not any(
-        place.node.status(o.names[0]) == "creating"
-        for o in place.ca.referee.orders.values()), 30)
-    before = len(place.ca.requests)
-    time.sleep(2)
-    assert len(place.ca.requests) == before
+    place.nothing_is_asked()
