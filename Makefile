@@ -5,6 +5,10 @@ BINDIR     ?= $(PREFIX)/bin
 SBINDIR    ?= $(PREFIX)/sbin
 SYSCONFDIR ?= /etc
 MANDIR     ?= $(PREFIX)/share/man
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR    ?= $(PREFIX)/share/fish/vendor_completions.d
 DOCDIR     ?= $(PREFIX)/share/doc/certfleet
 DESTDIR    ?=
 
@@ -235,15 +239,15 @@ rules:
 # for the one file that HAProxy reads and nobody has to change.
 install: $(BINS)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/certfleet \
-	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,systemd/system sysusers.d tmpfiles.d) \
-	    $(DESTDIR)$(DOCDIR)/examples
+	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,sysusers.d tmpfiles.d) \
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/examples
 	install -m 0755 $(BUILD)/certfleet $(DESTDIR)$(BINDIR)
 	install -m 0755 $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(DESTDIR)$(SBINDIR)
 	for u in sync/systemd/*.service sync/systemd/*.socket; do \
 	    sed 's,/usr/sbin,$(SBINDIR),;s,/etc/certfleet,$(SYSCONFDIR)/certfleet,' $$u \
-	        >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/} || exit 1; \
+	        >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; \
 	done
-	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/certfleet-*
+	chmod 0644 $(DESTDIR)$(UNITDIR)/certfleet-*
 	for f in sysusers tmpfiles; do for c in sync/systemd/*.$$f; do \
 	    n=$${c##*/}; \
 	    install -m 0644 $$c $(DESTDIR)$(PREFIX)/lib/$$f.d/$${n%.*}.conf || exit 1; \
@@ -251,6 +255,9 @@ install: $(BINS)
 	for m in sync/man/*.[1-8]; do \
 	    install -D -m 0644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; \
 	done
+	install -D -m 0644 sync/cli/completion/certfleet.bash $(DESTDIR)$(BASHDIR)/certfleet
+	install -D -m 0644 sync/cli/completion/_certfleet $(DESTDIR)$(ZSHDIR)/_certfleet
+	install -D -m 0644 sync/cli/completion/certfleet.fish $(DESTDIR)$(FISHDIR)/certfleet.fish
 	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 
