@@ -26,7 +26,8 @@
 
 #define TICK_MS 1000 /* how often to look for what is due */
 #define IN_HAND_MAX 2048
-#define LANE_MAX 512 /* that wait for an order, in each lane */
+#define WAITS_MAX 8192 /* for slow providers, beside those */
+#define LANE_MAX 512   /* that wait for an order, in each lane */
 #define PLATFORM_MS (24 * 3600 * 1000) /* is it still covered? */
 
 static void claim(void *);
@@ -76,6 +77,7 @@ void
 work_free(struct work *w)
 {
 	HASH_DEL(w->in->table, w);
+	w->in->waits -= w->waits;
 	lanes_leave(&w->in->lanes, &w->lane);
 	check_cancel(w->in->checks, w);
 	driver_cancel(w->in->driver, w);
@@ -167,12 +169,12 @@ static void
 claim(void *arg)
 {
 	struct intake *in = arg;
-	size_t in_hand = HASH_COUNT(in->table);
+	size_t in_hand = HASH_COUNT(in->table) - in->waits;
 	int partitions = store_partitions(in->store), each;
 
 	if (in->claiming > 0 || in->epoch == 0)
 		return;
-	if (in_hand >= IN_HAND_MAX ||
+	if (in_hand >= IN_HAND_MAX || in->waits >= WAITS_MAX ||
 	    skew_implausible(in->skew, loop_wall_ms())) {
 		loop_after(in->base, &in->tick, TICK_MS, claim, in);
 		return;

@@ -27,6 +27,7 @@ struct work {
 	char name[DOMAIN_NAME_MAX];
 	struct domain d;      /* without the fields we do not know */
 	bool again;           /* kicked while in hand: look once more */
+	bool waits;           /* for DNS, and costs nothing but memory */
 	char not_second[256]; /* why the second CA may not issue; "": it may */
 	struct lane_item lane;
 };
@@ -46,6 +47,7 @@ struct intake {
 	struct renewal_info *renewal_info;
 	int64_t epoch; /* 0: not leading */
 	struct work *table;
+	size_t waits; /* how many of them do */
 	struct event *tick;
 	struct lanes lanes;
 	struct spread spread; /* of renewals that are not urgent */

@@ -157,6 +157,9 @@ intake_order_waits(void *arg)
 {
 	struct work *w = arg;
 
+	if (!w->waits)
+		w->in->waits++;
+	w->waits = true;
 	lanes_leave(&w->in->lanes, &w->lane);
 	intake_next_orders(w->in);
 }
