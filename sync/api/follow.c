@@ -23,6 +23,7 @@
 #include "common/redis_keys.h"
 #include "sync/api/gather.h"
 #include "sync/api/request.h"
+#include "sync/store_token.h"
 
 #define FOLLOWERS_MAX 16
 #define HEARTBEAT_MS 15000
@@ -140,6 +141,7 @@ follower_free(struct follower *f)
 {
 	struct hub *h = f->hub;
 
+	store_forget(h->api->store, f);
 	LIST_REMOVE(f, entry);
 	h->nfollowers--;
 	/* Not now: we may be inside a reader's callback. */
@@ -170,14 +172,14 @@ on_close(struct evhttp_connection *evcon, void *arg)
 		follower_free(f);
 }
 
-/* It does not read: the connection is closed, which calls on_close(). */
+/* The connection is closed, which calls on_close(). */
 static void
-follower_drop(struct follower *f)
+follower_drop(struct follower *f, const char *why)
 {
 	struct evhttp_connection *evcon =
 	    evhttp_request_get_connection(f->request->http);
 
-	log_warn("api: a follower of events does not read; closed");
+	log_warn("api: a follower of events %s; closed", why);
 	evhttp_connection_free(evcon);
 }
 
@@ -197,7 +199,7 @@ static void
 follower_flush(struct follower *f)
 {
 	if (behind(f) > BEHIND_MAX)
-		follower_drop(f);
+		follower_drop(f, "does not read");
 	else if (f->state == FOLLOWER_LIVE && evbuffer_get_length(f->queue) > 0)
 		evhttp_send_reply_chunk(f->request->http, f->queue);
 }
@@ -285,7 +287,27 @@ follower_ask(struct follower *f)
 		f->state = FOLLOWER_LIVE;
 }
 
+/* A token may have been revoked since. */
+static void
+got_token(void *arg, const char *record, const struct err *e)
+{
+	struct follower *f = arg;
+
+	if (e == NULL && f->open &&
+	    (record == NULL ||
+		token_expired(&f->request->token, loop_wall_ms())))
+		follower_drop(f, "has no token any more");
+}
+
 /* --- the hub -------------------------------------------------------------- */
+
+static int
+heartbeat_ms(const struct hub *h)
+{
+	int ms = h->api->conf->api.request_timeout_ms / 2;
+
+	return ms < HEARTBEAT_MS ? ms : HEARTBEAT_MS;
+}
 
 static void
 on_heartbeat(void *arg)
@@ -297,10 +319,14 @@ on_heartbeat(void *arg)
 		next = LIST_NEXT(f, entry);
 		if (!f->open)
 			continue;
+		if (f->request->by_token)
+			store_token(
+			    h->api->store, f->request->hash, got_token, f);
 		evbuffer_add(f->queue, "\n", 1);
 		follower_flush(f);
 	}
-	loop_after(h->api->base, &h->heartbeat, HEARTBEAT_MS, on_heartbeat, h);
+	loop_after(
+	    h->api->base, &h->heartbeat, heartbeat_ms(h), on_heartbeat, h);
 }
 
 static json_t *
@@ -369,7 +395,7 @@ hub_read(struct hub *h, const struct line *line, size_t n)
 		    r->from, on_entry, on_state, r);
 	}
 	h->state = HUB_LIVE;
-	loop_after(a->base, &h->heartbeat, HEARTBEAT_MS, on_heartbeat, h);
+	loop_after(a->base, &h->heartbeat, heartbeat_ms(h), on_heartbeat, h);
 }
 
 static void

@@ -44,12 +44,13 @@ def dial(node):
     return socket.create_connection((LOOPBACK, node.api_port), 20 * SLOW)
 
 
-def said(s):
-    """All that comes until the connection is closed."""
-    got = b""
+def said(s, seconds=20):
+    """All that comes until the connection is closed, which it must be."""
+    got, end = b"", time.monotonic() + seconds * SLOW
     with contextlib.suppress(ConnectionError):
         while more := s.recv(65536):
             got += more
+            assert time.monotonic() < end, "it is not closed"
     return got
 
 
@@ -116,6 +117,22 @@ def test_who_does_not_take_the_answer_is_shown_out(node):
                  lambda: node.sync.text().count("no request in") > told)
         s.settimeout(20 * SLOW)
         assert len(said(s)) < 100 * 80000
+
+
+def test_who_follows_events_without_a_token_is_shown_out(node):
+    """One whose token is good may be silent for as long as it likes."""
+    token = node.token("follower")
+    ask = (f"GET /api/v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n"
+           f"Authorization: Bearer {token}\r\n\r\n").encode()
+    with dial(node) as s:
+        s.sendall(ask)
+        s.settimeout(20 * SLOW)
+        assert s.recv(4096).startswith(b"HTTP/1.1 200 ")
+        end = time.monotonic() + 3 * PATIENCE_MS / 1000
+        while time.monotonic() < end:
+            assert s.recv(4096), "ended by itself"
+        node.cli("token", "revoke", "follower")
+        said(s)
 
 
 # --- many ------------------------------------------------------------------------

@@ -236,6 +236,26 @@ def test_a_token_is_exchanged_for_a_pass_of_an_hour(shared, mine):
     assert again.status == 401
 
 
+def test_a_pass_outlives_the_process(ground):
+    """It is good at whichever node it comes to: its key is the fleet's."""
+    node = ground.node()
+    token = node.token("long")
+    jwt = node.by_tcp("POST", "/v1/tokens/exchange", {},
+                      basic(token)).json["token"]
+    with node.redis_client() as redis:
+        sealed = redis("GET", "certfleet:tokenkey")
+    node.sync.restart()
+    assert node.by_tcp("GET", "/api/v1/nodes", token=jwt).status == 200
+    with node.redis_client() as redis:
+        assert redis("GET", "certfleet:tokenkey") == sealed
+        redis("DEL", "certfleet:tokenkey")
+    # Another key: all passes are void, and tokens are exchanged for new ones.
+    assert node.by_tcp("GET", "/api/v1/nodes", token=jwt).status == 401
+    jwt = node.by_tcp("POST", "/v1/tokens/exchange", {},
+                      basic(token)).json["token"]
+    assert node.by_tcp("GET", "/api/v1/nodes", token=jwt).status == 200
+
+
 def test_a_bad_token_is_not_exchanged(shared):
     for headers in ({}, basic(""), basic("cft_" + "A" * 27),
                     {"Authorization": "Basic %%%"},
