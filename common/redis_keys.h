@@ -44,6 +44,8 @@
  * the member "blocked" is until when the CA said no.
  */
 #define KEY_LIMIT "%slimit:%s:%s"
+/* In a Cluster all are in one slot: an order spends of several in one call. */
+#define KEY_LIMIT_CLUSTER "%slimit:{limit}:%s:%s"
 
 /* prefix */
 #define KEY_TXT "%stxt"           /* HASH: "name value" -> JSON, TXT records */

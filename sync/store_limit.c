@@ -13,8 +13,15 @@ static const char *
 limit_key(const struct store *s, const struct limit *l,
     char key[static LIMIT_REDIS_KEY_MAX])
 {
-	snprintf(key, LIMIT_REDIS_KEY_MAX, KEY_LIMIT, s->conf->redis.prefix,
-	    limit_name(l->bucket), l->key);
+	const char *prefix = s->conf->redis.prefix;
+	const char *bucket = limit_name(l->bucket);
+
+	if (s->conf->redis.cluster.n > 0)
+		snprintf(key, LIMIT_REDIS_KEY_MAX, KEY_LIMIT_CLUSTER, prefix,
+		    bucket, l->key);
+	else
+		snprintf(key, LIMIT_REDIS_KEY_MAX, KEY_LIMIT, prefix, bucket,
+		    l->key);
 	return key;
 }
 

@@ -60,6 +60,9 @@ def test_every_master_has_its_part(node, redis):
         with master.client() as client:
             assert client("FUNCTION", "LIST")[0][1] == "certfleet"
             assert client("DBSIZE") > 0
+    with redis.owner(slot_of("{limit}")).client() as client:
+        spent = client("KEYS", f"{PREFIX}limit:*")
+    assert any(":{limit}:domain:" in key for key in spent), spent
     shown = node.api("GET", "/api/v1/domains?per_page=100")[1]["domains"]
     assert set(names) <= {d["name"] for d in shown}
     events = node.api("GET", "/api/v1/events")[1]["events"]
