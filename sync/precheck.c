@@ -16,6 +16,9 @@
 #define SHOWN_MAX 72
 #define WANTED_MAX 112
 
+/* RFC 1035's 253 characters, less "_acme-challenge." */
+#define BASE_MAX 237
+
 /* An address or a network; IPv4 in IPv6 (::ffff:0:0/96) is IPv4. */
 struct net {
 	int family;
@@ -39,6 +42,8 @@ struct tally {
 };
 
 static enum precheck_verdict judge(const struct question *, struct err *);
+static enum precheck_verdict judge_wildcard(
+    const struct question *, struct err *);
 static struct tally count(const struct question *);
 static bool is_ours(const struct question *, const char *address);
 static bool leads_to_target(const struct question *);
@@ -174,7 +179,7 @@ precheck(const char *name, const struct resolve_answer *answer,
 		target_addresses, ntarget_addresses };
 	/* A wildcard is proven by dns-01, wherever its base points. */
 	enum precheck_verdict verdict =
-	    str_has_prefix(name, "*.") ? PRECHECK_OK : judge(&q, e);
+	    str_has_prefix(name, "*.") ? judge_wildcard(&q, e) : judge(&q, e);
 	struct err caa = { 0 };
 
 	/* Where there is no order to come, CAA is not the owner's first care. */
@@ -268,6 +273,22 @@ judge(const struct question *q, struct err *e)
 		return PRECHECK_PROBE;
 	}
 	explain_none(q, e);
+	return PRECHECK_PENDING;
+}
+
+/* There has to be room for the TXT record's name (RFC 8555 section 8.4). */
+static enum precheck_verdict
+judge_wildcard(const struct question *q, struct err *e)
+{
+	char name[SHOWN_MAX];
+
+	memset(e, 0, sizeof(*e));
+	if (strlen(q->name) <= BASE_MAX)
+		return PRECHECK_OK;
+	err_set(e, ERR_REFUSED,
+	    "%s is too long for a wildcard: %d characters are possible, so "
+	    "that there is room for the TXT record below it",
+	    show(name, q->name), BASE_MAX);
 	return PRECHECK_PENDING;
 }
 

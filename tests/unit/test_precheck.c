@@ -60,6 +60,8 @@ answer(struct resolve_answer *out, const struct dns *dns)
 #define OK RESOLVE_OK
 #define NONE RESOLVE_NONE
 #define FAIL RESOLVE_FAIL
+#define L40 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define L60 L40 "aaaaaaaaaaaaaaaaaaaa"
 #define FLEET "198.51.100.7 2001:db8::7 edge.example"
 
 static const struct {
@@ -72,6 +74,13 @@ static const struct {
 	{ "*.shop.example", FLEET, { "203.0.113.9", "", OK, NONE }, PRECHECK_OK,
 	    "" },
 	{ "*.shop.example", FLEET, { "", "", FAIL, FAIL }, PRECHECK_OK, "" },
+	{ "*." L60 "." L60 "." L60 ".abcde." L40 ".example", FLEET,
+	    { "", "", NONE, NONE }, PRECHECK_OK, "" },
+	{ "*." L60 "." L60 "." L60 ".abcdef." L40 ".example", FLEET,
+	    { "", "", NONE, NONE }, PRECHECK_PENDING,
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaa."
+	    "example is too long for a wildcard: 237 characters are possible, "
+	    "so that there is room for the TXT record below it" },
 	/* Ours. */
 	{ "www.shop.example", FLEET, { "198.51.100.7", "", OK, NONE },
 	    PRECHECK_OK, "" },
