@@ -287,7 +287,8 @@ class Year:
         """The CA wants some certificates renewed now."""
         now = time.time()
         for name in self.dice.sample(self.names[1:], DOMAINS // 30):
-            self.ca.windows.move(name, now - 3600, now + 10 * SLOW,
+            # Open until its end: who has not heard of it is in a window, too.
+            self.ca.windows.move(name, now - 36000, now + LIFETIME,
                                  "https://ca.test/incident")
             self.referee.due(name)
         self.moves += 1
