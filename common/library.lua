@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 7
+local VERSION = 8
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -527,7 +527,7 @@ end
 -- [field to delete...]
 -- A certificate becomes the domain's: bundle, record, index, journal, due and
 -- event change together.  Refuses one that ends earlier than what is there
--- (WORSE) unless force is "1".  The same certificate again changes nothing.
+-- (WORSE) unless force is "1": it is the newer one, only shorter.  The same certificate again changes nothing.
 -- The fields' own version, gen and epoch do not count.  While a custom one is
 -- served, or Let's Encrypt was switched off meanwhile, it is only kept.
 -- Returns { version, gen }.
@@ -545,10 +545,15 @@ local function commit(keys, args)
   if (spare and h[4] or (old and old.sha1)) == sha1 then
     return { version, gen }
   end
+  local choice = old and old.choice or ''
   if old and not spare then
-    if tonumber(not_after) < old.not_after and args[6] ~= '1' then
-      return fail('WORSE', 'it ends at ' .. not_after .. ', what is there at ' ..
-        text(old.not_after))
+    if tonumber(not_after) < old.not_after then
+      if args[6] ~= '1' then
+        return fail('WORSE', 'it ends at ' .. not_after .. ', what is there at ' ..
+          text(old.not_after))
+      end
+      -- Nodes take it whatever its dates, as if its owner had chosen it.
+      choice = ':managed:' .. text(now_ms())
     end
     local bundle = redis.call('GET', keys[2])
     if bundle then
@@ -570,11 +575,11 @@ local function commit(keys, args)
   version = next_version(keys[1], old)
   gen = redis.call('INCR', keys[6])
   redis.call('HSET', keys[5], name,
-    version .. ':' .. not_after .. ':' .. sha1 .. (old and old.choice or ''))
+    version .. ':' .. not_after .. ':' .. sha1 .. choice)
   redis.call('HSET', keys[1], 'version', version, 'gen', gen)
   tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
     'version', version, 'gen', gen, 'sha1', sha1, 'not_after', not_after,
-    'since', old and string.match(old.choice, ':(%d+)$') or '' })
+    'since', string.match(choice, ':(%d+)$') or '' })
   return { version, gen }
 end
 

@@ -88,6 +88,7 @@ run_finish(struct run *r)
 	struct cert cert = { 0 };
 	struct buf bundle;
 	const char *chain = r->order.chain;
+	int64_t was = r->d.not_before;
 
 	fault_point("F12");
 	run_unpublish(r);
@@ -104,8 +105,8 @@ run_finish(struct run *r)
 		run_order_second(r, &bundle);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
-		store_commit(dr->store, &r->d, r->d.next_at, bundle.p,
-		    bundle.len, committed, r);
+		store_commit(dr->store, &r->d, r->d.next_at,
+		    cert.not_before >= was, bundle.p, bundle.len, committed, r);
 	}
 	buf_clear(&bundle);
 	cert_clear(&cert);

@@ -188,12 +188,13 @@ void store_abandon(
 /*
  * The certificate becomes the domain's, atomically with record, index, event,
  * journal and due.  d carries what the record is to say; its version and gen
- * are in the callback.  bundle is the packed bundle.
+ * are in the callback.  bundle is the packed bundle.  One that ends earlier than
+ * what is there is refused (err type "WORSE") unless it is newer.
  */
 typedef void store_commit_fn(
     void *arg, int64_t version, int64_t gen, const struct err *e);
 void store_commit(struct store *, const struct domain *d, int64_t next_at,
-    const void *bundle, size_t len, store_commit_fn *, void *arg);
+    bool newer, const void *bundle, size_t len, store_commit_fn *, void *arg);
 /* The CA has revoked that certificate: another is due, or it is forgotten. */
 void store_revoked(struct store *, const char *name, int64_t epoch,
     const char *sha1, store_fn *, void *arg);

@@ -275,7 +275,7 @@ got_commit(struct call *c, const struct rds_reply *r, const struct err *e)
 
 void
 store_commit(struct store *s, const struct domain *d, int64_t next_at,
-    const void *bundle, size_t len, store_commit_fn *fn, void *arg)
+    bool newer, const void *bundle, size_t len, store_commit_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -292,7 +292,7 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 	rds_arg(&cmd, d->sha1);
 	rds_arg_int(&cmd, d->not_after);
 	rds_arg_int(&cmd, next_at);
-	rds_arg(&cmd, ""); /* never by force */
+	rds_arg(&cmd, newer ? "1" : "");
 	rds_arg_mem(&cmd, bundle, len);
 	at = cmd.argc;
 	rds_arg_int(&cmd, 0);

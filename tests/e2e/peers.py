@@ -145,7 +145,8 @@ class Pebble(Process):
 
     def __init__(self, directory, tls, dns, http_port, nonce_reject=5,
                  authz_reuse=50, blocklist=(), validity=90 * 86400,
-                 command=None, alternate_roots=0, eab=None, retry_after=1):
+                 command=None, alternate_roots=0, eab=None, retry_after=1,
+                 profiles=None):
         super().__init__("pebble", directory)
         self.command = command or program("pebble")
         self.tls = tls
@@ -154,6 +155,9 @@ class Pebble(Process):
         self.blocklist = list(blocklist)
         self.validity = validity
         self.retry_after = retry_after
+        # Of several it takes any for an order that wants none.
+        self.profiles = {name: {"description": name, "validityPeriod": seconds}
+                         for name, seconds in (profiles or {}).items()}
         self.eab = eab  # {key id: key}: no account without one of them
         self.env = {
             "PEBBLE_VA_NOSLEEP": "1",
@@ -191,10 +195,7 @@ class Pebble(Process):
             "profiles": {"default": {
                 "description": "as everywhere",
                 "validityPeriod": self.validity,
-            }, "shortlived": {
-                "description": "six days",
-                "validityPeriod": 6 * 86400,
-            }},
+            }, **self.profiles},
         }}
 
     def start(self):

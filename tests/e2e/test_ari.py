@@ -1,4 +1,4 @@
-"""Renewals when the CA says: Pebble's own renewal information (RFC 9773)."""
+"""What a newer Pebble has: renewal information (RFC 9773), and profiles."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 import newer
 from harness import SLOW
 from node import PREFIX
-from test_renewal import await_version, in_use
+from test_renewal import DAY, await_version, in_use, settings
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +138,38 @@ def test_what_was_replaced_already_is_renewed_without_saying_so(ari):
     await_version(ari, name, 3, 15)
     assert re.search(rf"domain={name} order=new goes on without: .*replace",
                      ari.sync.text()), ari.sync.tail()
+
+
+# --- profiles -----------------------------------------------------------------
+
+
+def test_the_profile_that_is_wanted_is_ordered(ground, pebble_with_ari):
+    node = ground.node(ground.world(
+        command=pebble_with_ari, profiles={"shortlived": 6 * DAY}),
+        settings={"acme": {"profile": "default"}})
+    name, other = "six-days.test", "no-profile.test"
+    in_use(node, name)
+    # It ends earlier than what is served, and is wanted all the same.
+    with settings(node, profile="shortlived"):
+        with node.redis_client() as redis:
+            redis("HSET", f"{PREFIX}{{p0}}:domain:{name}", "renew_at", "1")
+            redis("ZADD", f"{PREFIX}{{p0}}:due", "1", name)
+        record = await_version(node, name, 2, 20)
+        assert node.await_served(
+            name, lambda s: s.verified and s.serial == record["serial"])
+    lifetime = int(record["not_after"]) - int(record["not_before"])
+    assert lifetime // 1000 in range(6 * DAY - 2, 6 * DAY + 2)
+    assert node.served(name).serial == record["serial"], "after a restart, too"
+
+    orders = node.pebble.orders()
+    with settings(node, profile="lasting"):
+        node.point_here(other)
+        node.add(other)
+        record = node.await_record(
+            "the attempt to fail", lambda: int(
+                node.record(other).get("attempts", 0)) and node.record(other),
+            20, other)
+        assert 'the CA has no profile "lasting"' in record["reason"]
+        assert "it offers default, shortlived" in record["reason"]
+        assert node.pebble.orders() == orders
+    node.await_status(other, "in_use")

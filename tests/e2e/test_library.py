@@ -399,7 +399,14 @@ def test_a_certificate_that_ends_earlier_can_be_forced(redis):
     add(redis)
     commit(redis, 1, SHA_A, 2000)
     assert commit(redis, 1, SHA_B, 1000, force="1") == [2, 2]
-    assert redis("HGET", INDEX, NAME) == "2:1000:" + SHA_B
+    # Nodes take it as they take what an owner chose; the rule stays.
+    entry, since = redis("HGET", INDEX, NAME).rsplit(":", 1)
+    assert entry == "2:1000:" + SHA_B + ":managed"
+    assert abs(int(since) - time.time() * 1000) < 5000
+    assert events(redis)[-1]["since"] == since
+    refused("WORSE", commit, redis, 1, SHA_C, 999)
+    assert commit(redis, 1, SHA_C, 3000) == [3, 3]
+    assert redis("HGET", INDEX, NAME) == f"3:3000:{SHA_C}:managed:{since}"
 
 
 # --- due ---------------------------------------------------------------------

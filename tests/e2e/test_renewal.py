@@ -149,6 +149,8 @@ def test_what_is_overdue_is_renewed_at_an_even_pace_and_urgent_at_once(plain):
         wait_for("all of them", done, 40, 0.1, explain=node.tails)
     assert time.time() - began > (len(names) - burst - 1) * step
     assert node.pebble.orders() - orders - 1 == len(names)
+    for name in names:
+        await_version(node, name, 2, 20)
 
 
 def test_a_name_that_moved_away_costs_the_ca_nothing(plain):
@@ -223,30 +225,6 @@ def test_keys_are_of_the_kind_that_is_wanted(plain, key_type, shown):
     assert f"Server public key is {shown}" in text
     assert ("RSA" in re.search(r"Peer signature type: (.*)", text)[1]) == \
         key_type.startswith("rsa")
-
-
-def test_the_profile_that_is_wanted_is_ordered(ari):
-    name = "six-days.test"
-    with settings(ari, profile="shortlived"):
-        record = in_use(ari, name)
-    lifetime = int(record["not_after"]) - int(record["not_before"])
-    assert lifetime // 1000 in range(6 * DAY - 2, 6 * DAY + 2)
-
-
-def test_a_profile_that_the_ca_lacks_is_told_and_costs_no_order(ari):
-    name = "no-profile.test"
-    orders = ari.pebble.orders()
-    with settings(ari, profile="lasting"):
-        ari.point_here(name)
-        ari.add(name)
-        record = ari.await_record(
-            "the attempt to fail", lambda: int(
-                ari.record(name).get("attempts", 0)) and ari.record(name),
-            20, name)
-        assert 'the CA has no profile "lasting"' in record["reason"]
-        assert "it offers default, shortlived" in record["reason"]
-        assert ari.pebble.orders() == orders
-    ari.await_status(name, "in_use")
 
 
 def test_an_external_account_is_bound_or_what_is_wrong_is_told(ground):
