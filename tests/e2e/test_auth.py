@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import grp
 import hashlib
 import http.client
 import json
@@ -35,26 +36,47 @@ def mine(session_node):
 # --- the socket ---------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
-def test_by_the_socket_another_user_is_told_apart_from_its_mode(shared):
+@contextlib.contextmanager
+def opened(node):
     """Somebody has opened directory and socket to everybody."""
+    paths = [p for p in (node.api_socket, *node.api_socket.parents)
+             if p.stat().st_uid == 0 and p != p.parent]
+    before = [p.stat().st_mode for p in paths]
+    try:
+        for p in paths:
+            p.chmod(p.stat().st_mode | 0o007)
+        yield
+    finally:
+        for p, mode in zip(paths, before):
+            p.chmod(mode)
+
+
+def ask_as(node, user, group, *more):
+    """The answer's first line and body for another user of this machine."""
     ask = ("import socket\ns = socket.socket(socket.AF_UNIX)\n"
-           f"s.connect({str(shared.api_socket)!r})\n"
+           f"s.connect({str(node.api_socket)!r})\n"
            "s.sendall(b'GET /api/v1/status HTTP/1.0\\r\\n\\r\\n')\n"
            "print(s.recv(9999).decode())")
-    opened = [p for p in (shared.api_socket, *shared.api_socket.parents)
-              if p.stat().st_uid == 0 and p != p.parent]
-    before = [p.stat().st_mode for p in opened]
-    try:
-        for p in opened:
-            p.chmod(p.stat().st_mode | 0o007)
-        said = run("python3", "-I", "-c", ask, user=65534, group=65534,
-                   extra_groups=[]).stdout
-    finally:
-        for p, mode in zip(opened, before):
-            p.chmod(mode)
+    return run("python3", "-I", "-c", ask, user=user, group=group,
+               extra_groups=more).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_by_the_socket_another_user_is_told_apart_from_its_mode(shared):
+    with opened(shared):
+        said = ask_as(shared, 65534, 65534)
     assert said.startswith("HTTP/1.0 403 "), said
     assert "user 65534 is neither" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_who_is_in_the_sockets_group_is_let_in(ground):
+    node = ground.node(settings={"api": {
+        "socket_group": grp.getgrgid(65534).gr_name}})
+    with opened(node):
+        assert ask_as(node, 65533, 65534).startswith("HTTP/1.0 200 ")
+        assert ask_as(node, 65533, 65532, 65534).startswith("HTTP/1.0 200 ")
+        assert ask_as(node, 65533, 65532).startswith("HTTP/1.0 403 ")
 
 
 def test_a_token_counts_by_the_socket_too(shared, mine):
@@ -280,7 +302,8 @@ class Front(Process):
                          ("/run/certfleet/certs", str(node.cert_dir)),
                          ("127.0.0.1:8405 max",
                           f"127.0.0.1:{node.api_port} max"),
-                         ("http-request 10s", "http-request 1s")):
+                         ("http-request 10s", "http-request 1s"),
+                         ("rate(0) gt 1200", "rate(0) gt 60")):
             assert text.count(old) >= 1, old
             text = text.replace(old, new)
         self.config = self.dir / "front.cfg"
@@ -333,3 +356,13 @@ def test_haproxy_in_front_does_not_wait_for_slow_clients(front):
                   b"Content-Length: 100\r\n\r\n{")
         s.settimeout(20 * SLOW)
         assert s.recv(4096).startswith(b"HTTP/1.1 408 ")
+
+
+def test_haproxy_in_front_counts_requests_before_any_token(front):
+    for _ in range(200):
+        reply = front.ask("GET", "/healthz")
+        if reply.status != 200:
+            break
+    assert reply.status == 429
+    assert reply.json["code"] == "rate_limit_exceeded"
+    assert reply.headers["Retry-After"] == "60"
