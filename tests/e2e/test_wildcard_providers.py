@@ -11,7 +11,7 @@ import time
 import pytest
 
 from conftest import failed
-from dnsapi import PROVIDERS, DnsWorld, Fake
+from dnsapi import PROVIDERS, DnsWorld, Fake, wire
 from harness import BUILD, wait_for
 from node import PREFIX
 from test_env import PLAIN, in_clear, pairs
@@ -266,6 +266,24 @@ def test_a_wildcard_cname_out_of_the_account_ends_at_the_record(node, customer):
     said = node.cli("--app", customer.app, "env-set",
                     *pairs(customer.api.variables))
     assert zone not in said.err
+    customer.as_it_was()
+
+
+@only("azure")
+def test_what_the_ca_does_not_see_is_removed_and_made_anew(node, customer):
+    """Its resolver has another opinion than the zone's own servers."""
+    name = f"*.unseen.{customer.zone}"
+    fqdn = f"_acme-challenge.unseen.{customer.zone}"
+    missing = node.world.dns.missing
+    missing[fqdn, "TXT"] = (
+        time.monotonic() + 3600, wire.Message(rcode=wire.NXDOMAIN))
+    try:
+        node.add(name, app=customer.app)
+        await_reason(node, name, "CA could not validate")
+        customer.as_it_was()
+    finally:
+        missing.clear()
+    node.await_status(name, "in_use", 60)
     customer.as_it_was()
 
 
