@@ -19,6 +19,7 @@
 
 struct jose_key {
 	EVP_PKEY *pkey;
+	EVP_PKEY_CTX *signer; /* making it is a part of a signature */
 	char x[B64URL_SIZE(P256_LEN)];
 	char y[B64URL_SIZE(P256_LEN)];
 	char thumbprint[JOSE_THUMBPRINT_SIZE];
@@ -84,6 +85,9 @@ jose_key_new(const char *pem, struct err *e)
 		   coordinate(k->pkey, OSSL_PKEY_PARAM_EC_PUB_Y, k->y) == -1) {
 		err_set(e, ERR_BUG, "account key is not an EC key on P-256");
 	} else {
+		k->signer = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
+		if (k->signer == NULL || EVP_PKEY_sign_init(k->signer) != 1)
+			abort();
 		thumbprint(k);
 		return k;
 	}
@@ -98,6 +102,7 @@ jose_key_free(struct jose_key *k)
 {
 	if (k == NULL)
 		return;
+	EVP_PKEY_CTX_free(k->signer);
 	EVP_PKEY_free(k->pkey); /* OpenSSL clears private numbers */
 	free(k);
 }
@@ -166,19 +171,18 @@ put_flattened(struct buf *out, const struct buf *input, const uint8_t *sig,
 
 /* OpenSSL gives DER; RFC 7518 section 3.4 wants r and s side by side. */
 static int
-es256(EVP_PKEY *pkey, const struct buf *input, uint8_t sig[2 * P256_LEN])
+es256(EVP_PKEY_CTX *signer, const struct buf *input, uint8_t sig[2 * P256_LEN])
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	uint8_t der[128];
+	uint8_t hash[EVP_MAX_MD_SIZE], der[128];
 	const uint8_t *p = der;
+	unsigned int hash_len;
 	size_t len = sizeof(der);
 	ECDSA_SIG *pair = NULL;
 	int rc = -1;
 
-	if (md != NULL &&
-	    EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, pkey) == 1 &&
-	    EVP_DigestSign(
-		md, der, &len, (const uint8_t *)input->p, input->len) == 1)
+	if (EVP_Digest(input->p, input->len, hash, &hash_len, EVP_sha256(),
+		NULL) == 1 &&
+	    EVP_PKEY_sign(signer, der, &len, hash, hash_len) == 1)
 		pair = d2i_ECDSA_SIG(NULL, &p, (long)len);
 	if (pair != NULL &&
 	    BN_bn2binpad(ECDSA_SIG_get0_r(pair), sig, P256_LEN) == P256_LEN &&
@@ -186,7 +190,6 @@ es256(EVP_PKEY *pkey, const struct buf *input, uint8_t sig[2 * P256_LEN])
 		P256_LEN)
 		rc = 0;
 	ECDSA_SIG_free(pair);
-	EVP_MD_CTX_free(md);
 	return rc;
 }
 
@@ -201,7 +204,7 @@ jose_sign(const struct jose_key *k, json_t *protected_stolen,
 	buf_init(&input, out->cap);
 	if (signing_input(protected_stolen, "ES256", payload, &input) == -1)
 		err_set(e, ERR_BUG, "request is too long to be signed");
-	else if (es256(k->pkey, &input, sig) == -1)
+	else if (es256(k->signer, &input, sig) == -1)
 		err_set(e, ERR_BUG, "account key does not sign");
 	else
 		rc = put_flattened(out, &input, sig, sizeof(sig), e);

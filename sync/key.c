@@ -4,12 +4,18 @@
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "common/b64.h"
 #include "common/mem.h"
+
+#define P256_LEN 32
+#define P256_POINT (1 + 2 * P256_LEN) /* uncompressed */
 
 static const struct {
 	const char *name;
@@ -113,12 +119,36 @@ key_is_rsa(const char *pem)
 	return rsa;
 }
 
+/* What is needed to make one takes as long as the key, and serves again. */
+static EVP_PKEY *
+new_p256(void)
+{
+	static EVP_PKEY_CTX *ctx;
+	EVP_PKEY *pkey = NULL;
+
+	if (ctx == NULL) {
+		ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+		if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||
+		    EVP_PKEY_CTX_set_group_name(ctx, "P-256") != 1)
+			abort();
+	}
+	return EVP_PKEY_generate(ctx, &pkey) == 1 ? pkey : NULL;
+}
+
+static EVP_PKEY *
+generate(enum key_type type)
+{
+	if (type == KEY_ECDSA_P256)
+		return new_p256();
+	if (types[type].curve != NULL)
+		return EVP_EC_gen(types[type].curve);
+	return EVP_RSA_gen(types[type].bits);
+}
+
 char *
 key_new(enum key_type type)
 {
-	EVP_PKEY *pkey = types[type].curve != NULL
-	                     ? EVP_EC_gen(types[type].curve)
-	                     : EVP_RSA_gen(types[type].bits);
+	EVP_PKEY *pkey = generate(type);
 	char *pem;
 
 	if (pkey == NULL)
@@ -128,13 +158,59 @@ key_new(enum key_type type)
 	return pem;
 }
 
+/*
+ * PKCS #8 of a P-256 key, which is the same each time but for two numbers;
+ * OpenSSL 3.0 takes longer to find its encoder than to make the key.  Return
+ * NULL for any other key.
+ */
+static char *
+write_p256(EVP_PKEY *pkey)
+{
+	static const uint8_t head[] = { 0x30, 0x81, 0x87, 0x02, 0x01, 0x00,
+		0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+		0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
+		0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20 };
+	static const uint8_t middle[] = { 0xa1, 0x44, 0x03, 0x42, 0x00 };
+	uint8_t der[sizeof(head) + P256_LEN + sizeof(middle) + P256_POINT];
+	uint8_t *at = der + sizeof(head) + P256_LEN + sizeof(middle);
+	char base64[B64_SIZE(sizeof(der))], group[32], *pem = NULL;
+	BIGNUM *secret = NULL;
+	size_t len = 0;
+
+	memcpy(der, head, sizeof(head));
+	memcpy(at - sizeof(middle), middle, sizeof(middle));
+	if (EVP_PKEY_is_a(pkey, "EC") &&
+	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
+	    strcmp(group, "prime256v1") == 0 &&
+	    EVP_PKEY_get_octet_string_param(
+		pkey, OSSL_PKEY_PARAM_PUB_KEY, at, P256_POINT, &len) == 1 &&
+	    len == P256_POINT && at[0] == 4 &&
+	    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_PRIV_KEY, &secret) ==
+		1 &&
+	    BN_bn2binpad(secret, der + sizeof(head), P256_LEN) == P256_LEN) {
+		b64_encode(base64, der, sizeof(der));
+		pem = xasprintf("-----BEGIN PRIVATE KEY-----\n"
+				"%.64s\n%.64s\n%s\n"
+				"-----END PRIVATE KEY-----\n",
+		    base64, base64 + 64, base64 + 128);
+	}
+	ERR_clear_error();
+	BN_clear_free(secret);
+	mem_wipe(der, sizeof(der));
+	mem_wipe(base64, sizeof(base64));
+	return pem;
+}
+
 char *
 key_write(EVP_PKEY *pkey)
 {
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *p = NULL, *text;
+	char *p = NULL, *text = write_p256(pkey);
+	BIO *bio;
 	long len;
 
+	if (text != NULL)
+		return text;
+	bio = BIO_new(BIO_s_mem());
 	if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(
 			       bio, pkey, NULL, NULL, 0, NULL, NULL) != 1)
 		abort();
