@@ -225,6 +225,7 @@ set_up(void **state)
 	conf.acme.insecure_test = true;
 	conf.acme.agree_tos = true;
 	conf.acme.request_timeout_ms = 2000;
+	conf.acme.retry_first_s = 300;
 	http = http_new(base, &hc);
 	ca = ca_new(base, http, &conf, on_account, NULL);
 	key_pem = cert_key_new();
