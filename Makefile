@@ -38,6 +38,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
 	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc
 DEPS_BENCH := $(DEPS) redis-tools wrk
+DEPS_PACK := $(DEPS) dpkg-dev debhelper fakeroot lintian devscripts
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings \
@@ -209,6 +210,8 @@ deps:
 	@tests/deps.sh $(subst |,\|,$(DEPS))
 deps-check:
 	@tests/deps.sh $(subst |,\|,$(DEPS_CHECK))
+deps-pack:
+	@tests/deps.sh $(subst |,\|,$(DEPS_PACK))
 deps-bench:
 	@tests/deps.sh $(subst |,\|,$(DEPS_BENCH))
 
@@ -261,6 +264,18 @@ install: $(BINS)
 	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 
+## package   Debian packages of this release, in build/package
+package: deps-pack
+	@rm -rf build/package && mkdir -p build/package/certfleet
+	@tar -cf - --exclude=./build --exclude='./build-*' --exclude=./.git . | \
+	    tar -xf - -C build/package/certfleet
+	@cd build/package/certfleet && dpkg-buildpackage -us -uc -b
+	@rm -rf build/package/certfleet && ls build/package/*.deb
+
+## package-check   builds them twice, as a user, and looks at them: minutes
+package-check: deps-pack
+	@CERTFLEET_PACKAGE=1 $(PYTEST) -q tests/e2e/test_package.py
+
 ## fmt       clang-format in place
 fmt:
 	clang-format -i $(C_FILES)
@@ -283,6 +298,6 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 .PHONY: all check unit fuzz fuzz-objects fuzz-built e2e check-servers bench demo deps \
-	deps-check deps-bench rules install fmt compile_commands.json clean help
+	deps-check deps-bench deps-pack package package-check rules install fmt compile_commands.json clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
