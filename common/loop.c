@@ -27,8 +27,10 @@ struct signals {
 struct event_base *
 loop_new(void)
 {
-	struct event_base *base = event_base_new();
+	struct event_base *base;
 
+	event_set_mem_functions(xmalloc, mem_resize, mem_release);
+	base = event_base_new();
 	if (base == NULL)
 		abort();
 	signal(SIGPIPE, SIG_IGN);

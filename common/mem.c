@@ -1,5 +1,6 @@
 #include "common/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,10 +58,17 @@ xasprintf(const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
+	int n;
 
+	/* Not vasprintf(): it grows, and leaves what it grew out of behind. */
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) == -1)
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
 		abort();
+	s = xmalloc((size_t)n + 1);
+	va_start(ap, fmt);
+	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return s;
 }
@@ -78,4 +86,27 @@ mem_wipe_free(char *s)
 	if (s != NULL)
 		mem_wipe(s, strlen(s));
 	free(s);
+}
+
+void
+mem_release(void *p)
+{
+	if (p != NULL)
+		mem_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *
+mem_resize(void *old, size_t size)
+{
+	size_t len = old != NULL ? malloc_usable_size(old) : 0;
+	void *p;
+
+	if (old != NULL && size <= len && size >= len / 2)
+		return old;
+	p = xmalloc(size);
+	if (len > 0)
+		memcpy(p, old, len < size ? len : size);
+	mem_release(old);
+	return p;
 }

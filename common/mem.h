@@ -22,4 +22,12 @@ void mem_wipe(void *, size_t len);
 /* Wipe a NUL-terminated secret and free it; NULL is accepted. */
 void mem_wipe_free(char *);
 
+/*
+ * For libraries through whose hands secrets go, as what they free
+ * and resize by:
+ * what they let go of is wiped, whatever it was.
+ */
+void mem_release(void *);
+void *mem_resize(void *, size_t size);
+
 #endif

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "common/b64.h"
+#include "common/loop.h"
 #include "common/mem.h"
 #include "common/table.h"
 
@@ -15,7 +16,9 @@ struct access {
 	char *sealed; /* the variables that it is made of */
 	size_t sealed_len;
 	int holds;
-	bool is_old; /* there are other variables now */
+	struct accesses *all;
+	struct event *timer; /* since nobody holds it */
+	bool is_old;         /* there are other variables now */
 	UT_hash_handle hh;
 };
 
@@ -29,6 +32,7 @@ struct waiter {
 };
 
 struct accesses {
+	struct event_base *base;
 	struct store *store;
 	const struct conf *conf;
 	struct access *by_app;
@@ -36,10 +40,12 @@ struct accesses {
 };
 
 struct accesses *
-accesses_new(struct store *store, const struct conf *conf)
+accesses_new(
+    struct event_base *base, struct store *store, const struct conf *conf)
 {
 	struct accesses *all = xcalloc(1, sizeof(*all));
 
+	all->base = base;
 	all->store = store;
 	all->conf = conf;
 	LIST_INIT(&all->waiters);
@@ -49,6 +55,7 @@ accesses_new(struct store *store, const struct conf *conf)
 static void
 access_free(struct access *a)
 {
+	loop_timer_free(&a->timer);
 	provider_access_clear(&a->provider);
 	free(a->sealed);
 	free(a);
@@ -61,6 +68,15 @@ drop(struct accesses *all, struct access *a)
 	a->is_old = true;
 	if (a->holds == 0)
 		access_free(a);
+}
+
+/* What the app's owner has unset since is not here for ever. */
+static void
+on_idle(void *arg)
+{
+	struct access *a = arg;
+
+	drop(a->all, a);
 }
 
 static void
@@ -127,6 +143,7 @@ make(struct accesses *all, const char *app, const struct store_env *read,
 		access_free(a);
 		return NULL;
 	}
+	a->all = all;
 	snprintf(a->app, sizeof(a->app), "%s", app);
 	a->sealed = xmemdup0(read->sealed, read->sealed_len);
 	a->sealed_len = read->sealed_len;
@@ -158,8 +175,10 @@ got_env(void *arg, const struct store_env *read, const struct err *e)
 	}
 	if (a == NULL && (a = make(all, w->app, read, &bad)) != NULL)
 		HASH_ADD_STR(all->by_app, app, a);
-	if (a != NULL)
+	if (a != NULL) {
 		a->holds++;
+		loop_cancel(a->timer);
+	}
 	waiter_free(w);
 	fn(theirs, a, bad.kind != ERR_NONE ? &bad : NULL);
 }
@@ -196,6 +215,9 @@ access_release(struct access *a)
 		return;
 	if (a->is_old)
 		access_free(a);
+	else
+		loop_after(a->all->base, &a->timer,
+		    a->all->conf->dns.record_interval_ms, on_idle, a);
 }
 
 char *

@@ -1,6 +1,7 @@
 /*
  * The apps' access to their DNS providers, as their variables in Redis say,
- * kept with the provider's token until the variables change.
+ * kept with the provider's token until the variables change, and not for long
+ * when nobody needs them.
  */
 #ifndef SYNC_ACCESSES_H
 #define SYNC_ACCESSES_H
@@ -13,8 +14,10 @@
 
 struct access;
 struct accesses;
+struct event_base;
 
-struct accesses *accesses_new(struct store *, const struct conf *);
+struct accesses *accesses_new(
+    struct event_base *, struct store *, const struct conf *);
 
 /* All holds are given back first; who still waits is not called back. */
 void accesses_free(struct accesses *);

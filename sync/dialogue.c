@@ -102,6 +102,7 @@ http_of(struct dialogues *all, const struct provider *p)
 		.ca_file = own != NULL ? own->ca_file : "",
 		.max_in_flight = IN_FLIGHT_MAX,
 		.timeout_ms = REQUEST_TIMEOUT_MS,
+		.forgets = true,
 	};
 	size_t i = 0;
 

@@ -64,6 +64,7 @@ struct http {
 	uint64_t last_id;
 	CURL **idle; /* easy handles to use again */
 	int nidle;
+	bool forgets;
 	bool calling, closing; /* http_free() within a callback waits */
 };
 
@@ -200,7 +201,7 @@ exchange_free(struct exchange *x)
 		mem_wipe(x->body, x->body_len);
 	free(x->body);
 	free(x->method);
-	free(x->url);
+	mem_wipe_free(x->url);
 	free(x->connect_to);
 	free(x);
 }
@@ -212,8 +213,12 @@ land(struct exchange *x)
 	struct http *h = x->http;
 
 	curl_multi_remove_handle(h->multi, x->easy);
-	curl_easy_reset(x->easy);
-	h->idle[h->nidle++] = x->easy;
+	if (h->forgets) {
+		curl_easy_cleanup(x->easy); /* a reset leaves what was sent */
+	} else {
+		curl_easy_reset(x->easy);
+		h->idle[h->nidle++] = x->easy;
+	}
 	x->easy = NULL;
 	fair_leave(&h->queue, &x->turn);
 }
@@ -439,11 +444,13 @@ http_new(struct event_base *base, const struct http_conf *conf)
 {
 	struct http *h = xcalloc(1, sizeof(*h));
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, mem_release,
+		mem_resize, xstrdup, xcalloc) != CURLE_OK)
 		abort();
 	h->base = base;
 	fair_init(&h->queue, conf->max_in_flight);
 	h->timeout_ms = conf->timeout_ms;
+	h->forgets = conf->forgets;
 	if (conf->ca_file != NULL && conf->ca_file[0] != '\0')
 		h->ca_file = xstrdup(conf->ca_file);
 	h->idle = xcalloc((size_t)h->queue.max, sizeof(CURL *));

@@ -25,6 +25,7 @@ struct http_conf {
 	const char *ca_file; /* "" or NULL: the system's */
 	int max_in_flight;   /* over all hosts */
 	int timeout_ms;      /* when a request has 0 */
+	bool forgets;        /* nothing of a request, which has secrets */
 };
 
 /* Copied by http_send(). */

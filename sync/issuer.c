@@ -111,7 +111,7 @@ static void
 prove_by_dns(struct issuer *is, struct authorities *authorities)
 {
 	is->authorities = authorities;
-	is->accesses = accesses_new(is->store, is->conf);
+	is->accesses = accesses_new(is->base, is->store, is->conf);
 	is->dialogues = dialogues_new(is->base, is->conf);
 	is->dns01 = dns01_new(is->base, is->conf, is->store, is->authorities,
 	    is->accesses, is->dialogues);

@@ -18,6 +18,7 @@
 #include "sync/keep.h"
 #include "sync/node.h"
 #include "sync/platform.h"
+#include "sync/wiping.h"
 
 #define EXIT_CONFIG 100 /* somebody must change something */
 
@@ -160,6 +161,8 @@ main(int argc, char **argv)
 	struct err e = { 0 };
 	int rc;
 
+	wiping_begin();
+	harden();
 	if (parse_options(argc, argv, &o) == -1)
 		return 2;
 	if (o.check)
@@ -169,7 +172,6 @@ main(int argc, char **argv)
 	if (conf == NULL)
 		return EXIT_CONFIG;
 	log_open("certfleet-sync", o.debug ? LOG_LEVEL_DEBUG : conf->log_level);
-	harden();
 	rc = run(conf, &o, &e);
 	if (rc == -1)
 		log_error("%s", e.text);

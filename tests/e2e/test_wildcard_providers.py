@@ -5,8 +5,12 @@ the very name, and an app with a wildcard and its base.  All nine work at once.
 """
 
 import re
+import resource
+import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -374,3 +378,67 @@ def test_no_credential_is_found_anywhere(node, customers):
     with node.redis_client() as redis:
         wait_for("an empty journal", lambda: redis.hash(f"{PREFIX}txt") == {},
                  20)
+
+
+# --- in memory ---------------------------------------------------------------
+
+
+def in_memory(pid, secrets):
+    """Those that a process has anywhere in its memory."""
+    found = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb",
+                                                 buffering=0) as mem:
+        for line in maps:
+            span, rights, *_ = line.split()
+            start, end = (int(x, 16) for x in span.split("-"))
+            if not rights.startswith("rw") or end - start > 256 << 20:
+                continue  # the shadow of a sanitizer
+            try:
+                mem.seek(start)
+                data = mem.read(end - start)
+            except OSError:
+                continue
+            found |= {s for s in secrets if s.encode() in data}
+    return found
+
+
+def test_variables_that_are_unset_are_gone_from_memory(node, customers):
+    """Root looks into the program itself."""
+    secrets = {v for c in customers.values()
+               for k, v in c.api.variables.items() if k not in PLAIN}
+    assert in_memory(node.sync.pid, [node.record("gcloud.test")["app"]])
+    for c in customers.values():
+        node.cli("--app", c.app, "env-unset", *c.api.variables)
+    time.sleep(1)
+    wait_for("the secrets to be wiped",
+             lambda: not in_memory(node.sync.pid, secrets), 5 + 5, 1,
+             lambda: str(in_memory(node.sync.pid, secrets)))
+
+
+def test_a_crash_leaves_no_core(node, monkeypatch, tmp_path):
+    """Whatever limits it was started with, and by whomever."""
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+    monkeypatch.setenv("ASAN_OPTIONS", "disable_coredump=0:handle_abort=0")
+    old = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+    except ValueError:
+        pytest.skip("this user may not have cores at all")
+    try:
+        other = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+        started = (node.sync, node.agent)
+        for process in started:
+            process.stop()
+            process.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, old)
+    time.sleep(0.1)
+    other.send_signal(signal.SIGABRT)
+    assert -other.wait() == signal.SIGABRT
+    if not list(tmp_path.glob("core*")):
+        pytest.skip(f"cores go elsewhere: {pattern}")
+    for process in started:
+        process.signal(signal.SIGABRT)
+        assert -process.ended() == signal.SIGABRT
+        assert list(process.dir.glob("core*")) == []
+        process.start()
