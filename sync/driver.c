@@ -539,10 +539,12 @@ run_advance(struct run *r)
 
 	if (r->order.state == ORDER_NEW && r->url_saved)
 		r->url_saved = false;
-	if (r->order.state == ORDER_NEW)
+	if (r->order.state == ORDER_NEW) {
 		fault_point("F2");
-	else if (r->order.state == ORDER_AUTHZ)
+		run_check_window(r);
+	} else if (r->order.state == ORDER_AUTHZ) {
 		fault_point("F5");
+	}
 	if (loop_now_ms() > r->deadline) {
 		err_set(&e, ERR_AGAIN,
 		    "the CA did not finish the order within %d s",

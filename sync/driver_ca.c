@@ -69,6 +69,15 @@ run_new_ticket(struct run *r, int64_t journal_ms)
 }
 
 void
+run_check_window(struct run *r)
+{
+	if (!r->order.ari_renewal || ari_within(&r->d, loop_wall_ms()))
+		return;
+	r->order.ari_renewal = false;
+	run_new_ticket(r, 0);
+}
+
+void
 run_new_order(struct run *r)
 {
 	char own[DOMAIN_NAME_MAX];

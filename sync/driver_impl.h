@@ -81,6 +81,12 @@ void run_use_ca(struct run *, struct ca *);
 /* What the CA counts of the order: to be spent before newOrder. */
 void run_new_ticket(struct run *, int64_t journal_ms);
 
+/*
+ * Before newOrder, which may be asked again and again: once the CA's window is
+ * over, the renewal counts.
+ */
+void run_check_window(struct run *);
+
 /* No pause reaches beyond the moment from which the second CA may be used. */
 int64_t run_until_fallback(const struct run *, int64_t pause);
 
