@@ -7,6 +7,9 @@
  * each connect the server must be Redis >= 7.0 (or Valkey >= 7.2) and ROLE
  * must say master; with load_library the library of Redis Functions
  * (common/library.lua) is loaded when it is missing or older than ours.
+ *
+ * Where Redis is may change: a place (rds_sentinel_new(), rds_cluster_new())
+ * tells, and all clients with it in their conf go along.
  */
 #ifndef COMMON_RDS_H
 #define COMMON_RDS_H
