@@ -242,6 +242,7 @@ def test_sentinels_with_users_and_tls(ground):
         assert admin("WAIT", 1, 5000) == 1
     old.kill()
     wait_for("another master", lambda: watched.master is not old, 30)
+    wait_for("sync to be there", node.sync.works, 15, explain=node.sync.tail)
     added_here(node, "after.test")
     all_in_use(node, ["secret.test", "after.test"], 60)
     for server in (*watched.sentinels, watched.master):
