@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dnsapi import (  # noqa: E402
     PROVIDERS, Fake, NameServers, Ours, Refused, Zone)
 from dnsapi.ours import (  # noqa: E402
-    CONFIG, CREATE, FIND, LIMITED, REFUSED, REMOVE)
+    AGAIN, CONFIG, CREATE, FIND, LIMITED, REFUSED, REMOVE)
 from harness import wait_for  # noqa: E402
 from peers import TlsFiles  # noqa: E402
 
@@ -219,6 +219,42 @@ def test_announced_waits_are_told(fake):
     with Ours(api) as p, pytest.raises(Refused) as refused:
         p.once(FIND, api.name)
     assert (refused.value.kind, refused.value.retry_ms) == (LIMITED, 30000)
+
+
+SAID = {
+    401: (CONFIG, "does not accept the credentials in DNS_"),
+    403: (CONFIG, "may not create the TXT record _acme-challenge."),
+    404: (REFUSED, "not in this account"),
+    409: (AGAIN, "was changed by somebody else meanwhile"),
+    429: (LIMITED, "asks to slow down"),
+    503: (AGAIN, "has a problem of its own, HTTP 503")}
+SAID_BY = {  # a lock; and an API without statuses
+    ("azure", 409): (REFUSED, "ScopeLocked"),
+    ("gandi", 403): (CONFIG, "does not accept the credentials in DNS_"),
+    ("gandi", 409): (REFUSED, "CAUSE_BADPARAMETER")}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_each_refusal_has_its_sentence_and_its_retry(name, fake):
+    sentences = set()
+    for status, usual in SAID.items():
+        api = fake(name)
+        with Ours(api) as p:
+            found = p.once(FIND, api.name)
+            api.rule(status, wait_s=17, times=None)
+            with pytest.raises(Refused) as refused:
+                p.once(CREATE, api.name, ours, "", found)
+        e, sentence = refused.value, str(refused.value)
+        kind, part = SAID_BY.get((name, status), usual)
+        assert (e.kind, part in sentence) == (kind, True), (status, sentence)
+        assert sentence.startswith(name)
+        assert not any(secret in sentence for secret in api.secrets)
+        if kind not in (AGAIN, LIMITED):
+            assert e.retry_ms == 0
+        elif status == 429 and name != "route53":  # which announces nothing
+            assert e.retry_ms >= 17000
+        sentences.add(sentence)
+    assert len(sentences) >= len(SAID) - (name == "gandi")
 
 
 def test_ovh_goes_by_the_clock_of_ovh(fake, dns):
