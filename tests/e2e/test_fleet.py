@@ -58,6 +58,11 @@ def test_any_node_takes_commands(nodes):
     both_serve(nodes, "follower.test")
     out = follower.cli("nodes").out
     assert "f1" in out and "f2" in out
+    follower.cli("--app", "dns", "env-set", "DNS_GODADDY_API_KEY=geheim",
+                 "DNS_OVH_ENDPOINT=ovh-ca")
+    for node in nodes:
+        out = node.cli("--app", "dns", "env").out
+        assert "DNS_GODADDY_API_KEY" in out and "ovh-ca" in out, out
 
 
 def test_the_leader_dies_and_work_goes_on(nodes):

@@ -257,6 +257,15 @@ def test_each_refusal_has_its_sentence_and_its_retry(name, fake):
     assert len(sentences) >= len(SAID) - (name == "gandi")
 
 
+@pytest.mark.parametrize("name", ("gcloud", "route53"))
+def test_a_clock_that_is_wrong_is_said_to_be_ours(name, fake):
+    api = fake(name, clock_s=7200)
+    with Ours(api) as p, pytest.raises(Refused) as refused:
+        p.create(api.name, ours)
+    assert refused.value.kind == CONFIG
+    assert "our clock" in str(refused.value)
+
+
 def test_ovh_goes_by_the_clock_of_ovh(fake, dns):
     api = fake("ovh", clock_s=7200)
     with Ours(api) as p:

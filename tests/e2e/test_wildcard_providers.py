@@ -369,6 +369,31 @@ def test_the_platforms_own_is_made_through_its_apps_provider(
     node.stop()
 
 
+def test_two_values_at_one_name_through_each_provider(
+        place, ground, customers):
+    """A platform's wildcard and base: one order; eight fleets at once."""
+    others = [c for c in customers.values() if c.name != "gandi"]
+    nodes = {}
+    for i, c in enumerate(others):
+        nodes[c.name] = node = ground.node(
+            place.world, start=False, name=f"t{i}",
+            address=f"127.0.0.{100 + i}", settings={
+                "": {"platform_domain": f"platform.{c.zone}",
+                     "platform_app": "ops"},
+                **settings(place.world), **sections({c.name: c})})
+    for node in nodes.values():
+        node.start(haproxy=False)
+    for c in others:
+        nodes[c.name].cli("--app", "ops", "env-set", *pairs(c.api.variables))
+    for c in others:
+        node, name = nodes[c.name], f"*.platform.{c.zone}"
+        node.await_record("the certificate", lambda n=node, d=name: n.record(
+            d).get("version") == "1" and n.record(d), 60, name)
+        made = re.findall(r"txt=\S+ provider=\S+ made", node.sync.text())
+        assert len(made) == 2, made
+        c.as_it_was()
+
+
 def test_no_credential_is_found_anywhere(node, customers):
     secrets = [s for c in customers.values() for s in c.api.secrets]
     secrets += [v for c in customers.values()
