@@ -47,7 +47,8 @@ NONCE_REJECT = int(os.environ.get("BENCH_NONCE_REJECT", "5"))
 AT_ONCE = 100  # the default of max_in_flight
 
 CEILING_MIN = 0.8  # certfleet to client
-TRIES = 6
+TRIES = 10
+STILL = 15  # seconds without a certificate
 
 NATIVE_MIN = 5  # certfleet to HAProxy's own
 LEGO_MIN = 50  # certfleet to lego
@@ -136,18 +137,24 @@ def product(directory, count, acme=None):
         for i in range(count):
             client.add(f"n{i}.test")
 
-        def in_use():
-            if "no answer from" in node.sync.text():
-                raise Failed("no answer from Pebble")
-            return sum(redis("HGET", f"{PREFIX}{{p0}}:domain:n{i}.test",
-                             "status") == "in_use" for i in waiting)
+        last = {"gen": 0, "at": time.monotonic()}
 
-        waiting = [count - 1, count // 2, 0]
-        wait_for("the last to be in use", lambda: in_use() == len(waiting),
-                 120, 0.02, node.tails)
-        waiting = range(count)
-        wait_for("all to be in use", lambda: in_use() == count, 60, 0.05,
-                 node.tails)
+        def issued():
+            gen = int(redis("GET", f"{PREFIX}{{p0}}:gen") or 0)
+            if gen > last["gen"]:
+                last.update(gen=gen, at=time.monotonic())
+            if time.monotonic() - last["at"] > STILL:
+                raise Failed("no answer from Pebble")
+            return gen >= count
+
+        def in_use():
+            waiting[:] = [i for i in waiting if redis(
+                "HGET", f"{PREFIX}{{p0}}:domain:n{i}.test", "status") != "in_use"]
+            return not waiting
+
+        waiting = list(range(count))
+        wait_for("all to be issued", issued, 300, 0.02, node.tails)
+        wait_for("all to be in use", in_use, 60, 0.02, node.tails)
         seconds = time.monotonic() - began
         calls = int(redis("INFO", "stats").split(
             "commands_processed:")[1].split()[0]) - calls
