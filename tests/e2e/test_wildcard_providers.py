@@ -4,10 +4,12 @@ Every provider has a zone of its own, with a TXT record of somebody else's at
 the very name, and an app with a wildcard and its base.  All nine work at once.
 """
 
+import fcntl
 import re
 import resource
 import signal
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from conftest import failed
 from dnsapi import PROVIDERS, DnsWorld, Fake, wire
-from harness import BUILD, wait_for
+from harness import BUILD, built, environment, wait_for
 from node import PREFIX
 from test_env import PLAIN, in_clear, pairs
 from test_wildcard import answered, await_reason, make_due, settings, to_make
@@ -455,6 +457,10 @@ def test_a_crash_leaves_no_core(node, monkeypatch, tmp_path):
         for process in started:
             process.stop()
             process.start()
+        setting = subprocess.Popen(
+            [built("certfleet"), "env-set", "DNS_OVH_CONSUMER_KEY=-"],
+            cwd=node.dir, stdin=subprocess.PIPE,
+            env=environment({"CERTFLEET_SOCKET": str(node.api_socket)}))
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, old)
     time.sleep(0.1)
@@ -462,6 +468,12 @@ def test_a_crash_leaves_no_core(node, monkeypatch, tmp_path):
     assert -other.wait() == signal.SIGABRT
     if not list(tmp_path.glob("core*")):
         pytest.skip(f"cores go elsewhere: {pattern}")
+    setting.stdin.write(b"geheim")
+    setting.stdin.flush()
+    wait_for("the value to be read", lambda: fcntl.ioctl(
+        setting.stdin, termios.FIONREAD, bytes(4)) == bytes(4), 10)
+    setting.send_signal(signal.SIGABRT)
+    assert -setting.wait() == signal.SIGABRT
     for process in started:
         process.signal(signal.SIGABRT)
         assert -process.ended() == signal.SIGABRT
