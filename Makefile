@@ -261,6 +261,9 @@ install: $(BINS)
 	install -D -m 0644 sync/cli/completion/certfleet.bash $(DESTDIR)$(BASHDIR)/certfleet
 	install -D -m 0644 sync/cli/completion/_certfleet $(DESTDIR)$(ZSHDIR)/_certfleet
 	install -D -m 0644 sync/cli/completion/certfleet.fish $(DESTDIR)$(FISHDIR)/certfleet.fish
+	install -m 0644 sync/doc/*.md $(DESTDIR)$(DOCDIR)
+	sed 's,(sync/doc/,(,' README.md >$(DESTDIR)$(DOCDIR)/README.md
+	chmod 0644 $(DESTDIR)$(DOCDIR)/README.md
 	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 

@@ -81,3 +81,66 @@ def test_every_route_is_there():
     text = (PAGES / "certfleet-api.7").read_text()
     shown = re.findall(r"^\.It Cm (\w+ Pa \S+)", text, re.M)
     assert shown == routes
+
+
+# --- sync/doc and README ------------------------------------------------------
+
+DOCS = sorted((ROOT / "sync/doc").glob("*.md"))
+
+
+def source_text():
+    """All C, with its texts in one piece."""
+    text = "".join(p.read_text() for d in ("common", "agent", "haproxy", "sync",
+                                           "sync/api", "providers")
+                   for p in sorted((ROOT / d).glob("*.c")))
+    return re.sub(r'"\s*\n\s*"', "", text)
+
+
+def test_links_of_the_docs_lead_somewhere():
+    for path in [*DOCS, ROOT / "README.md"]:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_commands_in_the_docs_exist():
+    said = subprocess.run([f"{BUILD}/certfleet", "--help"], text=True,
+                          stdout=subprocess.PIPE, check=True).stdout
+    known = set(re.findall(r"^  ([a-z][a-z-]+) ", said.split("\n\n")[1], re.M))
+    for path in [*DOCS, ROOT / "README.md"]:
+        used = set(re.findall(r"(?:`|^ +)certfleet (?:--app \S+ )?([a-z][a-z-]+)",
+                              path.read_text(), re.M))
+        assert used <= known, path.name
+
+
+def test_settings_in_the_docs_exist():
+    table = (ROOT / "common/conf_table.c").read_text()
+    sections = {}
+    for section, name in re.findall(r"\bSET\((\w+), (\w+)", table):
+        sections.setdefault(section, set()).add(name)
+    for path in [*DOCS, ROOT / "README.md"]:
+        for section, body in re.findall(r"\b([a-z_]+) +\{([^{}]*)\}",
+                                        path.read_text()):
+            if section in sections:
+                used = set(re.findall(r"(?:^|`|[{ ])(\w+) = ", body)) or \
+                    {w for w in body.split() if w.isidentifier()}
+                assert used <= sections[section], (path.name, section)
+
+
+def test_what_operating_speaks_of_is_said():
+    text = (ROOT / "sync/doc/operate.md").read_text()
+    alarms, log = text.split("## Alarms")[1].split("## In the log")
+    source = source_text()
+    metrics = set(re.findall(r"certfleet_[a-z_]+", alarms))
+    assert len(metrics) >= 10
+    assert [m for m in metrics if f'"{m}' not in source] == []
+    lines = re.findall(r"^\| `([^`]+)` \|", log.split("## ")[0], re.M)
+    assert len(lines) >= 10
+    assert [x for x in lines if x not in source] == []
+
+
+def test_every_redis_key_is_in_the_readme():
+    keys = (ROOT / "common/redis_keys.h").read_text()
+    readme = (ROOT / "README.md").read_text().split("## Redis keys")[1]
+    found = re.findall(r'"%s(?:\{p%d\})?:?([a-z]+)', keys)
+    assert len(set(found)) >= 20
+    assert [k for k in found if not re.search(rf"[:`]{k}\b", readme)] == []
