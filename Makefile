@@ -247,7 +247,7 @@ install: $(BINS)
 	install -m 0755 $(BUILD)/certfleet $(DESTDIR)$(BINDIR)
 	install -m 0755 $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(DESTDIR)$(SBINDIR)
 	for u in sync/systemd/*.service sync/systemd/*.socket; do \
-	    sed 's,/usr/sbin,$(SBINDIR),;s,/etc/certfleet,$(SYSCONFDIR)/certfleet,' $$u \
+	    sed 's,/usr/sbin,$(SBINDIR),' $$u \
 	        >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; \
 	done
 	chmod 0644 $(DESTDIR)$(UNITDIR)/certfleet-*

@@ -1,4 +1,5 @@
 /* certfleet-sync: the sidecar of each node; see README.md, "A tour". */
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "common/seal.h"
 #include "haproxy/files.h"
 #include "sync/keep.h"
@@ -110,11 +112,37 @@ make_directory(const char *path, mode_t mode, struct err *e)
 	    path, strerror(errno));
 }
 
+/* Are there certificates that a key ring has sealed? */
+static bool
+has_sealed(const struct conf *conf)
+{
+	char *path = xasprintf("%s/certs", conf->state_dir);
+	DIR *dir = opendir(path);
+	const struct dirent *d;
+	bool found = false;
+
+	free(path);
+	if (dir == NULL)
+		return false;
+	while (!found && (d = readdir(dir)) != NULL)
+		found = d->d_name[0] != '.';
+	closedir(dir);
+	return found;
+}
+
 /* The key ring; at the very first start, a new one. */
 static struct seal_ring *
 open_ring(const struct conf *conf, struct err *e)
 {
 	if (access(conf->kek_file, F_OK) == -1 && errno == ENOENT) {
+		if (has_sealed(conf)) {
+			err_set(e, ERR_CONFIG,
+			    "the key ring %s is not there, but what it sealed "
+			    "is in %s/certs: put it back, or move those away "
+			    "to begin with a new one",
+			    conf->kek_file, conf->state_dir);
+			return NULL;
+		}
 		if (seal_ring_create(conf->kek_file, e) == -1)
 			return NULL;
 		log_warn("a new key that seals all others is in %s: back it "

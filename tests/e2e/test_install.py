@@ -96,6 +96,28 @@ def test_users_of_the_units_are_made(installed):
         assert ini["Service"]["User"] in made
 
 
+def test_a_key_ring_that_went_away_is_not_replaced(tmp_path):
+    """As when a credential is missing: a new ring could open nothing."""
+    conf = tmp_path / "certfleet.conf"
+    conf.write_text(f'run_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}/s"\n')
+
+    def prime():
+        return subprocess.run([f"{BUILD}/certfleet-sync", "--prime", "-f",
+                               str(conf)], stderr=subprocess.PIPE, text=True)
+
+    assert prime().returncode == 0
+    ring = tmp_path / "s/kek"
+    sealed = tmp_path / "s/certs/www.kept.test"
+    sealed.write_text("sealed")
+    ring.unlink()
+    done = prime()
+    assert done.returncode == 100
+    assert "put it back" in done.stderr
+    assert not ring.exists()
+    sealed.unlink()
+    assert prime().returncode == 0 and ring.exists()
+
+
 def test_the_watchdog_hears_that_the_loop_turns(tmp_path):
     hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     hears.bind(str(tmp_path / "notify"))
