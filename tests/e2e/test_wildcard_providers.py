@@ -309,6 +309,24 @@ def test_what_a_killed_leader_made_is_used_and_removed(node, customer):
     customer.as_it_was()
 
 
+@only("cloudflare")
+def test_killed_while_the_provider_does_it(node, customer):
+    """The answers to a creation and to a removal are never heard."""
+    node.await_status(customer.wildcard, "in_use", 60)
+    customer.as_it_was()
+    name = f"*.unheard.{customer.zone}"
+    for method in ("POST", "DELETE"):
+        customer.api.rule(before=node.sync.kill, method=method)
+    node.add(name, app=customer.app)
+    for _ in range(2):
+        wait_for("its end", lambda: not node.sync.running, 30)
+        node.sync.start()
+    record = node.await_status(name, "in_use", 40)
+    made = re.findall(rf"domain={re.escape(name)} issued", node.sync.text())
+    assert (len(made), record["version"]) == (1, "1")
+    customer.as_it_was()
+
+
 @only("azure")
 def test_what_is_removed_meanwhile_leaves_nothing(node, customer):
     """The domain goes while its record is there."""
