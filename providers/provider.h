@@ -103,6 +103,7 @@ struct provider_access {
 	char *token;      /* NULL: none */
 	int64_t until_s;  /* wall clock; 0: log in first */
 	int64_t clock_s;  /* the provider's clock minus ours */
+	int64_t quiet_ms; /* until when its sender leaves it alone; 0: no 429 */
 	json_t *accounts; /* to look for zones in; NULL: not asked */
 };
 

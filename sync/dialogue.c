@@ -16,6 +16,7 @@
 #define RETRY_FIRST_MS 500
 #define RETRY_LAST_MS 20000
 #define LOGIN_LOOK_MS 50
+#define TIMER_SLACK_MS 20
 #define PROVIDERS_MAX 16
 
 TAILQ_HEAD(turn, dialogue);
@@ -182,6 +183,29 @@ backoff(struct dialogue *d)
 	return ms + loop_random((uint32_t)ms / 4);
 }
 
+/* A quota is the account's: what one was told is true for all of it. */
+static void
+be_quiet(struct provider_access *a, const struct err *e)
+{
+	int64_t until_ms = loop_now_ms() + e->retry_ms;
+
+	if (e->kind == ERR_LIMITED && until_ms > a->quiet_ms)
+		a->quiet_ms = until_ms;
+}
+
+static bool
+must_be_quiet(const struct provider_access *a, struct err *e)
+{
+	int64_t ms = a->quiet_ms - loop_now_ms();
+
+	if (ms <= TIMER_SLACK_MS)
+		return false;
+	err_set(e, ERR_LIMITED, "%s asks to slow down: too many requests",
+	    a->provider->name);
+	e->retry_ms = ms;
+	return true;
+}
+
 /* What cures it: another look for the zone, another try, or our caller. */
 static void
 failed(struct dialogue *d, const struct err *e)
@@ -199,6 +223,7 @@ failed(struct dialogue *d, const struct err *e)
 		finish(d, e);
 		return;
 	}
+	be_quiet(t->access, e);
 	wait_ms = backoff(d);
 	if (wait_ms < e->retry_ms)
 		wait_ms = e->retry_ms;
@@ -272,6 +297,10 @@ send_request(void *arg)
 		err_set(&e, ERR_AGAIN, "%s takes too long for %.80s",
 		    a->provider->name, t->fqdn);
 		finish(d, &e);
+		return;
+	}
+	if (must_be_quiet(a, &e)) {
+		failed(d, &e);
 		return;
 	}
 	if (must_wait_for_login(d, now_s)) {

@@ -327,6 +327,27 @@ who_waits_too_long_is_told_how_long(void **state)
 	txt_record_clear(&t);
 }
 
+/* Each of a hundred wildcards would ask once more, and make it longer. */
+static void
+who_shares_an_account_that_is_to_slow_down_does_not_ask(void **state)
+{
+	struct txt_record a = record("a.x.test"), b = record("b.x.test");
+
+	(void)state;
+	header[0] = "Retry-After";
+	header[1] = "3000";
+	answer(429, 200, 200);
+	dialogue_run(all, &a, PROVIDER_FIND, on_done, &a);
+	run_until(1);
+	dialogue_run(all, &b, PROVIDER_FIND, on_done, &b);
+	run_until(2);
+	assert_int_equal(got.kind[1], ERR_LIMITED);
+	assert_true(got.retry_ms > 2990000 && got.retry_ms <= 3000000);
+	assert_int_equal(nasked, 1);
+	txt_record_clear(&a);
+	txt_record_clear(&b);
+}
+
 static void
 what_a_person_must_cure_is_told_at_once(void **state)
 {
@@ -450,6 +471,7 @@ main(void)
 		    a_zone_from_a_journal_is_used_and_found_anew_when_it_is_gone),
 		TEST(what_another_try_cures_is_tried_again),
 		TEST(who_waits_too_long_is_told_how_long),
+		TEST(who_shares_an_account_that_is_to_slow_down_does_not_ask),
 		TEST(what_a_person_must_cure_is_told_at_once),
 		TEST(a_wait_that_the_provider_wants_is_kept),
 		TEST(changes_of_one_name_take_turns_and_of_others_do_not_wait),
