@@ -76,7 +76,8 @@ def already_replaced(status=409, kind="alreadyReplaced"):
 
 def caa_at_finalize():
     """CAA forbids it by now; the order stays as it was (403)."""
-    return lambda x: x.own(boulder.caa(x.names[0]))
+    return lambda x: x.forward() if x.ca.has_issued(x.order) else \
+        x.own(boulder.caa(x.names[0]))
 
 
 # --- orders that take long or fail -----------------------------------------
@@ -112,6 +113,8 @@ def order_invalid(detail, kind="serverInternal"):
     """Finalize is accepted, and nothing good comes of it."""
 
     def action(x):
+        if x.ca.has_issued(x.order):
+            return x.forward()
         x.ca.bury(x.order, {"type": boulder.URN + kind, "detail": detail})
         return x.json_answer(
             200, {**x.ca.order_now(x.order), "status": "processing"})

@@ -252,7 +252,12 @@ class FakeCA:
             rule = next((r for r in self.rules if r.takes(x)), None)
         if x.kind == "newOrder":
             x.ari = self.within_window(x)
-            x.denied = self.referee.wants(x.account, x.names, x.ari)
+            # What `replaces` is refused for never comes to the limits.
+            certid = x.payload.get("replaces")
+            refused = certid and self.windows and \
+                self.windows.refusal(certid, x.names)
+            x.denied = self.referee.wants(x.account, x.names,
+                                          x.ari or bool(refused))
         return rule.action(x) if rule else x.forward()
 
     # --- the CA that we pretend to be ----------------------------------
@@ -395,6 +400,11 @@ class FakeCA:
     def leaf(self, order):
         """The certificate of this order, as the CA made it."""
         return self.referee.orders[order].leaf
+
+    def has_issued(self, order):
+        """Then it is too late for a verdict."""
+        found = self.referee.orders.get(order)
+        return found is not None and found.issued_at > 0
 
     def order_now(self, path):
         with self.lock:
