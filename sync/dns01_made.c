@@ -264,17 +264,17 @@ got_order(void *arg, const struct store_order *o, const struct err *e)
 		made_remove(arg);
 }
 
+/* Read again: who led before us may have been late with an entry. */
 static void
-sweep(void *arg)
+sweep(struct dns01 *all)
 {
-	struct dns01 *all = arg;
 	struct made *m, *next;
 
 	HASH_ITER (hh, all->made, m, next)
 		if (!m->presented && !m->removing)
 			store_order(all->store, m->txt.domain, got_order, m);
 	loop_after(all->base, &all->sweep, all->conf->dns.record_interval_ms,
-	    sweep, all);
+	    read_journal, all);
 }
 
 static void

@@ -236,6 +236,7 @@ store_txt_drop(struct store *s, const struct txt *t, store_fn *fn, void *arg)
 {
 	(void)s;
 	buf_putf(&w.log, "drop(%s) ", t->value);
+	w.left = NULL;
 	soon(run_put, (void *)fn, arg);
 }
 
@@ -535,6 +536,18 @@ what_a_leader_has_left_goes_when_no_order_needs_it(void **state)
 	await("remove(challenge.elsewhere.test V) drop(V) ");
 }
 
+/* It was stopped in between, and has not heard yet that it leads no more. */
+static void
+what_a_leader_writes_when_it_leads_no_more_goes_too(void **state)
+{
+	(void)state;
+	w.order = "";
+	dns01_start(w.dns01);
+	turns(20);
+	w.left = LEFT;
+	await("remove(challenge.elsewhere.test V) drop(V) ");
+}
+
 static void
 an_order_that_goes_on_takes_over_what_was_left(void **state)
 {
@@ -610,6 +623,7 @@ main(void)
 		TEST(a_record_that_is_not_seen_is_given_up_in_time),
 		TEST(a_new_value_takes_the_place_of_an_old_one),
 		TEST(what_a_leader_has_left_goes_when_no_order_needs_it),
+		TEST(what_a_leader_writes_when_it_leads_no_more_goes_too),
 		TEST(an_order_that_goes_on_takes_over_what_was_left),
 		TEST(variables_that_were_unset_still_remove_what_they_made),
 		TEST(another_leader_has_them_from_the_journal),
