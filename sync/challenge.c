@@ -98,7 +98,6 @@ challenge_publish(struct challenges *all, const char *token,
 		c = xcalloc(1, sizeof(*c));
 		c->all = all;
 		memcpy(c->token, token, strlen(token) + 1);
-		c->ready = xcalloc(NODES_MAX, sizeof(*c->ready));
 		HASH_ADD_STR(all->table, token, c);
 	}
 	free(c->keyauth);
@@ -208,6 +207,7 @@ challenge_ready(struct challenges *all, const char *text)
 	if (c == NULL || c->fn == NULL || len >= NODE_ID_MAX ||
 	    c->nready == NODES_MAX || node_ready(c, space + 1))
 		return;
+	c->ready = xrealloc(c->ready, (c->nready + 1) * sizeof(*c->ready));
 	memcpy(c->ready[c->nready++], space + 1, len + 1);
 	judge(c);
 }
