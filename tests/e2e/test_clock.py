@@ -71,6 +71,9 @@ def test_a_wrong_clock_takes_nothing_away(node, offset):
                 node.crt_list.read_text(),
                 {k: v for k, v in node.record(name).items() if k != "next_at"})
 
+    # What there is to load is written a moment after.
+    wait_for("the crt-list", lambda: f"{name}.pem" in
+             node.crt_list.read_text(), 10)
     before = state()
     assert before[1] == record["serial"]
     with clock(node, offset):
