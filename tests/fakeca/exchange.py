@@ -1,6 +1,5 @@
 """One request of a client: what it is for, and what the real CA answers."""
 
-import contextlib
 import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -105,12 +104,10 @@ class Exchange:
         """What the real one answers; with a path: to another request."""
         if path is not None:
             return self.link.ask(method, path, self.headers, b"")
-        # Two orders made at the same time can lock up Pebble 2.4 for ever: one
-        # has its authorization and wants the store, the other has the store
-        # and wants all authorizations.
-        alone = self.ca.ordering if self.kind == "newOrder" else \
-            contextlib.nullcontext()
-        with alone:
+        # Pebble 2.4 locks up for ever when it looks for an authorization to use
+        # again, with its store locked, while another request has locked that
+        # authorization and wants the store: so it gets one request at a time.
+        with self.ca.asking:
             return self.ask_upstream()
 
     def ask_upstream(self):

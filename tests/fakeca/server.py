@@ -178,7 +178,7 @@ class FakeCA:
         self.path = urlsplit(pebble.directory).path
         self.nonce_path = None
         self.lock = threading.RLock()
-        self.ordering = threading.Lock()
+        self.asking = threading.Lock()
         self.rules = []
         self.requests = []  # (at, kind, names)
         self.orders = {}  # path: the newest order object that was seen
