@@ -23,8 +23,9 @@
 /* Seen by the children, too. */
 static struct shared {
 	int started, running, most;
-	int go;  /* they end when it is set */
-	int die; /* they end without having made anything */
+	int go;   /* they end when it is set */
+	int die;  /* they end without having made anything */
+	int slow; /* that type's child does not end */
 } * shared;
 
 static struct event_base *base;
@@ -45,7 +46,8 @@ key_new(enum key_type type)
 	__atomic_add_fetch(&shared->started, 1, __ATOMIC_SEQ_CST);
 	if (now > __atomic_load_n(&shared->most, __ATOMIC_SEQ_CST))
 		__atomic_store_n(&shared->most, now, __ATOMIC_SEQ_CST);
-	while (!__atomic_load_n(&shared->go, __ATOMIC_SEQ_CST))
+	while (!__atomic_load_n(&shared->go, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&shared->slow, __ATOMIC_SEQ_CST) == (int)type)
 		usleep(1000);
 	__atomic_add_fetch(&shared->running, -1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&shared->die, __ATOMIC_SEQ_CST))
@@ -189,8 +191,9 @@ a_callback_may_ask_and_cancel(void **state)
 {
 	(void)state;
 	shared->go = 1;
+	shared->slow = KEY_RSA_3072;
 	keymaker_make(maker, KEY_RSA_2048, ask_again, &job[0]);
-	keymaker_make(maker, KEY_RSA_2048, ask_again, &job[2]);
+	keymaker_make(maker, KEY_RSA_3072, ask_again, &job[2]);
 	turn(&got.n, 2);
 	assert_int_equal(got.nth, 1);
 	assert_string_equal(got.pem, "key of type 4\n");
