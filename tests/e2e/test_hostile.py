@@ -45,8 +45,10 @@ TOLD_HERE = [k for k in NAMES if k != "not UTF-8"]
 def picture(node):
     """All that a name could have changed."""
     with node.redis_client() as redis:
-        # Heartbeats and lease go on by themselves.
-        keys = sorted(k for k in redis.dump() if ":node" not in k)
+        # Heartbeats and lease go on by themselves, and what was refused is
+        # in the audit.
+        keys = sorted(k for k in redis.dump()
+                      if ":node" not in k and not k.endswith(":audit"))
         apps = redis("SMEMBERS", "certfleet:apps")
     files = sorted(str(p) for d in (node.state_dir / "certs", node.cert_dir)
                    for p in d.rglob("*"))
