@@ -171,8 +171,8 @@ $(FUZZERS): build-fuzz/%: fuzz-objects
 
 ## e2e       real Redis, HAProxy and Pebble on loopback (ARGS: pytest options)
 # Tests mostly wait, so more files run at a time than there are processors.
-# Real servers on a busy machine can be late: what failed is run once more, by
-# itself, and counts when it fails again.
+# Real servers on a busy machine can be late: files in which something failed are
+# run once more, whole, by themselves, and count when something fails again.
 E2E_JOBS ?= $(shell echo $$((2 * $$(nproc))))
 PYTEST = CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 -m pytest \
 	 -o cache_dir=$(abspath $(BUILD))/pytest
@@ -180,8 +180,9 @@ e2e: $(BINS) $(ASK)
 	@rm -rf $(BUILD)/pytest
 	@set -- $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS); \
 	    $(PYTEST) -n $(E2E_JOBS) --dist loadfile "$$@" || \
-	    { [ $$? -eq 1 ] && echo "# what failed, once more" && \
-	    $(PYTEST) --last-failed --maxfail=8 "$$@"; }
+	    { [ $$? -eq 1 ] && echo "# the files of what failed, once more" && \
+	    $(PYTEST) --maxfail=8 $$(sed -n 's/^ *"\([^":]*\)::.*/\1/p' \
+	    $(BUILD)/pytest/v/cache/lastfailed | sort -u); }
 
 ## check-servers  what tests Redis itself, on Redis 8, Valkey 8 and Valkey 9
 SERVER_TESTS = $(patsubst %,tests/e2e/test_%.py,library redis acl partitions \

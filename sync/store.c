@@ -191,6 +191,27 @@ call_forget(struct store *s, const struct rds_cmd *cmd)
 	call_send(call_new(s, NULL), cmd, got_forgotten);
 }
 
+/* The stream is cut by the library, with the next event of a domain. */
+void
+call_event(struct store *s, const char *type, const char *app)
+{
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "XADD");
+	rds_arg(&cmd, store_key(s, KEY_EVENTS, key, sizeof(key), 0, NULL));
+	rds_arg(&cmd, "*");
+	rds_arg(&cmd, "type");
+	rds_arg(&cmd, type);
+	if (app != NULL) {
+		rds_arg(&cmd, "app");
+		rds_arg(&cmd, app);
+	}
+	rds_arg(&cmd, "at");
+	rds_arg_int(&cmd, loop_wall_ms());
+	call_forget(s, &cmd);
+}
+
 const char *
 store_key(const struct store *s, const char *format, char *out, size_t size,
     int partition, const char *name)

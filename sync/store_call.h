@@ -94,6 +94,12 @@ void call_range(
 /* Send a command whose reply interests nobody; failure is logged. */
 void call_forget(struct store *, const struct rds_cmd *);
 
+/*
+ * Those who follow the events hear of what is no domain's: an event of that
+ * type, about an app (NULL: about none).
+ */
+void call_event(struct store *, const char *type, const char *app);
+
 /* Begin a call of one of the library's functions. */
 void call_function(struct rds_cmd *, const char *function, int nkeys);
 

@@ -1,5 +1,4 @@
 /* An app's variables in the store: one sealed string. */
-#include "common/loop.h"
 #include "sync/env.h"
 #include "sync/store_call.h"
 
@@ -62,31 +61,12 @@ store_env(struct store *s, const char *app, store_env_fn *fn, void *arg)
 	call_send(c, &cmd, got_env);
 }
 
-/* Those who follow the events hear of it. */
-static void
-tell(struct store *s, const char *app)
-{
-	char key[KEY_MAX];
-	struct rds_cmd cmd;
-
-	rds_cmd(&cmd, "XADD");
-	rds_arg(&cmd, store_key(s, KEY_EVENTS, key, sizeof(key), 0, NULL));
-	rds_arg(&cmd, "*");
-	rds_arg(&cmd, "type");
-	rds_arg(&cmd, "variables");
-	rds_arg(&cmd, "app");
-	rds_arg(&cmd, app);
-	rds_arg(&cmd, "at");
-	rds_arg_int(&cmd, loop_wall_ms());
-	call_forget(s, &cmd);
-}
-
 static void
 got_put(struct call *c, const struct rds_reply *r, const struct err *e)
 {
 	(void)r;
 	if (e == NULL)
-		tell(c->store, c->name);
+		call_event(c->store, "variables", c->name);
 	c->tell.done(c->arg, e);
 }
 

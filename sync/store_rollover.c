@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/loop.h"
 #include "common/mem.h"
 #include "sync/store_call.h"
 
@@ -15,23 +14,6 @@ static const char *
 rollover_key(const struct store *s, char key[static KEY_MAX])
 {
 	return store_key(s, KEY_ROLLOVER, key, KEY_MAX, 0, NULL);
-}
-
-/* Those who follow the events hear of it. */
-static void
-tell(struct store *s, const char *type)
-{
-	char key[KEY_MAX];
-	struct rds_cmd cmd;
-
-	rds_cmd(&cmd, "XADD");
-	rds_arg(&cmd, store_key(s, KEY_EVENTS, key, sizeof(key), 0, NULL));
-	rds_arg(&cmd, "*");
-	rds_arg(&cmd, "type");
-	rds_arg(&cmd, type);
-	rds_arg(&cmd, "at");
-	rds_arg_int(&cmd, loop_wall_ms());
-	call_forget(s, &cmd);
 }
 
 void
@@ -46,7 +28,7 @@ store_rollover_ask(struct store *s, store_fn *fn, void *arg)
 	rds_arg(&cmd, rollover_key(s, key));
 	rds_arg(&cmd, "");
 	call_send(c, &cmd, call_done);
-	tell(s, "rollover");
+	call_event(s, "rollover", NULL);
 }
 
 static void
@@ -116,5 +98,5 @@ store_rollover_end(struct store *s, bool done)
 	rds_cmd(&cmd, "DEL");
 	rds_arg(&cmd, rollover_key(s, key));
 	call_forget(s, &cmd);
-	tell(s, done ? "rolled" : "rollover_refused");
+	call_event(s, done ? "rolled" : "rollover_refused", NULL);
 }

@@ -10,7 +10,7 @@
 #include "sync/api/auth.h"
 #include "sync/api/door.h"
 #include "sync/api/listen.h"
-#include "sync/api/pace.h"
+#include "sync/api/quota.h"
 #include "sync/api/request.h"
 #include "sync/api/routes.h"
 #include "sync/authority.h"
@@ -105,7 +105,7 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 		free(s);
 		return NULL;
 	}
-	a->pace = pace_new(conf->api.requests_per_minute);
+	a->quota = quota_new(conf->api.requests_per_minute);
 	a->hub = hub_new(a);
 	a->dialogues = dialogues_new(base, conf);
 	return a;
@@ -133,7 +133,7 @@ api_free(struct api *a)
 		door_free(s->entrance[i].door);
 	}
 	free(s->entrance);
-	pace_free(a->pace);
+	quota_free(a->quota);
 	listen_unlink(a->conf->api.socket, s->inode);
 	free(s);
 }

@@ -11,8 +11,8 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/str.h"
-#include "sync/api/pace.h"
 #include "sync/api/pass.h"
+#include "sync/api/quota.h"
 #include "sync/api/routes.h"
 #include "sync/store_token.h"
 
@@ -130,7 +130,7 @@ got_record(void *arg, const char *record, const struct err *e)
 		snprintf(
 		    q->who, sizeof(q->who), "token %s %s", id, q->token.name);
 		q->by_token = true;
-		wait = pace_take(q->api->pace, id, now);
+		wait = quota_take(q->api->quota, id, now);
 		if (wait == 0) {
 			q->known(q);
 			return;

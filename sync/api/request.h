@@ -24,7 +24,7 @@
 
 struct door;
 struct hub;
-struct pace;
+struct quota;
 struct plan_request;
 struct variables_request;
 
@@ -79,8 +79,8 @@ struct api {
 	const struct rds_conf *rds_conf;
 	api_state_fn *state;
 	void *state_arg;
-	struct pace *pace; /* of the tokens */
-	struct hub *hub;   /* follow.c */
+	struct quota *quota; /* of the tokens */
+	struct hub *hub;     /* follow.c */
 	struct dialogues *dialogues;
 	struct authorities *authorities; /* NULL until it is needed */
 	LIST_HEAD(, request) requests;

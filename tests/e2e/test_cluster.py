@@ -138,10 +138,14 @@ def test_a_master_is_lost_in_the_middle_of_orders(node, redis):
     with lost.client() as client:
         assert client("WAIT", 1, 5000) == 1
     lost.kill()
-    while "role:master" not in redis.replication(redis.replica):
+
+    def replaced():
         status, body, seconds = challenge(node)
         assert (status, body) == (200, KEYAUTH) and seconds < 0.5 * SLOW
-        time.sleep(0.1)
+        return "role:master" in redis.replication(redis.replica)
+
+    wait_for("the replica to take over", replaced, 30, 0.1,
+             explain=node.agent.tail)
     all_in_use(node, names, 60)
     assert len(node.pebble.issued()) - before == len(names)
     wait_for("sync to have its Redis", node.sync.works, 20,

@@ -10,8 +10,8 @@
 #include "common/b64.h"
 #include "common/mem.h"
 #include "common/str.h"
-#include "sync/api/pace.h"
 #include "sync/api/pass.h"
+#include "sync/api/quota.h"
 #include "sync/api/token.h"
 
 #define NOW INT64_C(1790000000000)
@@ -281,47 +281,47 @@ its_header_and_claims_are_those_of_a_jwt(void **state)
 static void
 a_minute_has_so_many_and_no_more(void **state)
 {
-	struct pace *p = pace_new(60);
+	struct quota *p = quota_new(60);
 
 	(void)state;
 	for (int i = 0; i < 60; i++)
-		assert_true(pace_take(p, "a", NOW) == 0);
-	assert_true(pace_take(p, "a", NOW) == 1000);
-	assert_true(pace_take(p, "a", NOW + 999) == 1);
-	assert_true(pace_take(p, "b", NOW) == 0);
-	assert_true(pace_take(p, "a", NOW + 1000) == 0);
-	assert_true(pace_take(p, "a", NOW + 1000) == 1000);
+		assert_true(quota_take(p, "a", NOW) == 0);
+	assert_true(quota_take(p, "a", NOW) == 1000);
+	assert_true(quota_take(p, "a", NOW + 999) == 1);
+	assert_true(quota_take(p, "b", NOW) == 0);
+	assert_true(quota_take(p, "a", NOW + 1000) == 0);
+	assert_true(quota_take(p, "a", NOW + 1000) == 1000);
 	/* A pause fills it again, and not beyond. */
 	for (int i = 0; i < 60; i++)
-		assert_true(pace_take(p, "a", NOW + 900000) == 0);
-	assert_true(pace_take(p, "a", NOW + 900000) > 0);
-	pace_free(p);
+		assert_true(quota_take(p, "a", NOW + 900000) == 0);
+	assert_true(quota_take(p, "a", NOW + 900000) > 0);
+	quota_free(p);
 }
 
 static void
 no_limit_is_none(void **state)
 {
-	struct pace *p = pace_new(0);
+	struct quota *p = quota_new(0);
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
-		assert_true(pace_take(p, "a", NOW) == 0);
-	pace_free(p);
+		assert_true(quota_take(p, "a", NOW) == 0);
+	quota_free(p);
 }
 
 static void
 those_who_left_are_forgotten(void **state)
 {
-	struct pace *p = pace_new(1);
+	struct quota *p = quota_new(1);
 	char who[32];
 
 	(void)state;
 	for (int i = 0; i < 10000; i++) {
 		snprintf(who, sizeof(who), "t%d", i);
-		assert_true(pace_take(p, who, NOW + i * 60000) == 0);
-		assert_true(pace_take(p, who, NOW + i * 60000) > 0);
+		assert_true(quota_take(p, who, NOW + i * 60000) == 0);
+		assert_true(quota_take(p, who, NOW + i * 60000) > 0);
 	}
-	pace_free(p);
+	quota_free(p);
 }
 
 int

@@ -1,4 +1,4 @@
-#include "sync/api/pace.h"
+#include "sync/api/quota.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,29 +20,29 @@ struct bucket {
 	UT_hash_handle hh;
 };
 
-struct pace {
+struct quota {
 	int per_minute;
 	struct bucket *buckets;
 };
 
-struct pace *
-pace_new(int per_minute)
+struct quota *
+quota_new(int per_minute)
 {
-	struct pace *p = xcalloc(1, sizeof(*p));
+	struct quota *p = xcalloc(1, sizeof(*p));
 
 	p->per_minute = per_minute;
 	return p;
 }
 
 static void
-drop(struct pace *p, struct bucket *b)
+drop(struct quota *p, struct bucket *b)
 {
 	HASH_DEL(p->buckets, b);
 	free(b);
 }
 
 void
-pace_free(struct pace *p)
+quota_free(struct quota *p)
 {
 	struct bucket *b, *next;
 
@@ -55,7 +55,7 @@ pace_free(struct pace *p)
 
 /* A full bucket is as good as none. */
 static void
-sweep(struct pace *p, int64_t at)
+sweep(struct quota *p, int64_t at)
 {
 	struct bucket *b, *next;
 
@@ -65,7 +65,7 @@ sweep(struct pace *p, int64_t at)
 }
 
 static struct bucket *
-find(struct pace *p, const char *who, int64_t at)
+find(struct quota *p, const char *who, int64_t at)
 {
 	struct bucket *b;
 
@@ -81,7 +81,7 @@ find(struct pace *p, const char *who, int64_t at)
 }
 
 int64_t
-pace_take(struct pace *p, const char *who, int64_t now)
+quota_take(struct quota *p, const char *who, int64_t now)
 {
 	/* One costs 60000 of per_minute-ths of a ms: whole numbers. */
 	int64_t per = p->per_minute, full, at = now * per;
