@@ -178,6 +178,12 @@ class Process:
         return self.popen.pid if self.popen else 0
 
     @property
+    def stopped(self):
+        """Does it stand still, by SIGSTOP?"""
+        with open(f"/proc/{self.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "T"
+
+    @property
     def running(self):
         return self.popen is not None and self.popen.poll() is None
 

@@ -245,13 +245,16 @@ class Sync(Process):
                    env=environment(self.env), cwd=self.dir)
 
     def start(self, fault=None):
-        """fault: where a test build is to fail, as "F5:kill"."""
+        """fault: where a test build is to fail, as "F5:kill".
+
+        One that stops there may do so before it is ready.
+        """
         self.env.pop("CERTFLEET_FAULT", None)
         if fault:
             self.env["CERTFLEET_FAULT"] = fault
         self.spawn(built("certfleet-sync"), "-f", self.node.conf)
         self.env.pop("CERTFLEET_FAULT", None)
-        self.wait_ready(self.works, seconds=20)
+        self.wait_ready(lambda: self.stopped or self.works(), seconds=20)
 
     def works(self):
         """It answers, and has its Redis."""

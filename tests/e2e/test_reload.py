@@ -47,11 +47,6 @@ def renew_now(node, name):
         redis("ZADD", f"{PREFIX}{{p0}}:due", "1", name)
 
 
-def stopped(process):
-    with open(f"/proc/{process.pid}/stat") as f:
-        return f.read().rpartition(")")[2].split()[0] == "T"
-
-
 def shown(node, name, times=10):
     """The serials that so many visitors see."""
     return {node.served(name).serial for _ in range(times)}
@@ -65,7 +60,7 @@ def test_reloaded_between_the_file_and_the_command(node):
     node.sync.start(fault="P1:stop")
     renew_now(node, name)
     wait_for("sync to stop with the file written",
-             lambda: stopped(node.sync), 20, explain=node.tails)
+             lambda: node.sync.stopped, 20, explain=node.tails)
     try:
         assert shown(node, name) == {old}, "HAProxy has been told"
         node.haproxy.reload()

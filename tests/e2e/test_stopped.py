@@ -40,12 +40,6 @@ def fleet(ground):
     ca.stop()
 
 
-def stopped(process):
-    """Does it stand still, by SIGSTOP?"""
-    with open(f"/proc/{process.pid}/stat") as f:
-        return f.read().rpartition(")")[2].split()[0] == "T"
-
-
 def leader(node):
     with node.redis_client() as redis:
         return redis.hash(f"{PREFIX}leader").get("node")
@@ -63,7 +57,7 @@ def test_another_goes_on_and_no_limit_is_exceeded(fleet, step):
     for name in names:
         first.dns.add_a(name, first.address)
     first.sync.start(fault=f"{step}:stop")
-    wait_for("it to stand still", lambda: stopped(first.sync), 20,
+    wait_for("it to stand still", lambda: first.sync.stopped, 20,
              explain=first.tails)
     try:
         second.start()
