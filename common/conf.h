@@ -205,6 +205,22 @@ const char *conf_redis_url(const struct conf *);
 const struct conf_provider *conf_provider(
     const struct conf *, const char *name);
 
+/* A setting as it is in effect; one of text, number and list is not NULL. */
+struct conf_shown {
+	const char *section, *name; /* section "": the top level */
+	const char *provider;       /* in its section, or NULL */
+	const char *text;
+	const int *number;
+	const struct conf_list *list;
+	bool is_switch, on; /* on: of a secret, that there is one */
+	bool secret;        /* which is not told */
+	bool initial;       /* as it is when nothing is set */
+};
+typedef void conf_show_fn(void *arg, const struct conf_shown *);
+
+/* Tell all settings, in the order of the manual page. */
+void conf_show(const struct conf *, conf_show_fn *, void *arg);
+
 /*
  * What -c does after a successful load: print "Configuration file is valid",
  * return the exit status.

@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 8
+local VERSION = 9
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -430,6 +430,23 @@ local function revoke(keys, args)
   schedule(k.due, name, text(now_ms()))
   tell(k.events, k.timeline, { 'type', 'revoke', 'name', name, 'at', text(now_ms()),
     'reason', args[2] })
+  return 1
+end
+
+-- KEYS as custom_set; ARGV name
+-- The owner wants another certificate now, or the next attempt at one.
+-- Returns 1.
+local function renew(keys, args)
+  local k, name = owner_keys(keys), args[1]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  owner_changed(k.domain)
+  if redis.call('HEXISTS', k.domain, 'sha1') == 1 then
+    redis.call('HSET', k.domain, 'renew_at', text(now_ms()))
+  end
+  schedule(k.due, name, text(now_ms()))
+  tell(k.events, k.timeline, { 'type', 'renew', 'name', name, 'at', text(now_ms()) })
   return 1
 end
 
@@ -897,6 +914,7 @@ redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
 redis.register_function('certfleet_canonical', canonical)
 redis.register_function('certfleet_revoke', counted(revoke))
 redis.register_function('certfleet_revoked', counted(revoked))
+redis.register_function('certfleet_renew', renew)
 redis.register_function('certfleet_env_put', env_put)
 redis.register_function('certfleet_env_changed', env_changed)
 redis.register_function('certfleet_journal', journal)

@@ -30,6 +30,7 @@ struct check {
 	LIST_ENTRY(check) link;
 	struct checks *all;
 	check_fn *fn;
+	check_seen_fn *seen; /* instead of fn */
 	void *arg;
 	char name[DOMAIN_NAME_MAX];
 	char thumbprint[64];
@@ -196,12 +197,35 @@ targets_refresh(void *arg)
 /* --- one check -------------------------------------------------------------- */
 
 static void
+tell_seen(struct check *c, enum precheck_verdict verdict)
+{
+	check_seen_fn *seen = c->seen;
+	void *arg = c->arg;
+	struct err why = c->why;
+	struct resolve_answer answer = c->answer;
+	struct targets targets = c->all->targets;
+	const struct check_seen s = { .verdict = verdict,
+		.why = verdict == PRECHECK_OK ? NULL : &why,
+		.answer = &answer,
+		.target = targets.address,
+		.ntargets = targets.n,
+		.probed = c->probing };
+
+	check_free(c);
+	seen(arg, &s);
+}
+
+static void
 tell(struct check *c, enum precheck_verdict verdict)
 {
 	check_fn *fn = c->fn;
 	void *arg = c->arg;
 	struct err why = c->why, second = c->second;
 
+	if (c->seen != NULL) {
+		tell_seen(c, verdict);
+		return;
+	}
 	check_free(c);
 	fn(arg, verdict, verdict == PRECHECK_OK ? NULL : &why,
 	    second.kind == ERR_NONE ? NULL : &second);
@@ -317,17 +341,36 @@ begin(void *arg)
 	    c->all->resolve, c->name, c->all->conf->dns.caa, got_answer, c);
 }
 
-void
-check_start(struct checks *all, const char *name, const char *thumbprint,
-    check_fn *fn, void *arg)
+static struct check *
+check_new(
+    struct checks *all, const char *name, const char *thumbprint, void *arg)
 {
 	struct check *c = xcalloc(1, sizeof(*c));
 
 	c->all = all;
-	c->fn = fn;
 	c->arg = arg;
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	snprintf(c->thumbprint, sizeof(c->thumbprint), "%s", thumbprint);
 	LIST_INSERT_HEAD(&all->list, c, link);
+	return c;
+}
+
+void
+check_start(struct checks *all, const char *name, const char *thumbprint,
+    check_fn *fn, void *arg)
+{
+	struct check *c = check_new(all, name, thumbprint, arg);
+
+	c->fn = fn;
+	begin(c);
+}
+
+void
+check_look(struct checks *all, const char *name, const char *thumbprint,
+    check_seen_fn *seen, void *arg)
+{
+	struct check *c = check_new(all, name, thumbprint, arg);
+
+	c->seen = seen;
 	begin(c);
 }

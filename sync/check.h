@@ -30,6 +30,23 @@ typedef void check_fn(void *arg, enum precheck_verdict, const struct err *why,
     const struct err *second);
 void check_start(struct checks *, const char *name, const char *thumbprint,
     check_fn *, void *arg);
+
+/*
+ * The same for who wants to see what was found; why is NULL when it is OK.
+ * Everything lives until fn returns.
+ */
+struct check_seen {
+	enum precheck_verdict verdict;
+	const struct err *why;
+	const struct resolve_answer *answer;
+	const char (*target)[46]; /* addresses of the targets that are names */
+	size_t ntargets;
+	size_t probed; /* addresses that were asked by HTTP */
+};
+typedef void check_seen_fn(void *arg, const struct check_seen *);
+void check_look(struct checks *, const char *name, const char *thumbprint,
+    check_seen_fn *, void *arg);
+
 void check_cancel(struct checks *, const void *arg);
 
 #endif

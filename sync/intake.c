@@ -117,6 +117,7 @@ void
 intake_start(struct intake *in, int64_t epoch)
 {
 	in->epoch = epoch;
+	in->committed_at = 0;
 	loop_after(in->base, &in->tick, 0, claim, in);
 }
 
@@ -125,6 +126,14 @@ intake_kick(struct intake *in)
 {
 	if (in->epoch != 0 && in->claiming == 0)
 		loop_after(in->base, &in->tick, 0, claim, in);
+}
+
+void
+intake_progress(const struct intake *in, struct intake_progress *p)
+{
+	p->domains = HASH_COUNT(in->table);
+	p->orders = (size_t)(in->lanes.in_flight + in->lanes.resting);
+	p->committed_at = in->committed_at;
 }
 
 /* --- what is due ----------------------------------------------------------------- */

@@ -49,6 +49,13 @@ void intake_stop(struct intake *);
 /* Something may be due before its time is up. */
 void intake_kick(struct intake *);
 
+/* What is in hand now, and when the last certificate was made. */
+struct intake_progress {
+	size_t domains, orders;
+	int64_t committed_at; /* wall ms; 0: none since we lead */
+};
+void intake_progress(const struct intake *, struct intake_progress *);
+
 /* A message of CHANNEL_ACKS: "node gen". */
 void intake_ack(struct intake *, const char *text);
 

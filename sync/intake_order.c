@@ -105,6 +105,8 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	 * will say so, unless one was faster than the commit's answer.
 	 */
 	if (e == NULL)
+		in->committed_at = loop_wall_ms();
+	if (e == NULL)
 		intake_wait_for_proof(in, d->name, d->gen);
 	acked = e == NULL && gens_reached(&in->acked, d->name, d->gen);
 	memcpy(name, w->name, sizeof(name));

@@ -359,6 +359,18 @@ issuer_stop(struct issuer *is)
 	forget_account(&is->second);
 }
 
+struct checks *
+issuer_checks(struct issuer *is)
+{
+	return is->checks;
+}
+
+void
+issuer_progress(const struct issuer *is, struct intake_progress *p)
+{
+	intake_progress(is->intake, p);
+}
+
 void
 issuer_kick(struct issuer *is)
 {

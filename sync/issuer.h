@@ -35,6 +35,13 @@ void issuer_stop(struct issuer *);
 /* Somebody has asked for another account key. */
 void issuer_rollover(struct issuer *);
 
+/* The DNS checks, which others may ask for, too. */
+struct checks *issuer_checks(struct issuer *);
+
+/* What is in hand; nothing while asleep. */
+struct intake_progress;
+void issuer_progress(const struct issuer *, struct intake_progress *);
+
 void issuer_kick(struct issuer *);                    /* a domain was added */
 void issuer_ready(struct issuer *, const char *text); /* CHANNEL_READY */
 void issuer_ack(struct issuer *, const char *text);   /* CHANNEL_ACKS */

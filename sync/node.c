@@ -21,6 +21,7 @@
 #include "sync/embedded_redis.h"
 #include "sync/hold.h"
 #include "sync/http.h"
+#include "sync/intake.h"
 #include "sync/issuer.h"
 #include "sync/leader.h"
 #include "sync/platform.h"
@@ -118,6 +119,7 @@ beat(void *arg)
 	struct node *n = arg;
 	struct hold_status hold;
 	struct store_node b = { 0 };
+	struct intake_progress progress;
 
 	loop_after(n->base, &n->beat, n->conf->fleet.heartbeat_ms, beat, n);
 	if (!n->ready || n->leaving)
@@ -136,6 +138,11 @@ beat(void *arg)
 	b.served = (int64_t)hold.served;
 	b.failed = (int64_t)hold.failed;
 	b.leader = leader_epoch(n->leader) != 0;
+	b.candidate = n->conf->fleet.candidate;
+	issuer_progress(n->issuer, &progress);
+	b.in_hand = (int64_t)progress.domains;
+	b.orders = (int64_t)progress.orders;
+	b.committed_at = progress.committed_at;
 	b.barrier = n->conf->haproxy.http_address[0] != '\0';
 	store_beat(n->store, &b, beaten, n);
 	if (b.leader)
@@ -181,8 +188,8 @@ static bool
 by_owner(const char *type)
 {
 	static const char *const types[] = { "added", "custom", "managed",
-		"leaving", "revoke", "withdrawn", "enabled", "disabled",
-		"env" };
+		"leaving", "revoke", "renew", "withdrawn", "enabled",
+		"disabled", "env" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], type) == 0)
@@ -253,6 +260,7 @@ open_api(void *arg)
 		loop_stop(n->base);
 		return;
 	}
+	api_checks(n->api, issuer_checks(n->issuer));
 	log_info("node=%s version=%s redis=%s ready", n->conf->node,
 	    CERTFLEET_VERSION, conf_redis_url(n->conf));
 	loop_notify("READY=1");

@@ -330,6 +330,17 @@ is_ours(const struct question *q, const char *address)
 	return false;
 }
 
+bool
+precheck_ours(const char *name, const struct resolve_answer *answer,
+    const char *address, const struct conf_list *targets,
+    const char (*target_addresses)[46], size_t ntarget_addresses)
+{
+	const struct question q = { base(name), answer, targets,
+		target_addresses, ntarget_addresses };
+
+	return leads_to_target(&q) || is_ours(&q, address);
+}
+
 /* True when the name is, or by CNAME comes to, a name of the fleet. */
 static bool
 leads_to_target(const struct question *q)

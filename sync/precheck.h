@@ -7,6 +7,7 @@
 #ifndef SYNC_PRECHECK_H
 #define SYNC_PRECHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/conf.h"
@@ -34,6 +35,11 @@ enum precheck_verdict precheck(const char *name, const struct resolve_answer *,
     const struct conf_list *targets, const char (*target_addresses)[46],
     size_t ntarget_addresses, const struct conf_list *caa_identities,
     struct err *);
+
+/* Is that address, of answer's, one of the fleet's?  Arguments as above. */
+bool precheck_ours(const char *name, const struct resolve_answer *,
+    const char *address, const struct conf_list *targets,
+    const char (*target_addresses)[46], size_t ntarget_addresses);
 
 /*
  * RFC 8659: may one of the identities issue for name (a wildcard: issuewild

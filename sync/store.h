@@ -129,11 +129,24 @@ void store_canonical(
 void store_revoke(struct store *, const char *name, const char *reason,
     store_yes_fn *, void *arg);
 
+/* Another certificate is wanted now, or the next attempt at one. */
+void store_renew(struct store *, const char *name, store_fn *, void *arg);
+
 /* --- the leader's work --------------------------------------------------- */
 
 typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,
     const char *holder, int64_t left_ms, const struct err *e);
 void store_lease(struct store *, store_lease_fn *, void *arg);
+
+/* The lease as it stands; until is by Redis's clock. */
+struct store_leader {
+	char node[64];
+	int64_t epoch, until; /* wall ms; 0: it was handed over */
+};
+typedef void store_leader_fn(
+    void *arg, const struct store_leader *, const struct err *e);
+void store_leader(struct store *, store_leader_fn *, void *arg);
+
 void store_release(struct store *, int64_t epoch, store_fn *, void *arg);
 
 typedef void store_names_fn(
@@ -302,6 +315,9 @@ struct store_node {
 	char haproxy_pids[64];
 	int64_t wanted, served, failed; /* certificates */
 	char errors[1024]; /* "name=why; name=why" of those that failed */
+	bool candidate;    /* may become the leader */
+	/* Of the leader: domains and orders in hand, the last certificate. */
+	int64_t in_hand, orders, committed_at;
 	bool leader;
 	bool barrier; /* answers challenge barriers: has an HTTP address */
 	bool live;    /* filled when read */

@@ -37,6 +37,7 @@ union store_tell {
 	store_page_fn *page;
 	store_counts_fn *counts;
 	store_lease_fn *lease;
+	store_leader_fn *leader;
 	store_names_fn *names;
 	store_order_fn *order;
 	store_begun_fn *begun;

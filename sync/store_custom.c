@@ -1,4 +1,4 @@
-/* What owners change: an own certificate, Let's Encrypt, revocation. */
+/* What owners change: an own certificate, Let's Encrypt, renewal, revocation. */
 #include <string.h>
 
 #include "sync/bundle.h"
@@ -121,6 +121,20 @@ store_revoke(struct store *s, const char *name, const char *reason,
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, reason);
 	call_send(c, &cmd, call_yes);
+}
+
+void
+store_renew(struct store *s, const char *name, store_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	struct domain_keys k;
+	struct rds_cmd cmd;
+
+	domain_keys(s, name, &k);
+	c->tell.done = fn;
+	owner_function(&cmd, "certfleet_renew", &k);
+	rds_arg(&cmd, name);
+	call_send(c, &cmd, call_done);
 }
 
 void

@@ -265,6 +265,14 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	rds_arg_int(&cmd, n->failed);
 	rds_arg(&cmd, "errors");
 	rds_arg(&cmd, n->errors);
+	rds_arg(&cmd, "candidate");
+	rds_arg_int(&cmd, n->candidate);
+	rds_arg(&cmd, "in_hand");
+	rds_arg_int(&cmd, n->in_hand);
+	rds_arg(&cmd, "orders");
+	rds_arg_int(&cmd, n->orders);
+	rds_arg(&cmd, "committed_at");
+	rds_arg_int(&cmd, n->committed_at);
 	rds_arg(&cmd, "leader");
 	rds_arg_int(&cmd, n->leader);
 	rds_arg(&cmd, "barrier");
@@ -339,6 +347,10 @@ read_node(struct store_node *n, const struct rds_reply *r)
 	n->wanted = field_int(r, "wanted");
 	n->served = field_int(r, "served");
 	n->failed = field_int(r, "failed");
+	n->candidate = field_int(r, "candidate") == 1;
+	n->in_hand = field_int(r, "in_hand");
+	n->orders = field_int(r, "orders");
+	n->committed_at = field_int(r, "committed_at");
 	n->leader = field_int(r, "leader") == 1;
 	n->barrier = field_int(r, "barrier") == 1;
 	keep_text(n->version, sizeof(n->version), r, "version");

@@ -138,6 +138,12 @@ api_free(struct api *a)
 	free(s);
 }
 
+void
+api_checks(struct api *a, struct checks *checks)
+{
+	a->checks = checks;
+}
+
 static int
 read_body(struct request *q, struct err *e)
 {
@@ -225,6 +231,7 @@ void
 request_free(struct request *q)
 {
 	LIST_REMOVE(q, entry);
+	look_forget(q);
 	json_forget(q->body);
 	json_decref(q->reply);
 	gather_free(q->gather);

@@ -38,6 +38,10 @@ typedef void api_state_fn(void *arg, struct api_state *);
 struct api *api_new(struct event_base *, const struct conf *, struct store *,
     const struct rds_conf *, api_state_fn *, void *arg, struct err *);
 
+/* Who makes DNS checks for those who ask. */
+struct checks;
+void api_checks(struct api *, struct checks *);
+
 /*
  * Calls in flight end without an answer: the loop must not run again before
  * store_free(), for the store would answer to what is gone.

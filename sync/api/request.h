@@ -64,7 +64,9 @@ struct request {
 	json_t *reply;               /* what is known so far */
 	struct domain_change change; /* borrows from body */
 	struct custom custom;        /* that is uploaded */
-	int step, status;            /* change.c */
+	int step, status;            /* change.c, renew.c */
+	int64_t free_at;             /* renew.c; in leader.c it is now */
+	bool looks;                  /* look.c: a check is under way */
 	struct gather *gather;
 	struct buf *text;                    /* metrics.c */
 	struct plan_request *plan;           /* plan.c */
@@ -81,6 +83,8 @@ struct api {
 	void *state_arg;
 	struct quota *quota; /* of the tokens */
 	struct hub *hub;     /* follow.c */
+	struct checks *checks;
+	int looks; /* of look.c, under way */
 	struct dialogues *dialogues;
 	struct authorities *authorities; /* NULL until it is needed */
 	LIST_HEAD(, request) requests;
@@ -127,6 +131,7 @@ request_fn domains_list, domains_add, domains_show, domains_change,
 request_fn variables_list, variables_add, variables_change, variables_remove;
 request_fn limits_show, plan_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
+request_fn own_domains_renew, look_show, leader_show, config_show;
 request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;
@@ -140,6 +145,7 @@ request_fn openapi_show, metrics_show;
 void change_check(struct request *, const char *name, json_t *errors);
 void change_begin(struct request *, int status);
 
+void look_forget(struct request *);
 void plan_request_free(struct plan_request *);
 void variables_request_free(struct variables_request *);
 

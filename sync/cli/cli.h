@@ -27,11 +27,13 @@ enum exit_status {
 #define CLI_OUTPUT_MAX (256 * 1024 * 1024)
 
 struct cli {
-	const char *socket;
+	const char *socket; /* NULL: nobody has looked for it */
+	const char *conf;   /* the configuration file */
+	bool conf_given;
 	const char *app; /* NULL: not given */
 	bool json, colours, progress;
 	bool follow;
-	bool no_letsencrypt, yes;
+	bool no_letsencrypt, yes, force, dry_run;
 	const char *reason;
 	const char *role;       /* of a token */
 	int days;               /* it lives, -1: not given */
@@ -47,11 +49,15 @@ cli_fn cli_domains, cli_domains_add, cli_domains_remove;
 cli_fn cli_env, cli_env_set, cli_env_unset;
 cli_fn cli_limits, cli_plan;
 cli_fn cli_domains_ssl, cli_domains_letsencrypt, cli_revoke, cli_account;
-cli_fn cli_token, cli_audit;
+cli_fn cli_token, cli_audit, cli_renew;
+cli_fn cli_check, cli_leader, cli_config;
 cli_fn cli_status, cli_why, cli_events, cli_nodes;
 
 /* wait.c: until all names have their certificate. */
 int cli_wait(const struct cli *, char **name, size_t n);
+
+/* The same until each of those domains, as they were, has another one. */
+int cli_wait_renewals(const struct cli *, const json_t *domains);
 
 /*
  * certificate.c: what the options say of a domain's certificate, into the body
@@ -64,6 +70,12 @@ int cli_put_certificate(const struct cli *, json_t *domain);
 /* "-----> ..." to standard output, " !     ..." to standard error. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Where the socket is: as asked, the environment's, the configuration's.  NULL
+ * when that is not valid, which is complained about.
+ */
+char *cli_socket(const struct cli *);
 
 /* Ask; an answer that is no success is complained about.  what: of whom. */
 int cli_ask(const struct cli *, const char *method, const char *path,

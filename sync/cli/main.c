@@ -43,6 +43,9 @@ static const struct command {
 	  "set variables; values also from files or standard input (-)" },
 	{ "env-unset", cli_env_unset, 1, -1, "NAME... [--app APP]",
 	  "forget variables" },
+	{ "renew", cli_renew, 1, -1, "NAME... [--force] [--wait[=SECONDS]] "
+	  "[--dry-run]",
+	  "order another certificate now, or when the CA's limits allow" },
 	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes]",
 	  "revoke a domain's certificate at the CA and order another" },
 	{ "account", cli_account, 1, 1, "rollover",
@@ -56,18 +59,31 @@ static const struct command {
 	  "how the fleet is" },
 	{ "why", cli_why, 1, 1, "DOMAIN",
 	  "why a domain is as it is, and what happens next" },
+	{ "check", cli_check, 1, 1, "NAME",
+	  "what DNS says of a name now, and what it should say" },
 	{ "events", cli_events, 0, 0, "[-f] [-n N]",
 	  "what happened; -f: and what happens" },
 	{ "nodes", cli_nodes, 0, 0, "",
 	  "the nodes and what they serve" },
+	{ "leader", cli_leader, 0, 0, "",
+	  "which node orders certificates, and how far it is" },
 	{ "limits", cli_limits, 0, 1, "[DOMAIN]",
 	  "what is left of the CA's limits: the account's, a domain's" },
 	{ "plan", cli_plan, 1, 1, "FILE",
 	  "when the names in FILE (one a line, - for standard input) would get "
 	  "their certificates" },
+	{ "config", cli_config, 1, 1, "check [-f FILE] | show",
+	  "is the configuration valid; the settings in effect" },
 	/* clang-format on */
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* It reads the configuration by itself, and -f behind it names that. */
+static bool
+is_offline(const struct command *c)
+{
+	return c->fn == cli_config;
+}
 
 enum {
 	OPT_JSON = 256,
@@ -79,6 +95,8 @@ enum {
 	OPT_REASON,
 	OPT_ROLE,
 	OPT_DAYS,
+	OPT_DRY_RUN,
+	OPT_FORCE,
 	OPT_YES,
 	OPT_NO_LETSENCRYPT,
 };
@@ -89,7 +107,9 @@ static const struct option options[] = {
 	{ "color", required_argument, NULL, OPT_COLOUR },
 	{ "config", required_argument, NULL, OPT_CONF },
 	{ "days", required_argument, NULL, OPT_DAYS },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "follow", no_argument, NULL, 'f' },
+	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -171,9 +191,9 @@ take_number(const char *text, int min, int max, const char *name, int *out)
 	return 0;
 }
 
-/* before: of the command, where -f is the configuration file. */
+/* file: -f is the configuration, as before the command; else --follow. */
 static int
-take_option(struct asked *a, int opt, bool before)
+take_option(struct asked *a, int opt, bool file)
 {
 	switch (opt) {
 	case 'a':
@@ -185,7 +205,7 @@ take_option(struct asked *a, int opt, bool before)
 	case 'n':
 		return take_number(optarg, 0, EVENTS_MAX, "-n", &a->cli.n);
 	case 'f':
-		if (before)
+		if (file)
 			a->conf = optarg;
 		else
 			a->cli.follow = true;
@@ -210,6 +230,12 @@ take_option(struct asked *a, int opt, bool before)
 		return 0;
 	case OPT_DAYS:
 		return take_number(optarg, 0, DAYS_MAX, "--days", &a->cli.days);
+	case OPT_DRY_RUN:
+		a->cli.dry_run = true;
+		return 0;
+	case OPT_FORCE:
+		a->cli.force = true;
+		return 0;
 	case OPT_YES:
 		a->cli.yes = true;
 		return 0;
@@ -235,11 +261,18 @@ take_option(struct asked *a, int opt, bool before)
 	}
 }
 
-/* Options up to the command, or those after it with its arguments. */
+/*
+ * Options up to the command, or those after it (NULL: we are before it) with
+ * its arguments.
+ */
 static int
-take_options(struct asked *a, int argc, char **argv, bool before)
+take_options(
+    struct asked *a, int argc, char **argv, const struct command *command)
 {
-	const char *letters = before ? "+:a:s:f:hV" : ":a:s:fn:hV";
+	bool before = command == NULL, file = before || is_offline(command);
+	const char *letters = before ? "+:a:s:f:hV"
+	                      : file ? ":a:s:f:n:hV"
+	                             : ":a:s:fn:hV";
 	int opt, index;
 
 	optind = 0; /* glibc: begin anew */
@@ -248,9 +281,9 @@ take_options(struct asked *a, int argc, char **argv, bool before)
 	    (opt = getopt_long(argc, argv, letters, options, &index)) != -1) {
 		if (opt == ':')
 			return misused("%s needs a value", argv[optind - 1]);
-		if (opt == '?' || (before && opt == 'f' && optarg == NULL))
+		if (opt == '?' || (file && opt == 'f' && optarg == NULL))
 			return misused("unknown option %s", argv[optind - 1]);
-		if (take_option(a, opt, before) == -1)
+		if (take_option(a, opt, file) == -1)
 			return -1;
 	}
 	return 0;
@@ -284,20 +317,19 @@ choose_colours(struct asked *a)
 	return 0;
 }
 
-/* The socket: as asked, the environment's, the configuration's. */
-static char *
-choose_socket(const struct asked *a)
+char *
+cli_socket(const struct cli *cli)
 {
 	const char *env = getenv("CERTFLEET_SOCKET");
 	struct err e = { 0 };
 	struct conf *conf;
 	char *path;
 
-	if (a->cli.socket != NULL)
-		return xstrdup(a->cli.socket);
-	if (a->conf == NULL && env != NULL && env[0] != '\0')
+	if (cli->socket != NULL)
+		return xstrdup(cli->socket);
+	if (!cli->conf_given && env != NULL && env[0] != '\0')
 		return xstrdup(env);
-	conf = conf_load_public(a->conf != NULL ? a->conf : CONF_PATH, &e);
+	conf = conf_load_public(cli->conf, &e);
 	if (conf == NULL) {
 		cli_complain(
 		    "%s; --socket says where certfleet-sync is", e.text);
@@ -325,10 +357,13 @@ run(struct asked *a, const struct command *command)
 		return CLI_USAGE;
 	if (a->cli.app == NULL && app != NULL && app[0] != '\0')
 		a->cli.app = app;
-	path = choose_socket(a);
-	if (path == NULL)
+	a->cli.conf = a->conf != NULL ? a->conf : CONF_PATH;
+	a->cli.conf_given = a->conf != NULL;
+	path = is_offline(command) ? NULL : cli_socket(&a->cli);
+	if (path == NULL && !is_offline(command))
 		return CLI_FAILED;
-	a->cli.socket = path;
+	if (path != NULL)
+		a->cli.socket = path;
 	a->cli.progress = !a->cli.json && isatty(STDERR_FILENO);
 	rc = command->fn(&a->cli);
 	free(path);
@@ -345,7 +380,7 @@ main(int argc, char **argv)
 
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and tokens pass through */
 	setlocale(LC_CTYPE, "");
-	if (take_options(&a, argc, argv, true) == -1)
+	if (take_options(&a, argc, argv, NULL) == -1)
 		return CLI_USAGE;
 	if (a.version) {
 		puts("certfleet " CERTFLEET_VERSION);
@@ -362,7 +397,7 @@ main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	if (take_options(&a, argc, argv, false) == -1)
+	if (take_options(&a, argc, argv, command) == -1)
 		return CLI_USAGE;
 	if (a.help) {
 		printf("usage: certfleet %s %s\n\n%s\n", command->name,

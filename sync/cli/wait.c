@@ -20,6 +20,8 @@ struct waited {
 	const char *name;
 	char *said;  /* the last line about it */
 	char *state; /* label and reason: a change is worth a line */
+	bool renewal;
+	int64_t version, attempts; /* of before it was asked for */
 	bool done;
 	int status; /* exit status so far */
 };
@@ -48,6 +50,37 @@ verdict(const json_t *d, int64_t wall_deadline)
 		return CLI_REFUSED;
 	if (status == DOMAIN_CREATING && text_int_member(d, "attempts") > 0 &&
 	    text_time_member(d, "next_at") > wall_deadline)
+		return CLI_REFUSED;
+	return -1;
+}
+
+/* Every live node serves what is newest. */
+static bool
+all_serve(const json_t *d)
+{
+	const json_t *nodes = json_object_get(d, "nodes"), *n;
+	size_t i, live = 0;
+
+	json_array_foreach (nodes, i, n) {
+		if (!json_is_true(json_object_get(n, "live")))
+			continue;
+		live++;
+		if (!json_is_true(json_object_get(n, "serving")))
+			return false;
+	}
+	return live > 0;
+}
+
+/* The same of a renewal, whose domain is in use all the time. */
+static int
+renewal_verdict(const struct waited *w, const json_t *d, int64_t wall_deadline)
+{
+	bool failed = text_int_member(d, "attempts") > w->attempts;
+
+	if (text_int_member(d, "version") > w->version)
+		return all_serve(d) ? CLI_OK : -1;
+	if (text_time_member(d, "rate_limited_until") > wall_deadline ||
+	    (failed && text_time_member(d, "next_at") > wall_deadline))
 		return CLI_REFUSED;
 	return -1;
 }
@@ -116,7 +149,8 @@ look_at(const struct cli *cli, struct waited *w, int64_t wall_deadline)
 		d = json_object_get(a.body, "domain");
 		w->status = CLI_TIMEOUT;
 		note(cli, w, d);
-		v = verdict(d, wall_deadline);
+		v = w->renewal ? renewal_verdict(w, d, wall_deadline)
+		               : verdict(d, wall_deadline);
 		if (v != -1)
 			finish(cli, w, v);
 	} else {
@@ -143,16 +177,14 @@ look(const struct cli *cli, struct waited *w, size_t n, int64_t wall_deadline)
 	return left;
 }
 
-int
-cli_wait(const struct cli *cli, char **name, size_t n)
+/* Until all have come to an end, or time is up. */
+static int
+wait_all(const struct cli *cli, struct waited *w, size_t n)
 {
-	struct waited *w = xcalloc(n, sizeof(*w));
 	int64_t ms = (int64_t)cli->wait_s * 1000;
 	int64_t deadline = loop_now_ms() + ms, wall = loop_wall_ms() + ms;
 	int status = CLI_OK;
 
-	for (size_t i = 0; i < n; i++)
-		w[i].name = name[i];
 	while (look(cli, w, n, wall) > 0 && loop_now_ms() < deadline)
 		nap(LOOK_MS);
 	for (size_t i = 0; i < n; i++) {
@@ -164,6 +196,38 @@ cli_wait(const struct cli *cli, char **name, size_t n)
 		free(w[i].said);
 		free(w[i].state);
 	}
+	return status;
+}
+
+int
+cli_wait(const struct cli *cli, char **name, size_t n)
+{
+	struct waited *w = xcalloc(n, sizeof(*w));
+	int status;
+
+	for (size_t i = 0; i < n; i++)
+		w[i].name = name[i];
+	status = wait_all(cli, w, n);
+	free(w);
+	return status;
+}
+
+int
+cli_wait_renewals(const struct cli *cli, const json_t *domains)
+{
+	size_t n = json_array_size(domains), i;
+	struct waited *w = xcalloc(n + 1, sizeof(*w));
+	const json_t *d;
+	int status;
+
+	json_array_foreach (domains, i, d) {
+		w[i].name = json_string_value(json_object_get(d, "name"));
+		w[i].version = text_int_member(d, "version");
+		w[i].attempts = text_int_member(d, "attempts");
+		/* Without a certificate it is as after domains-add. */
+		w[i].renewal = w[i].version > 0;
+	}
+	status = wait_all(cli, w, n);
 	free(w);
 	return status;
 }

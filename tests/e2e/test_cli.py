@@ -245,7 +245,7 @@ def test_misuse_is_told(shared, args):
 
 def test_help(shared):
     done = shared.cli("--help")
-    assert len(done.out.splitlines()) <= 40
+    assert len(done.out.splitlines()) <= 60
     assert "domains-add" in done.out and done.err == ""
     assert "--wait" in shared.cli("domains-add", "--help").out
     assert shared.cli("help").out == done.out

@@ -88,6 +88,7 @@ _certfleet_options()
     domains-letsencrypt) all+=' --wait' ;;
     events) all+=' --follow --lines' ;;
     audit) all+=' --lines' ;;
+    renew) all+=' --dry-run --force --wait' ;;
     revoke) all+=' --reason --yes' ;;
     token) all+=' --role --days' ;;
     esac
@@ -102,10 +103,11 @@ _certfleet_argument()
     domains-letsencrypt:1) _certfleet_words enable disable ;;
     domains-ssl:1) _certfleet_words disable ;;
     domains-remove:* | domains-ssl:0 | domains-letsencrypt:0 | revoke:0 | \
-        why:0 | limits:0)
+        renew:* | check:0 | why:0 | limits:0)
         _certfleet_offer < <(_certfleet_names)
         ;;
     account:0) _certfleet_words rollover ;;
+    config:0) _certfleet_words check show ;;
     token:0) _certfleet_words create list revoke ;;
     env-set:*)
         compopt -o nospace 2>/dev/null

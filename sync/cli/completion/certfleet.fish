@@ -63,11 +63,12 @@ end
 
 complete -c certfleet -f
 complete -c certfleet -n __certfleet_needs_command -a '(__certfleet_commands)'
-complete -c certfleet -n '__certfleet_at -1 domains-remove' -a '(__certfleet_names)'
-complete -c certfleet -n '__certfleet_at 0 domains-ssl domains-letsencrypt revoke why limits' -a '(__certfleet_names)'
+complete -c certfleet -n '__certfleet_at -1 domains-remove renew' -a '(__certfleet_names)'
+complete -c certfleet -n '__certfleet_at 0 domains-ssl domains-letsencrypt revoke check why limits' -a '(__certfleet_names)'
 complete -c certfleet -n '__certfleet_at 1 domains-letsencrypt' -a 'enable disable'
 complete -c certfleet -n '__certfleet_at 1 domains-ssl' -a disable
 complete -c certfleet -n '__certfleet_at 0 account' -a rollover
+complete -c certfleet -n '__certfleet_at 0 config' -a 'check show'
 complete -c certfleet -n '__certfleet_at 0 token' -a 'create list revoke'
 complete -c certfleet -n '__certfleet_at -1 env-set' -a DNS_PROVIDER=
 complete -c certfleet -n '__certfleet_at 0 plan' -F
@@ -82,9 +83,11 @@ complete -c certfleet -s V -l version -d Version
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l cert -r -F -d 'PEM with the chain'
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l key -r -F -d 'PEM with the key'
 complete -c certfleet -n '__certfleet_at -1 domains-add' -l no-letsencrypt -d 'Order nothing'
-complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt' -l wait -d 'Until it is served'
+complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt renew' -l wait -d 'Until it is served'
 complete -c certfleet -n '__certfleet_at -1 events' -s f -l follow -d 'And what happens'
 complete -c certfleet -n '__certfleet_at -1 events audit' -s n -l lines -x -d 'So many'
+complete -c certfleet -n '__certfleet_at -1 renew' -l dry-run -d 'Only say what would be done'
+complete -c certfleet -n '__certfleet_at -1 renew' -l force -d 'All the same'
 complete -c certfleet -n '__certfleet_at -1 revoke' -l reason -x -a 'unspecified keyCompromise superseded cessationOfOperation' -d Why
 complete -c certfleet -n '__certfleet_at -1 revoke' -l yes -d 'Do not ask'
 complete -c certfleet -n '__certfleet_at -1 token' -l role -x -a 'read operate admin' -d 'What it may'
