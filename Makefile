@@ -10,6 +10,7 @@ BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR    ?= $(PREFIX)/share/fish/vendor_completions.d
 DOCDIR     ?= $(PREFIX)/share/doc/certfleet
+DATADIR    ?= $(PREFIX)/share/certfleet
 DESTDIR    ?=
 
 CC         ?= cc
@@ -36,7 +37,8 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	libidn2-dev libconfuse-dev uthash-dev libmsgpack-c-dev|libmsgpack-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
-	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc
+	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc \
+	prometheus lego
 DEPS_BENCH := $(DEPS) redis-tools wrk
 DEPS_PACK := $(DEPS) dpkg-dev debhelper fakeroot lintian devscripts
 
@@ -244,7 +246,8 @@ rules:
 install: $(BINS)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/certfleet \
 	    $(addprefix $(DESTDIR)$(PREFIX)/lib/,sysusers.d tmpfiles.d) \
-	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/examples
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/examples \
+	    $(DESTDIR)$(DATADIR)/monitoring
 	install -m 0755 $(BUILD)/certfleet $(DESTDIR)$(BINDIR)
 	install -m 0755 $(BUILD)/certfleet-agent $(BUILD)/certfleet-sync $(DESTDIR)$(SBINDIR)
 	for u in sync/systemd/*.service sync/systemd/*.socket; do \
@@ -265,6 +268,7 @@ install: $(BINS)
 	install -m 0644 sync/doc/*.md $(DESTDIR)$(DOCDIR)
 	sed 's,(sync/doc/,(,' README.md >$(DESTDIR)$(DOCDIR)/README.md
 	chmod 0644 $(DESTDIR)$(DOCDIR)/README.md
+	install -m 0644 sync/monitoring/* $(DESTDIR)$(DATADIR)/monitoring
 	install -m 0644 haproxy/conf/* $(DESTDIR)$(DOCDIR)/examples
 	install -m 0644 haproxy/conf/spoe-certfleet.conf $(DESTDIR)$(SYSCONFDIR)/certfleet
 
