@@ -414,6 +414,70 @@ local function canonical(keys, args)
   return 1
 end
 
+-- KEYS as custom_set; ARGV name app sha1 not_after dry bundle nfields field value...
+-- A certificate that was made elsewhere becomes the managed one of the domain,
+-- which is added when it is not there.  One that is there stays when it ends
+-- later; while a custom one is served, or Let's Encrypt is off, it is only kept.
+-- dry "1": nothing is changed.  Returns what it was, or would be: "imported"
+-- (there was none), "replaced", "kept", "unchanged" or "worse".
+local function import(keys, args)
+  local k, name, app, sha1, not_after = owner_keys(keys), args[1], args[2], args[3], args[4]
+  local h = redis.call('HMGET', k.domain, 'app', 'custom_sha1', 'letsencrypt', 'sha1',
+    'not_after', 'status')
+  if h[1] and h[1] ~= app then
+    return fail('TAKEN', 'the name has already been taken')
+  end
+  local old, had = indexed(k.index, name), has_managed(k.domain, k.cert)
+  if had then
+    if h[4] == sha1 then
+      return 'unchanged'
+    end
+    -- One that was revoked is in the index with no end: anything is better.
+    local ends = old and old.sha1 == h[4] and old.not_after or tonumber(h[5])
+    if ends >= tonumber(not_after) then
+      return 'worse'
+    end
+  end
+  local spare = h[2] or h[3] == '0'
+  local result = spare and 'kept' or had and 'replaced' or 'imported'
+  if args[5] == '1' then
+    return result
+  end
+  local now = text(now_ms())
+  if not h[1] then
+    redis.call('HSET', k.domain, 'name', name, 'app', app, 'letsencrypt', '1',
+      'created_at', now, 'epoch', '0')
+  end
+  owner_changed(k.domain)
+  if old and had and not spare then
+    redis.call('SET', k.cert .. BUNDLE_PREVIOUS, redis.call('GET', k.cert))
+  end
+  redis.call('SET', k.cert, args[6])
+  redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
+  redis.call('HDEL', k.domain, 'action', 'attempts', 'last_error', 'rate_limited_until')
+  put_fields(k.domain, args, 8, tonumber(args[7]))
+  redis.call('HSET', k.domain, 'sha1', sha1, 'not_after', not_after)
+  schedule(k.due, name, now)
+  local fields = { 'type', 'imported', 'name', name, 'at', now, 'sha1', sha1,
+    'not_after', not_after }
+  if spare then
+    fields[#fields + 1], fields[#fields + 2] = 'spare', '1'
+  else
+    local choice = old and old.choice or ''
+    local v, gen = next_version(k.domain, old), redis.call('INCR', k.gen)
+    redis.call('HSET', k.index, name, v .. ':' .. not_after .. ':' .. sha1 .. choice)
+    redis.call('ZREM', k.removed, name)
+    redis.call('HSET', k.domain, 'version', v, 'gen', gen)
+    say(k.domain, h[6] == 'in_use' and 'in_use' or 'creating',
+      'the imported certificate is on its way to the nodes')
+    for _, x in ipairs { 'version', v, 'gen', gen, 'since', string.match(choice, ':(%d+)$') or '' } do
+      fields[#fields + 1] = x
+    end
+  end
+  tell(k.events, k.timeline, fields)
+  return result
+end
+
 -- KEYS as custom_set; ARGV name reason
 -- The owner wants the managed certificate revoked at the CA.
 -- Returns 1, or 0 when there is none.
@@ -912,6 +976,7 @@ redis.register_function('certfleet_custom_set', counted(custom_set))
 redis.register_function('certfleet_custom_clear', counted(custom_clear))
 redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
 redis.register_function('certfleet_canonical', canonical)
+redis.register_function('certfleet_import', counted(import))
 redis.register_function('certfleet_revoke', counted(revoke))
 redis.register_function('certfleet_revoked', counted(revoked))
 redis.register_function('certfleet_renew', renew)

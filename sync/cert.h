@@ -55,6 +55,10 @@ int cert_check(const struct cert *, const char *key_pem, const char *name,
 /* Does its leaf cover name, by subjectAltName? */
 bool cert_covers(const struct cert *, const char *name);
 
+/* Call fn for each DNS name that its leaf is for, as it is written there. */
+typedef void cert_names_fn(void *arg, const char *name, size_t len);
+void cert_names(const struct cert *, cert_names_fn *, void *arg);
+
 /*
  * The certificate's name in renewal information (RFC 9773 section 4.1): its
  * authority's key identifier and its serial number, each base64url; "" when

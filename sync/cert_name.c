@@ -86,6 +86,27 @@ cert_ari_id(const struct cert *c, char *out, size_t size)
 	X509_free(x);
 }
 
+void
+cert_names(const struct cert *c, cert_names_fn *fn, void *arg)
+{
+	X509 *x = leaf_of(c);
+	GENERAL_NAMES *list = NULL;
+
+	if (x != NULL)
+		list = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+		const GENERAL_NAME *gn = sk_GENERAL_NAME_value(list, i);
+
+		if (gn->type == GEN_DNS)
+			fn(arg,
+			    (const char *)ASN1_STRING_get0_data(gn->d.dNSName),
+			    (size_t)ASN1_STRING_length(gn->d.dNSName));
+	}
+	GENERAL_NAMES_free(list);
+	X509_free(x);
+	ERR_clear_error();
+}
+
 bool
 cert_topmost_by(const char *chain, const char *issuer)
 {

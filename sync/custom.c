@@ -391,7 +391,8 @@ check_complete(struct reading *r, X509 *leaf)
 
 	name_of(X509_get_issuer_name(last), issuer);
 	issuer_url(leaf, url, sizeof(url));
-	if (is_self_signed(leaf))
+	r->out->self_signed = is_self_signed(leaf);
+	if (r->out->self_signed)
 		snprintf(r->out->note, sizeof(r->out->note),
 		    "it is self-signed: browsers will warn");
 	else if (last == leaf && url[0] != '\0')

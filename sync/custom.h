@@ -16,6 +16,7 @@
 #ifndef SYNC_CUSTOM_H
 #define SYNC_CUSTOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct custom {
 	char subject[256]; /* "/C=FR/CN=www.example.com" */
 	char key[64];      /* "EC private key - 256 bits" */
 	char note[256];    /* what its owner should know, or "" */
+	bool self_signed;
 };
 void custom_clear(struct custom *);
 

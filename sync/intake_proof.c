@@ -91,6 +91,7 @@ got_nodes(
 	proven = need_proven(d, node, n, why, sizeof(why));
 	if (proven == 1) {
 		d->proven = d->version;
+		w->again = false; /* whatever was told meanwhile */
 		say_served(d, why);
 		intake_forget_waiting(w->in, w->name);
 		store_proven(w->in->store, w->name);
@@ -101,8 +102,6 @@ got_nodes(
 	}
 	if (proven == -1)
 		snprintf(d->last_error, sizeof(d->last_error), "%s", why);
-	else
-		intake_wait_for_proof(w->in, w->name, d->gen);
 	news = work_say(d, work_unless_in_use(d, DOMAIN_CREATING), why);
 	work_put_down(w, loop_wall_ms() + PROOF_MS, news ? "status" : NULL);
 }
@@ -110,6 +109,8 @@ got_nodes(
 void
 work_proof(struct work *w)
 {
+	/* Before they are asked: one that answers may tell us meanwhile. */
+	intake_wait_for_proof(w->in, w->name, w->d.gen);
 	roster_ask(w->in->roster, got_nodes, w);
 }
 

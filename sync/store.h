@@ -132,6 +132,19 @@ void store_revoke(struct store *, const char *name, const char *reason,
 /* Another certificate is wanted now, or the next attempt at one. */
 void store_renew(struct store *, const char *name, store_fn *, void *arg);
 
+/*
+ * A certificate that was made elsewhere becomes the managed one of the domain d,
+ * which is added to its app when it is not there; d has name, app and what is
+ * known of the certificate.  result: "imported", "replaced", "kept" (another
+ * is served), "unchanged" or "worse" (what is there ends later).  A name of
+ * another app is an error of type "TAKEN".  dry: say so and change nothing.
+ * Fails when the key cannot be sealed: then fn is not called.
+ */
+typedef void store_import_fn(
+    void *arg, const char *result, const struct err *e);
+int store_import(struct store *, const struct domain *d, const struct cert *,
+    const char *key_pem, bool dry, store_import_fn *, void *arg, struct err *);
+
 /* --- the leader's work --------------------------------------------------- */
 
 typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,

@@ -42,6 +42,7 @@ union store_tell {
 	store_order_fn *order;
 	store_begun_fn *begun;
 	store_commit_fn *commit;
+	store_import_fn *import;
 	store_account_fn *account;
 	store_gen_fn *gen;
 	store_index_fn *index;
@@ -126,6 +127,13 @@ int64_t reply_int(const struct rds_reply *);
 
 /* Fill a record from HGETALL's field, value list. */
 int reply_domain(const struct rds_reply *, struct domain *, struct err *);
+
+/*
+ * The app's set gets a name before its record is made: were we to die in
+ * between, a name too many in it is passed over, one too few would never be
+ * listed.
+ */
+void app_add(struct store *, const char *app, const char *name);
 
 /* The fields of the record that belong to the leader: field, value... */
 size_t domain_args(const struct domain *, struct rds_cmd *);

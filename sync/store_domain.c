@@ -20,23 +20,26 @@ app_set(struct store *s, const char *command, const char *app, const char *name)
 }
 
 void
+app_add(struct store *s, const char *app, const char *name)
+{
+	char apps[KEY_MAX];
+	struct rds_cmd cmd;
+
+	rds_cmd(&cmd, "SADD");
+	rds_arg(&cmd, store_key(s, KEY_APPS, apps, sizeof(apps), 0, NULL));
+	rds_arg(&cmd, app);
+	call_forget(s, &cmd);
+	app_set(s, "SADD", app, name);
+}
+
+void
 store_add(struct store *s, const struct domain *d, store_yes_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
-	char apps[KEY_MAX];
 	struct rds_cmd cmd;
 
-	/*
-	 * The app's set first: were we to die in between, a name too many in
-	 * it is passed over, one too few would never be listed.
-	 */
-	rds_cmd(&cmd, "SADD");
-	rds_arg(&cmd, store_key(s, KEY_APPS, apps, sizeof(apps), 0, NULL));
-	rds_arg(&cmd, d->app);
-	call_forget(s, &cmd);
-	app_set(s, "SADD", d->app, d->name);
-
+	app_add(s, d->app, d->name);
 	domain_keys(s, d->name, &k);
 	c->tell.yes = fn;
 	call_keys(&cmd, "certfleet_add",

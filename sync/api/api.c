@@ -239,6 +239,7 @@ request_free(struct request *q)
 		buf_clear(q->text);
 	free(q->text);
 	plan_request_free(q->plan);
+	import_request_free(q->import);
 	variables_request_free(q->variables);
 	domain_clear(&q->domain);
 	custom_clear(&q->custom);

@@ -24,6 +24,7 @@
 
 struct door;
 struct hub;
+struct import_request;
 struct quota;
 struct plan_request;
 struct variables_request;
@@ -70,6 +71,7 @@ struct request {
 	struct gather *gather;
 	struct buf *text;                    /* metrics.c */
 	struct plan_request *plan;           /* plan.c */
+	struct import_request *import;       /* import.c */
 	struct variables_request *variables; /* variables.c */
 	LIST_ENTRY(request) entry;
 };
@@ -129,7 +131,7 @@ int request_fd(const struct request *);
 request_fn domains_list, domains_add, domains_show, domains_change,
     domains_replace, domains_remove;
 request_fn variables_list, variables_add, variables_change, variables_remove;
-request_fn limits_show, plan_make;
+request_fn limits_show, plan_make, import_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn own_domains_renew, look_show, leader_show, config_show;
 request_fn account_rollover;
@@ -147,6 +149,7 @@ void change_begin(struct request *, int status);
 
 void look_forget(struct request *);
 void plan_request_free(struct plan_request *);
+void import_request_free(struct import_request *);
 void variables_request_free(struct variables_request *);
 
 /* follow.c: those who follow the events. */

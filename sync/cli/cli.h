@@ -34,6 +34,7 @@ struct cli {
 	bool json, colours, progress;
 	bool follow;
 	bool no_letsencrypt, yes, force, dry_run;
+	const char *from; /* whose certificates are imported; NULL: look */
 	const char *reason;
 	const char *role;       /* of a token */
 	int days;               /* it lives, -1: not given */
@@ -47,7 +48,7 @@ struct cli {
 typedef int cli_fn(const struct cli *); /* an enum exit_status */
 cli_fn cli_domains, cli_domains_add, cli_domains_remove;
 cli_fn cli_env, cli_env_set, cli_env_unset;
-cli_fn cli_limits, cli_plan;
+cli_fn cli_limits, cli_plan, cli_import;
 cli_fn cli_domains_ssl, cli_domains_letsencrypt, cli_revoke, cli_account;
 cli_fn cli_token, cli_audit, cli_renew;
 cli_fn cli_check, cli_leader, cli_config;

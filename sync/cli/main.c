@@ -36,6 +36,9 @@ static const struct command {
 	  "serve a certificate of your own, or no longer" },
 	{ "domains-letsencrypt", cli_domains_letsencrypt, 2, 2, "NAME enable|disable",
 	  "switch Let's Encrypt on or off for a domain" },
+	{ "import", cli_import, 1, 1, "DIR [--from certbot|acme.sh|lego|caddy|"
+	  "haproxy|auto] [--app APP] [--dry-run] [--wait[=SECONDS]]",
+	  "take the certificates of another program; nothing is ordered" },
 	{ "env", cli_env, 0, 0, "[--app APP]",
 	  "the app's variables: its DNS provider, for wildcards" },
 	{ "env-set", cli_env_set, 1, -1, "NAME=VALUE|NAME=@FILE|NAME=-... "
@@ -98,6 +101,7 @@ enum {
 	OPT_DRY_RUN,
 	OPT_FORCE,
 	OPT_YES,
+	OPT_FROM,
 	OPT_NO_LETSENCRYPT,
 };
 
@@ -110,6 +114,7 @@ static const struct option options[] = {
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "follow", no_argument, NULL, 'f' },
 	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "from", required_argument, NULL, OPT_FROM },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -238,6 +243,9 @@ take_option(struct asked *a, int opt, bool file)
 		return 0;
 	case OPT_YES:
 		a->cli.yes = true;
+		return 0;
+	case OPT_FROM:
+		a->cli.from = optarg;
 		return 0;
 	case OPT_CERT:
 		a->cli.cert = optarg;

@@ -800,3 +800,79 @@ def test_a_wildcard_in_use_is_due_only_after_a_failure(redis, attempts, due):
     add(redis, next_at=77, status="in_use", app="shop", attempts=attempts)
     assert env_changed(redis) == due
     assert (float(redis("ZSCORE", DUE, NAME)) != 77) == bool(due)
+
+
+# --- certificates that were made elsewhere ------------------------------------------
+
+
+def take(redis, sha1, not_after, app="shop", dry="", bundle=b"moved",
+         fields=("serial", "0A")):
+    return redis.fcall("certfleet_import", OWNER_KEYS, NAME, app, sha1,
+                       not_after, dry, bundle, len(fields) // 2, *fields)
+
+
+IN_30_DAYS, IN_60_DAYS = (str(int(time.time() * 1000) + n * 86400000) for n in (30, 60))
+
+
+def test_an_imported_certificate_makes_its_domain(redis):
+    assert take(redis, SHA_A, IN_30_DAYS, dry="1") == "imported"
+    assert dump(redis) == {}
+    assert take(redis, SHA_A, IN_30_DAYS) == "imported"
+    record = redis.hash(DOMAIN)
+    assert (record["app"], record["sha1"], record["serial"], record["version"],
+            record["letsencrypt"], record["status"]) == \
+        ("shop", SHA_A, "0A", "1", "1", "creating")
+    assert redis("HGET", INDEX, NAME) == f"1:{IN_30_DAYS}:{SHA_A}"
+    assert redis("GET", CERT) == "moved" and redis("ZCARD", DUE) == 1
+    assert redis("ZCARD", P + "names") == 1
+    assert redis.hash(P + "counts") == {"creating": "1"}
+    assert events(redis)[-1]["type"] == "imported"
+
+
+def test_an_import_replaces_nothing_that_ends_later(redis):
+    take(redis, SHA_A, IN_60_DAYS)
+    before = dump(redis)
+    assert take(redis, SHA_A, IN_60_DAYS) == "unchanged"
+    assert take(redis, SHA_B, IN_30_DAYS) == "worse"
+    assert take(redis, SHA_B, IN_60_DAYS) == "worse"
+    refused("TAKEN", take, redis, SHA_B, str(int(IN_60_DAYS) + 1), app="blog")
+    assert take(redis, SHA_B, str(int(IN_60_DAYS) + 1), dry="1") == "replaced"
+    assert dump(redis) == before
+    assert take(redis, SHA_B, str(int(IN_60_DAYS) + 1)) == "replaced"
+    assert redis.hash(DOMAIN)["version"] == "2"
+    assert redis("GET", CERT + ":previous") == "moved"
+
+
+def test_an_import_replaces_what_was_revoked_or_has_expired(redis):
+    take(redis, SHA_A, IN_60_DAYS)
+    redis.fcall("certfleet_revoked", OWNER_KEYS, NAME, 1, SHA_A)
+    assert take(redis, SHA_A, IN_60_DAYS) == "unchanged"
+    assert take(redis, SHA_B, IN_30_DAYS) == "replaced"
+    redis("HSET", DOMAIN, "not_after", "1000")
+    assert take(redis, SHA_C, IN_30_DAYS) == "imported"
+
+
+def test_an_import_waits_behind_a_custom_certificate(redis):
+    add(redis)
+    redis.fcall("certfleet_custom_set", OWNER_KEYS, NAME, SHA_A, IN_60_DAYS,
+                b"own", 0)
+    index = redis("HGET", INDEX, NAME)
+    assert take(redis, SHA_B, IN_30_DAYS) == "kept"
+    assert redis("HGET", INDEX, NAME) == index
+    assert redis.fcall("certfleet_custom_clear", OWNER_KEYS, NAME, "") == 1
+    assert SHA_B in redis("HGET", INDEX, NAME)
+
+
+def test_an_import_makes_what_the_leader_has_read_stale(redis):
+    add(redis)
+    take(redis, SHA_A, IN_30_DAYS)
+    refused("CHANGED", update, redis, 5, fields=("status", "pending_dns"),
+            delete=("changed_at",))
+
+
+def test_an_import_leaves_an_order_in_flight_alone(redis):
+    add(redis)
+    journal(redis, 5, "", "new")
+    assert take(redis, SHA_A, IN_30_DAYS) == "imported"
+    assert redis("HGET", ORDER, "step") == "new"
+    assert commit(redis, 5, SHA_B, IN_60_DAYS)[0] == 2

@@ -70,6 +70,7 @@ _certfleet_value()
     case $option in
     -a | --app) _certfleet_offer < <(_certfleet_apps) ;;
     --color) _certfleet_words auto always never ;;
+    --from) _certfleet_words certbot acme.sh lego caddy haproxy auto ;;
     --role) _certfleet_words read operate admin ;;
     --reason) _certfleet_words unspecified keyCompromise superseded cessationOfOperation ;;
     --cert | --key | --config | -s | --socket) _certfleet_files ;;
@@ -84,6 +85,7 @@ _certfleet_options()
 
     case $1 in
     domains-add) all+=' --cert --key --no-letsencrypt --wait' ;;
+    import) all+=' --dry-run --from --wait' ;;
     domains-ssl) all+=' --cert --key --wait' ;;
     domains-letsencrypt) all+=' --wait' ;;
     events) all+=' --follow --lines' ;;
@@ -113,7 +115,7 @@ _certfleet_argument()
         compopt -o nospace 2>/dev/null
         _certfleet_words DNS_PROVIDER=
         ;;
-    plan:0) _certfleet_files ;;
+    import:0 | plan:0) _certfleet_files ;;
     esac
 }
 
@@ -131,7 +133,7 @@ _certfleet()
         fi
         case $word in
         -a | --app | -s | --socket | --config | --color | --cert | --key | \
-            --role | --days | --reason | -n | --lines)
+            --role | --days | --from | --reason | -n | --lines)
             ((i++))
             ;;
         -f) [[ -n $command ]] || ((i++)) ;;

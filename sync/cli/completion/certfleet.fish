@@ -40,7 +40,7 @@ function __certfleet_plain
             continue
         end
         switch $word
-            case -a --app -s --socket --config --color --cert --key --role --days --reason -n --lines
+            case -a --app -s --socket --config --color --cert --key --role --days --from --reason -n --lines
                 set skip 1
             case '-*'
             case '*'
@@ -71,7 +71,7 @@ complete -c certfleet -n '__certfleet_at 0 account' -a rollover
 complete -c certfleet -n '__certfleet_at 0 config' -a 'check show'
 complete -c certfleet -n '__certfleet_at 0 token' -a 'create list revoke'
 complete -c certfleet -n '__certfleet_at -1 env-set' -a DNS_PROVIDER=
-complete -c certfleet -n '__certfleet_at 0 plan' -F
+complete -c certfleet -n '__certfleet_at 0 import plan' -F
 
 complete -c certfleet -s a -l app -x -a '(__certfleet_apps)' -d 'Of which app'
 complete -c certfleet -l color -x -a 'auto always never' -d Colours
@@ -83,12 +83,13 @@ complete -c certfleet -s V -l version -d Version
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l cert -r -F -d 'PEM with the chain'
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l key -r -F -d 'PEM with the key'
 complete -c certfleet -n '__certfleet_at -1 domains-add' -l no-letsencrypt -d 'Order nothing'
-complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt renew' -l wait -d 'Until it is served'
+complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt import renew' -l wait -d 'Until it is served'
 complete -c certfleet -n '__certfleet_at -1 events' -s f -l follow -d 'And what happens'
 complete -c certfleet -n '__certfleet_at -1 events audit' -s n -l lines -x -d 'So many'
-complete -c certfleet -n '__certfleet_at -1 renew' -l dry-run -d 'Only say what would be done'
+complete -c certfleet -n '__certfleet_at -1 import renew' -l dry-run -d 'Only say what would be done'
 complete -c certfleet -n '__certfleet_at -1 renew' -l force -d 'All the same'
 complete -c certfleet -n '__certfleet_at -1 revoke' -l reason -x -a 'unspecified keyCompromise superseded cessationOfOperation' -d Why
 complete -c certfleet -n '__certfleet_at -1 revoke' -l yes -d 'Do not ask'
 complete -c certfleet -n '__certfleet_at -1 token' -l role -x -a 'read operate admin' -d 'What it may'
 complete -c certfleet -n '__certfleet_at -1 token' -l days -x -d 'It lives'
+complete -c certfleet -n '__certfleet_at -1 import' -l from -x -a 'certbot acme.sh lego caddy haproxy auto' -d 'Whose they are'
