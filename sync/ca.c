@@ -99,7 +99,7 @@ check_clock(struct ca *ca, int64_t date_ms)
 	int64_t skew = loop_wall_ms() - date_ms, now = loop_now_ms();
 
 	if (date_ms != 0 && ca->skew != NULL)
-		skew_note(ca->skew, SKEW_CA, loop_wall_ms(), date_ms);
+		skew_note(ca->skew, SKEW_CA, loop_now_ms(), date_ms);
 	if (date_ms == 0 || (skew < SKEW_MS && skew > -SKEW_MS))
 		return;
 	if (ca->skew_logged != 0 && now - ca->skew_logged < SKEW_AGAIN_MS)

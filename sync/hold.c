@@ -174,7 +174,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 	x->partition = (uint8_t)entry->partition;
 	x->gen = entry->gen;
 	held_unsettle(x);
-	if (skew_implausible(h->skew, loop_wall_ms())) {
+	if (skew_implausible(h->skew, loop_wall_ms(), loop_now_ms())) {
 		/* Its dates cannot be judged; the index is read again soon. */
 		err_set(&e, ERR_AGAIN,
 		    "the clock of this node is wrong: nothing is replaced");

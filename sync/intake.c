@@ -184,7 +184,7 @@ claim(void *arg)
 	if (in->claiming > 0 || in->epoch == 0)
 		return;
 	if (in_hand >= IN_HAND_MAX || in->waits >= WAITS_MAX ||
-	    skew_implausible(in->skew, loop_wall_ms())) {
+	    skew_implausible(in->skew, loop_wall_ms(), loop_now_ms())) {
 		loop_after(in->base, &in->tick, TICK_MS, claim, in);
 		return;
 	}

@@ -72,17 +72,17 @@ static void
 got_time(void *arg, int64_t redis_ms, const struct err *e)
 {
 	struct node *n = arg;
-	int64_t now = loop_wall_ms();
+	int64_t now = loop_wall_ms(), up = loop_now_ms();
 	char why[sizeof(n->clock)];
 
 	if (e != NULL)
 		return;
-	skew_note(&n->skew, SKEW_REDIS, now, redis_ms);
-	if (!skew_alarm(&n->skew, now, why, sizeof(why)))
+	skew_note(&n->skew, SKEW_REDIS, up, redis_ms);
+	if (!skew_alarm(&n->skew, now, up, why, sizeof(why)))
 		why[0] = '\0';
 	if (why[0] != '\0' && n->clock[0] == '\0')
 		log_error("clock: %s%s", why,
-		    skew_implausible(&n->skew, now)
+		    skew_implausible(&n->skew, now, up)
 			? "; until then nothing is ordered or replaced"
 			: "");
 	else if (why[0] == '\0' && n->clock[0] != '\0')
