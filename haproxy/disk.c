@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "common/mem.h"
 #include "common/str.h"
 
@@ -141,6 +142,7 @@ replace(const char *temp, const char *path, const void *bytes, size_t len)
 	rc = fchmod(fd, 0600) == -1 || write_all(fd, bytes, len) == -1;
 	/* Some file systems report a full disk only here. */
 	rc = close(fd) == -1 || rc;
+	fault_point("F14");
 	return rc || rename(temp, path) == -1 ? -1 : 0;
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -12,9 +13,11 @@
 
 #define BODY_MAX (4 * 1024 * 1024)
 #define PEM_MAX (256 * 1024)
+#define COMMIT "commit ssl cert "
 
 static int prepare(struct push *, struct job *);
 static void clear_way(struct push *, const char *text);
+static void was_set(struct push *);
 static void all_answered(struct push *);
 static void finish_job(struct push *, struct job *);
 
@@ -142,6 +145,8 @@ push_change_got(struct push *p, const char *text)
 	unsure = j->cert->have.unsure;
 	got = deploy_got(
 	    &j->cert->have, &want, &j->plan.step[j->at], text, other, &e);
+	if (j->plan.step[j->at].op == DEPLOY_SET)
+		was_set(p);
 	if (got == DEPLOY_MIXED)
 		mixed(p, other);
 	if (j->result != DEPLOY_OK) {
@@ -193,6 +198,39 @@ in_the_way(struct push *p, const char *name)
 	push_talk_end(p);
 }
 
+/*
+ * All at once, but for a test that is about to end us between the "set" and
+ * the "commit" of the first: HAProxy would have done both by then.
+ */
+static void
+send_changes(struct push *p)
+{
+	const char *commit;
+	struct buf first;
+
+	if (fault_armed("F16") && (commit = memmem(p->body.p, p->body.len,
+				       COMMIT, strlen(COMMIT))) != NULL) {
+		buf_init(&first, BODY_MAX);
+		buf_put(&first, p->body.p, (size_t)(commit - p->body.p));
+		buf_drop(&p->body, first.len);
+		runtime_send(p->runtime, &first);
+		return;
+	}
+	runtime_send(p->runtime, &p->body);
+	buf_init(&p->body, BODY_MAX);
+}
+
+/* "set" was answered: what may have been held back goes on. */
+static void
+was_set(struct push *p)
+{
+	fault_point("F16");
+	if (p->body.len == 0)
+		return;
+	runtime_send(p->runtime, &p->body);
+	buf_init(&p->body, BODY_MAX);
+}
+
 /* The answer to an abort: go on, clear up, or come back later. */
 static void
 clear_way(struct push *p, const char *text)
@@ -208,8 +246,7 @@ clear_way(struct push *p, const char *text)
 			return;
 		}
 		push_unlocked(p);
-		runtime_send(p->runtime, &p->body);
-		buf_init(&p->body, BODY_MAX);
+		send_changes(p);
 	} else if (a.kind == ANSWER_TRANSACTION_OTHER && p->mixed[0] == '\0' &&
 		   p->answers < 4 && push_is_ours(p, a.name)) {
 		abort_of(p, a.name);

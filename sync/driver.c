@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -13,7 +14,6 @@
 #include "sync/challenge.h"
 #include "sync/dns01.h"
 #include "sync/driver_impl.h"
-#include "sync/fault.h"
 #include "sync/key.h"
 #include "sync/keymaker.h"
 #include "sync/limits.h"
@@ -50,8 +50,10 @@ driver_fallback(struct driver *dr, struct ca *ca)
 void
 run_unpublish(struct run *r)
 {
-	if (r->token[0] != '\0')
+	if (r->token[0] != '\0') {
+		fault_point("F18");
 		challenge_withdraw(r->driver->challenges, r->token);
+	}
 	r->token[0] = '\0';
 }
 
@@ -540,7 +542,8 @@ run_advance(struct run *r)
 	if (r->order.state == ORDER_NEW && r->url_saved)
 		r->url_saved = false;
 	if (r->order.state == ORDER_NEW) {
-		fault_point("F2");
+		if (!r->spent)
+			fault_point("F2");
 		run_check_window(r);
 	} else if (r->order.state == ORDER_AUTHZ) {
 		fault_point("F5");

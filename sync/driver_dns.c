@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/ca.h"
 #include "sync/dns01.h"
 #include "sync/driver_impl.h"
-#include "sync/fault.h"
 #include "sync/jose.h"
 
 void
@@ -22,8 +22,10 @@ driver_dns01(struct driver *dr, struct dns01 *dns01, driver_waits_fn *waits)
 void
 run_withdraw(struct run *r)
 {
-	if (order_dns01(&r->order))
+	if (order_dns01(&r->order)) {
+		fault_point("F18");
 		dns01_withdraw(r->driver->dns01, r->d.name);
+	}
 }
 
 /*

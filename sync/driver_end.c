@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metric.h"
@@ -13,7 +14,6 @@
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/driver_impl.h"
-#include "sync/fault.h"
 #include "sync/renew.h"
 #include "sync/store.h"
 

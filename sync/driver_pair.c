@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/bundle.h"
 #include "sync/cert.h"
 #include "sync/driver_impl.h"
-#include "sync/fault.h"
 #include "sync/renew.h"
 
 static bool
@@ -48,7 +48,7 @@ second_begins(void *arg, const struct err *e)
 		run_fail(r, e);
 		return;
 	}
-	fault_point("F14");
+	fault_point("D1");
 	log_info("domain=%s first certificate is here, the second is ordered",
 	    r->d.name);
 	mem_wipe_free(r->key_pem);

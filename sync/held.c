@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -161,9 +162,11 @@ held_failed(struct held *x, const struct err *e)
 void
 held_served(struct held *x)
 {
-	if (x->state != HELD_SERVED && !x->proven_before)
+	if (x->state != HELD_SERVED && !x->proven_before) {
+		fault_point("F17");
 		log_info("domain=%s version=%lld served sha1=%s", x->name,
 		    (long long)x->version, x->sha1);
+	}
 	held_set_state(x, HELD_SERVED);
 	held_set_error(x, NULL);
 	hold_changed(x->hold);

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "haproxy/files.h"
 #include "sync/cert.h"
-#include "sync/fault.h"
 #include "sync/hold_impl.h"
 #include "sync/keep.h"
 #include "sync/skew.h"
@@ -190,7 +190,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		held_failed(x, &e);
 	} else {
 		/* A HAProxy that starts now has it from its files. */
-		fault_point("P1");
+		fault_point("F15");
 		x->since = entry->since;
 		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
 		x->not_after = cert.not_after;

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 #include "common/conf.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
-#include "sync/fault.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 5000

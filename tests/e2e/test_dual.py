@@ -118,7 +118,7 @@ def test_removal_leaves_nothing_of_either(ground):
     assert serials(node, other)
 
 
-@pytest.mark.parametrize("step", ["F14:kill", "F12:kill", "F10:kill:2",
+@pytest.mark.parametrize("step", ["D1:kill", "F12:kill", "F10:kill:2",
                                   "F11:kill:2", "F12:kill:2", "F13:kill"])
 def test_killed_between_the_orders_costs_nothing(ground, step):
     if not has_faults():

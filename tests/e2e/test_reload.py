@@ -57,7 +57,7 @@ def test_reloaded_between_the_file_and_the_command(node):
     name = "between.test"
     old = in_use(node, name)
     node.sync.stop()
-    node.sync.start(fault="P1:stop")
+    node.sync.start(fault="F15:stop")
     renew_now(node, name)
     wait_for("sync to stop with the file written",
              lambda: node.sync.stopped, 20, explain=node.tails)

@@ -1,4 +1,4 @@
-#include "sync/fault.h"
+#include "common/fault.h"
 
 #ifdef CERTFLEET_FAULTS
 
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/str.h"
@@ -30,12 +31,12 @@ struct fault {
 
 static struct fault faults[FAULTS_MAX];
 static size_t nfaults;
-static bool loaded;
 
 static int
 take_kind(struct fault *f, const char *word)
 {
 	f->nth = 1;
+	f->passed = 0;
 	if (strcmp(word, "kill") == 0) {
 		f->kind = FAULT_KILL;
 		return 0;
@@ -65,25 +66,71 @@ take(struct fault *f, char *text)
 	return str_copy(f->place, sizeof(f->place), place, &e);
 }
 
+/* A test that mistypes must not pass. */
+static void
+cannot_read(const char *text)
+{
+	fprintf(stderr, "CERTFLEET_FAULT=%s: cannot be read\n", text);
+	abort();
+}
+
+static void
+take_all(const char *list)
+{
+	char text[512], *rest = text, *one;
+
+	nfaults = 0;
+	if (strlen(list) >= sizeof(text))
+		cannot_read(list);
+	snprintf(text, sizeof(text), "%s", list);
+	if (*text == '\0')
+		return;
+	while ((one = strsep(&rest, ",")) != NULL)
+		if (nfaults == FAULTS_MAX ||
+		    take(&faults[nfaults++], one) == -1)
+			cannot_read(list);
+}
+
+/* Whoever writes it renames it: it is another file, or of another time. */
+static void
+load_file(const char *path)
+{
+	static struct stat last;
+	char text[512];
+	struct stat st = { 0 };
+	size_t n = 0;
+	FILE *f;
+
+	if (stat(path, &st) == -1)
+		st.st_ino = 0;
+	if (st.st_ino == last.st_ino &&
+	    st.st_mtim.tv_sec == last.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == last.st_mtim.tv_nsec)
+		return;
+	last = st;
+	f = fopen(path, "re");
+	if (f != NULL) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	take_all(text);
+}
+
 static void
 load(void)
 {
+	static bool loaded;
 	const char *env = getenv("CERTFLEET_FAULT");
-	char text[512], *rest = text, *one;
 
-	loaded = true;
-	if (env == NULL || *env == '\0')
+	if (env != NULL && *env == '@') {
+		load_file(env + 1);
 		return;
-	snprintf(text, sizeof(text), "%s", env);
-	while ((one = strsep(&rest, ",")) != NULL) {
-		if (nfaults == FAULTS_MAX || strlen(env) >= sizeof(text) ||
-		    take(&faults[nfaults++], one) == -1) {
-			/* A test that mistypes must not pass. */
-			fprintf(stderr, "CERTFLEET_FAULT=%s: cannot be read\n",
-			    env);
-			abort();
-		}
 	}
+	if (!loaded && env != NULL)
+		take_all(env);
+	loaded = true;
 }
 
 static void
@@ -106,8 +153,7 @@ happen(const struct fault *f)
 void
 fault_point(const char *place)
 {
-	if (!loaded)
-		load();
+	load();
 	for (size_t i = 0; i < nfaults; i++) {
 		struct fault *f = &faults[i];
 
@@ -115,6 +161,18 @@ fault_point(const char *place)
 		    (++f->passed == f->nth || f->nth == 0))
 			happen(f);
 	}
+}
+
+bool
+fault_armed(const char *place)
+{
+	load();
+	for (size_t i = 0; i < nfaults; i++)
+		if (strcmp(faults[i].place, place) == 0 &&
+		    (faults[i].nth == 0 ||
+			faults[i].passed + 1 == faults[i].nth))
+			return true;
+	return false;
 }
 
 #endif
