@@ -152,6 +152,7 @@ struct conf {
 		int push_per_s; /* 50: pushes while traffic runs; 0: no limit */
 		int command_timeout_ms; /* 5000 */
 		int barrier_timeout_ms; /* 10000 */
+		int patrol_ms; /* 2000: one certificate looked at; 0: never */
 	} haproxy;
 
 	struct {
@@ -171,6 +172,9 @@ struct conf {
 		int heartbeat_ms; /* 5000 */
 		int node_ttl_ms;  /* 15000: without a beat a node is not live */
 		int reconcile_ms; /* 30000 */
+		char *rollout;    /* "all", or "canary": one node first */
+		char *canary;     /* which; "": the first live one */
+		int canary_limit_ms; /* 30000, then another node */
 	} fleet;
 
 	struct conf_provider provider[CONF_PROVIDERS]; /* in order of names */

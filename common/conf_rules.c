@@ -455,6 +455,11 @@ check_fleet(const struct check *k)
 		    "node_ttl_ms (%d) must be more than twice heartbeat_ms "
 		    "(%d)",
 		    c->fleet.node_ttl_ms, c->fleet.heartbeat_ms);
+	if (strcmp(c->fleet.rollout, "all") != 0 &&
+	    strcmp(c->fleet.rollout, "canary") != 0)
+		wrong(k, &c->fleet.rollout,
+		    "rollout (\"%s\") must be \"all\" or \"canary\"",
+		    c->fleet.rollout);
 }
 
 /* A name or address with or without a port; nothing before or after it. */

@@ -255,6 +255,8 @@ const struct conf_setting conf_settings[] = {
 	    "for an answer of the runtime API"),
 	SET(haproxy, barrier_timeout_ms, INT(100, 120000, "ms"), "10000",
 	    "how long all nodes have to answer a challenge"),
+	SET(haproxy, patrol_ms, INT(0, 3600000, "ms"), "2000",
+	    "between two looks, by handshake, at what is served; 0: none"),
 	SET(api, socket, PATH(0, 107), NULL,
 	    "admin API; default: admin.sock in run_dir"),
 	SET(api, socket_group, STRING(0, 64), "",
@@ -283,6 +285,12 @@ const struct conf_setting conf_settings[] = {
 	    "a node that is silent that long is not live"),
 	SET(fleet, reconcile_ms, INT(100, 3600000, "ms"), "30000",
 	    "between two full comparisons with Redis"),
+	SET(fleet, rollout, STRING(1, 16), "all",
+	    "who gets a new certificate first: all nodes, or a canary"),
+	SET(fleet, canary, STRING(0, 63), "",
+	    "the node that is it; default: the first live one by its id"),
+	SET(fleet, canary_limit_ms, INT(500, 3600000, "ms"), "30000",
+	    "for a canary to prove it, then another node is chosen"),
 };
 
 const struct conf_setting conf_provider_settings[CONF_PROVIDER_SETTINGS] = {

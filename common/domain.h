@@ -119,9 +119,12 @@ struct domain {
 	int64_t custom_left_at; /* removed, but kept until there is another */
 	/* The TXT record that a person has to make, "" and 0: none. */
 	char acme_dns_fqdn[DOMAIN_NAME_MAX];
-	char acme_dns_value[256];   /* or two digests, a blank between */
-	char acme_dns_account[64];  /* thumbprint that is in it */
-	int64_t acme_dns_until;     /* then the CA wants another */
+	char acme_dns_value[256];  /* or two digests, a blank between */
+	char acme_dns_account[64]; /* thumbprint that is in it */
+	int64_t acme_dns_until;    /* then the CA wants another */
+	/* The node that is to prove a staged one, "-": none yet; or "". */
+	char canary[64];
+	int64_t rolled_back_at;     /* by an operator, and not followed since */
 	struct domain_field *extra; /* what we do not know */
 	size_t nextra;
 };

@@ -11,7 +11,9 @@ local VERSION = 9
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
-local BUNDLE_PREVIOUS = ':previous'
+-- Beside a bundle: the one of before, and one that a canary is to prove, with
+-- what the record says when it is.
+local BUNDLE_PREVIOUS, BUNDLE_NEXT, BUNDLE_STAGED = ':previous', ':next', ':staged'
 
 local function text(n)
   return string.format('%.0f', n)
@@ -24,6 +26,11 @@ end
 
 local function fail(word, why)
   return redis.error_reply(word .. ' ' .. why)
+end
+
+-- What is beside a domain's key, in its slot, begins so; and its name.
+local function at_domain(domain)
+  return string.match(domain, '^(.*{p%d+}:)domain:(.*)$')
 end
 
 -- Append an event; fields is a flat list field, value...
@@ -293,7 +300,10 @@ local function remove(keys, args)
   if redis.call('DEL', keys[1]) == 0 then
     return 0
   end
-  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[3], keys[9], keys[10])
+  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[2] .. BUNDLE_NEXT,
+    keys[2] .. BUNDLE_STAGED, keys[3], keys[9], keys[10])
+  local partition = at_domain(keys[1])
+  redis.call('HDEL', partition .. 'canary', name)
   redis.call('ZREM', keys[4], name)
   local gen = unserve(keys[5], keys[6], keys[8], name)
   event(keys[7], { 'type', 'removed', 'name', name, 'at', text(now_ms()), 'gen', text(gen) })
@@ -603,6 +613,17 @@ local function abandon(keys, args)
   return redis.call('DEL', keys[2])
 end
 
+-- What is served is about to be followed: it can be rolled back to, unless it
+-- was revoked, or was never proven while one that was is there.
+local function keep_previous(domain, cert, old)
+  local previous = cert .. BUNDLE_PREVIOUS
+  local h = redis.call('HMGET', domain, 'version', 'proven')
+  local bundle = redis.call('GET', cert)
+  if bundle and old.not_after > 0 and (h[1] == h[2] or redis.call('EXISTS', previous) == 0) then
+    redis.call('SET', previous, bundle)
+  end
+end
+
 -- KEYS domain cert order due index gen events timeline
 -- ARGV epoch name sha1 not_after next_at force bundle nfields field value...
 -- [field to delete...]
@@ -619,7 +640,11 @@ local function commit(keys, args)
   end
   local name, sha1, not_after = args[2], args[3], args[4]
   local gen = tonumber(redis.call('GET', keys[6]) or '0')
-  local h = redis.call('HMGET', keys[1], 'custom_sha1', 'letsencrypt', 'version', 'sha1')
+  local h = redis.call('HMGET', keys[1], 'custom_sha1', 'letsencrypt', 'version', 'sha1',
+    'rolled_back_at')
+  if h[5] and redis.call('EXISTS', keys[3]) == 0 then
+    return fail('GONE', 'the domain was rolled back while this was ordered')
+  end
   local spare = h[1] or h[2] == '0'
   local old = indexed(keys[5], name)
   local version = old and old.version or tonumber(h[3] or '0')
@@ -636,16 +661,14 @@ local function commit(keys, args)
       -- Nodes take it whatever its dates, as if its owner had chosen it.
       choice = ':managed:' .. text(now_ms())
     end
-    local bundle = redis.call('GET', keys[2])
-    if bundle then
-      redis.call('SET', keys[2] .. BUNDLE_PREVIOUS, bundle)
-    end
+    keep_previous(keys[1], keys[2], old)
   end
   redis.call('SET', keys[2], args[7])
   local n = tonumber(args[8])
   put_fields(keys[1], args, 9, n)
   drop_fields(keys[1], args, 9 + 2 * n)
   redis.call('HSET', keys[1], 'epoch', args[1])
+  redis.call('HDEL', keys[1], 'rolled_back_at')
   redis.call('DEL', keys[3])
   schedule(keys[4], name, args[5])
   if spare then
@@ -664,9 +687,153 @@ local function commit(keys, args)
   return { version, gen }
 end
 
--- KEYS cert.  The previous bundle of a domain is needed no longer.
-local function proven(keys, _)
-  return redis.call('DEL', keys[1] .. BUNDLE_PREVIOUS)
+-- Older leaders say with it that the previous bundle is needed no longer; it is,
+-- to be rolled back to.
+local function proven(_, _)
+  return 0
+end
+
+-- Which names a canary is to prove: a HASH, name -> sha1:since:node.
+local function unstage(domain, cert)
+  local partition, name = at_domain(domain)
+  redis.call('DEL', cert .. BUNDLE_NEXT, cert .. BUNDLE_STAGED)
+  redis.call('HDEL', partition .. 'canary', name)
+  redis.call('HDEL', domain, 'canary')
+end
+
+-- KEYS and ARGV as commit.  The certificate waits beside the domain's own until
+-- one node has proven it: nothing else changes but that the order is over.  One
+-- that would only be kept is committed.  Returns { version, gen, staged 0|1 }.
+local function stage(keys, args)
+  local refused = fence(keys[1], args[1])
+  if refused then
+    return refused
+  end
+  local h = redis.call('HMGET', keys[1], 'custom_sha1', 'letsencrypt', 'version',
+    'rolled_back_at')
+  local old, staged = indexed(keys[5], args[2]), keys[2] .. BUNDLE_STAGED
+  if h[1] or h[2] == '0' or (old and old.sha1 == args[3]) then
+    return commit(keys, args)
+  elseif old and tonumber(args[4]) < old.not_after and args[6] ~= '1' then
+    return fail('WORSE', 'it ends at ' .. args[4] .. ', what is there at ' .. text(old.not_after))
+  elseif h[4] and redis.call('EXISTS', keys[3]) == 0 then
+    return fail('GONE', 'the domain was rolled back while this was ordered')
+  end
+  local reply = { tonumber(h[3] or '0'), tonumber(redis.call('GET', keys[6]) or '0'), 1 }
+  redis.call('DEL', keys[3])
+  if redis.call('HGET', staged, 'sha1') == args[3] then
+    return reply
+  end
+  unstage(keys[1], keys[2])
+  redis.call('SET', keys[2] .. BUNDLE_NEXT, args[7])
+  redis.call('HSET', staged, 'sha1', args[3], 'not_after', args[4], 'next_at', args[5],
+    'force', args[6], 'at', text(now_ms()), 'fields', cmsgpack.pack({ unpack(args, 8) }))
+  redis.call('HSET', keys[1], 'epoch', args[1], 'canary', '-')
+  schedule(keys[4], args[2], text(now_ms()))
+  tell(keys[7], keys[8], { 'type', 'staged', 'name', args[2], 'at', text(now_ms()),
+    'sha1', args[3], 'not_after', args[4] })
+  return reply
+end
+
+-- KEYS as commit; ARGV epoch name sha1.  The staged certificate becomes the
+-- domain's.  Returns { version, gen }.
+local function promote(keys, args)
+  local refused = fence(keys[1], args[1])
+  if refused then
+    return refused
+  end
+  local s = redis.call('HMGET', keys[2] .. BUNDLE_STAGED, 'sha1', 'not_after', 'next_at', 'force',
+    'fields')
+  local bundle = redis.call('GET', keys[2] .. BUNDLE_NEXT)
+  if s[1] ~= args[3] or not bundle then
+    return fail('STEP', 'that certificate is not staged')
+  end
+  local reply = commit(keys,
+    { args[1], args[2], s[1], s[2], s[3], s[4], bundle, unpack(cmsgpack.unpack(s[5])) })
+  if reply.err == nil then
+    unstage(keys[1], keys[2])
+  end
+  return reply
+end
+
+-- KEYS domain cert due events timeline; ARGV epoch name sha1 node next_at why tried
+-- That node is to prove the staged certificate; node "": nobody is, it has
+-- stopped, and why.  tried: the nodes that have not proven it in time.
+-- Returns since when.
+local function canary(keys, args)
+  local refused = fence(keys[1], args[1])
+  if refused then
+    return refused
+  end
+  local name, node, since, staged = args[2], args[4], text(now_ms()), keys[2] .. BUNDLE_STAGED
+  if redis.call('HGET', staged, 'sha1') ~= args[3] then
+    return fail('STEP', 'that certificate is not staged')
+  end
+  local partition = at_domain(keys[1])
+  local list = partition .. 'canary'
+  redis.call('HSET', staged, 'node', node, 'since', since, 'why', args[6], 'tried', args[7])
+  redis.call('HSET', keys[1], 'epoch', args[1], 'canary', node ~= '' and node or '-')
+  if node ~= '' then
+    redis.call('HSET', list, name, args[3] .. ':' .. since .. ':' .. node)
+  else
+    redis.call('HDEL', list, name)
+  end
+  schedule(keys[3], name, args[5])
+  tell(keys[4], keys[5], { 'type', node ~= '' and 'canary' or 'stopped', 'name', name,
+    'at', since, 'node', node, 'sha1', args[3], 'reason', args[6] })
+  return since
+end
+
+-- KEYS domain cert; ARGV epoch.  What is staged is not wanted any more.
+local function unstaged(keys, args)
+  local refused = fence(keys[1], args[1])
+  if refused then
+    return refused
+  end
+  unstage(keys[1], keys[2])
+  return redis.call('HSET', keys[1], 'epoch', args[1])
+end
+
+-- KEYS as custom_set; ARGV name sha1 not_after bundle who why nfields field value...
+-- The bundle of before is the domain's again: as an operator's choice, so that
+-- nodes take it whatever its dates; what it follows can be rolled back to in its
+-- turn.  What was ordered or staged meanwhile is not wanted.
+-- Returns { version, gen }.
+local function rollback(keys, args)
+  local k, name = owner_keys(keys), args[1]
+  local h = redis.call('HMGET', k.domain, 'letsencrypt', 'custom_sha1', 'revoke')
+  local old, previous = indexed(k.index, name), k.cert .. BUNDLE_PREVIOUS
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  elseif h[1] == '0' or h[2] or h[3] or not old then
+    return fail('BUSY', 'a managed certificate that stays is not served now')
+  elseif redis.call('GET', previous) ~= args[4] then
+    return fail('CHANGED', 'the previous certificate is another by now')
+  end
+  local since, partition = owner_changed(k.domain), at_domain(k.domain)
+  local left = redis.call('GET', k.cert)
+  if left and old.not_after > 0 then
+    redis.call('SET', previous, left)
+  else
+    redis.call('DEL', previous)
+  end
+  redis.call('SET', k.cert, args[4])
+  redis.call('DEL', partition .. 'order:' .. name)
+  unstage(k.domain, k.cert)
+  redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
+  put_fields(k.domain, args, 8, tonumber(args[7]))
+  redis.call('HSET', k.domain, 'rolled_back_at', since)
+  redis.call('HDEL', k.domain, 'attempts', 'last_error')
+  local v, gen = next_version(k.domain, old), redis.call('INCR', k.gen)
+  redis.call('HSET', k.index, name,
+    v .. ':' .. args[3] .. ':' .. args[2] .. ':managed:' .. since)
+  redis.call('HSET', k.domain, 'version', v, 'gen', gen)
+  schedule(k.due, name, text(now_ms()))
+  say(k.domain, 'creating', 'the certificate of before is on its way to the nodes')
+  tell(k.events, k.timeline, { 'type', 'rollback', 'name', name, 'at', text(now_ms()),
+    'version', v, 'gen', gen, 'sha1', args[2], 'not_after', args[3], 'since', since,
+    'by', args[5], 'reason', args[6], 'left', old.sha1 })
+  return { v, gen }
 end
 
 -- KEYS due; ARGV now_ms n visibility_ms.  Up to n names that are due; each is
@@ -720,7 +887,8 @@ end
 -- Returns { schema, partitions, cluster_id, named } as they are.
 local function init(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then
-    redis.call('HSET', keys[1], 'schema', '1', 'partitions', args[1],
+    redis.call('HSET', keys[1], 'schema', '1', 'min_reader', '1', 'min_writer', '1',
+      'partitions', args[1],
       'cluster_id', args[2], 'created_at', text(now_ms()), 'named', '1')
   end
   return redis.call('HMGET', keys[1], 'schema', 'partitions', 'cluster_id', 'named')
@@ -893,7 +1061,7 @@ end
 -- there are in each status.  Their keys are made of the domain's, in whose slot
 -- they are.
 local function beside(domain)
-  local partition, name = string.match(domain, '^(.*{p%d+}:)domain:(.*)$')
+  local partition, name = at_domain(domain)
   return partition .. 'names', partition .. 'counts', name
 end
 
@@ -986,6 +1154,11 @@ redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
 redis.register_function('certfleet_commit', counted(commit))
 redis.register_function('certfleet_proven', proven)
+redis.register_function('certfleet_stage', counted(stage))
+redis.register_function('certfleet_promote', counted(promote))
+redis.register_function('certfleet_canary', canary)
+redis.register_function('certfleet_unstaged', unstaged)
+redis.register_function('certfleet_rollback', counted(rollback))
 redis.register_function('certfleet_claim', claim)
 redis.register_function('certfleet_publish', publish)
 redis.register_function('certfleet_withdraw', withdraw)

@@ -29,6 +29,10 @@ static const struct series {
 	[METRIC_ORDERS] = { "certfleet_orders_total",
 	    "Orders of this node that ended, by how.", "result",
 	    { "issued", "failed", "kept" }, NULL, { NULL } },
+	[METRIC_ROLLOUT] = { "certfleet_rollouts_total",
+	    "Certificates that a canary has proven or stopped, or that an "
+	    "operator has rolled back, by this node.",
+	    "result", { "proven", "stopped", "rolled_back" }, NULL, { NULL } },
 	[METRIC_API_REQUESTS] = { "certfleet_api_requests_total",
 	    "Requests of the admin API, by the answer's status.", CODES, NULL,
 	    { NULL } },

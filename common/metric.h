@@ -22,6 +22,7 @@ enum metric {
 	METRIC_CA_REQUESTS,
 	METRIC_ORDERS,
 	METRIC_API_REQUESTS,
+	METRIC_ROLLOUT,
 	/* must stay last */
 	METRICS
 };
@@ -42,6 +43,13 @@ enum metric_order {
 	METRIC_ORDER_ISSUED = 0,
 	METRIC_ORDER_FAILED,
 	METRIC_ORDER_KEPT, /* gone on with later */
+};
+
+/* The first label of METRIC_ROLLOUT. */
+enum {
+	METRIC_ROLLOUT_PROVEN = 0,
+	METRIC_ROLLOUT_STOPPED,
+	METRIC_ROLLOUT_BACK,
 };
 
 /* The first label of METRIC_CA_REQUESTS, by RFC 8555's names. */

@@ -18,6 +18,11 @@
 #define KEY_CUSTOM "%s{p%d}:custom:%s"     /* STRING: the owner's own bundle */
 #define KEY_TIMELINE "%s{p%d}:timeline:%s" /* LIST: JSON, newest first */
 
+/* Behind KEY_CERT: of before, to be proven by a canary, what it is. */
+#define KEY_PREVIOUS ":previous" /* STRING: msgpack bundle */
+#define KEY_NEXT ":next"         /* STRING: msgpack bundle */
+#define KEY_STAGED ":staged"     /* HASH: sha1, node, since, why, tried... */
+
 /* prefix, partition */
 #define KEY_DUE "%s{p%d}:due" /* ZSET: name by next action, wall ms */
 /*
@@ -30,6 +35,7 @@
 #define KEY_NAMES "%s{p%d}:names"     /* ZSET: names of all domains, in order */
 #define KEY_COUNTS "%s{p%d}:counts"   /* HASH: status -> how many domains */
 #define KEY_EVENTS "%s{p%d}:events"   /* STREAM: what changed, capped */
+#define KEY_CANARY "%s{p%d}:canary"   /* HASH: name -> sha1:since:node */
 
 /* prefix, token */
 #define KEY_CHALLENGE "%schallenge:%s" /* STRING, TTL: key authorization */
@@ -68,7 +74,9 @@
  * Channels (prefix).  challenges: "token keyauth" the moment a challenge is
  * published, "token" when it is withdrawn, "= thumbprint" when the account's
  * thumbprint is set; ready: "token node" from each node whose HAProxy answers
- * the token; acks: "node gen" from each node that has applied a generation.
+ * the token; acks: "node gen" from each node that has applied a generation,
+ * "trial name" from a canary that has news in its heartbeat, "ask id name" from
+ * who wants to know what every node shows, "shows id ..." as the answers.
  */
 #define CHANNEL_CHALLENGES "%schallenges"
 #define CHANNEL_READY "%sready"

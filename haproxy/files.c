@@ -322,8 +322,8 @@ int
 files_put(struct files *f, const char *name, const void *bundle,
     size_t bundle_len, const char *pem, struct err *e)
 {
-	char path[FILES_PATH_MAX], *sealed;
 	struct buf file;
+	char *sealed;
 	int rc;
 
 	if (!command_filter_ok(name))
@@ -340,8 +340,17 @@ files_put(struct files *f, const char *name, const void *bundle,
 	rc = disk_put(sealed, file.p, file.len, e);
 	free(sealed);
 	buf_clear(&file);
-	if (rc == -1)
-		return -1;
+	return rc == -1 ? -1 : files_put_pem(f, name, pem, e);
+}
+
+int
+files_put_pem(struct files *f, const char *name, const char *pem, struct err *e)
+{
+	char path[FILES_PATH_MAX];
+
+	if (!command_filter_ok(name))
+		return err_set(e, ERR_BUG, "not a domain's name");
+	f->fresh = true;
 	files_path(f, name, path);
 	if (disk_put(path, pem, strlen(pem), e) == -1)
 		return -1;

@@ -58,6 +58,10 @@ int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
 int files_put(struct files *, const char *name, const void *bundle,
     size_t bundle_len, const char *pem, struct err *);
 
+/* The PEM alone: what is sealed stays, and comes back with the next start. */
+int files_put_pem(
+    struct files *, const char *name, const char *pem, struct err *);
+
 /*
  * Write or, with pem NULL, remove the PEM of a domain's second certificate and
  * its line in the crt-list, which is written at once when it loses that.

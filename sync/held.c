@@ -38,9 +38,13 @@ void
 held_free(struct held *x)
 {
 	HASH_DELETE(hh, x->hold->names, x);
+	held_set_state(x, HELD_FAILED);
 	held_settle(x);
 	count(x, -1);
+	patrol_gone(x->hold->patrol, x);
 	free(x->error);
+	free(x->other);
+	free(x->trial);
 	if (x->handshake != NULL)
 		handshake_cancel(x->handshake);
 	loop_timer_free(&x->again);
@@ -130,14 +134,47 @@ held_unsettle(struct held *x)
 	lowest_add(&x->hold->lowest[x->partition], x->gen);
 }
 
+/* What is served is in the digest: in or out, at each change. */
+static void
+toggle(struct held *x)
+{
+	if (x->state == HELD_SERVED && !held_is_default(x) &&
+	    !files_is_second(x->name))
+		digest_toggle(&x->hold->served, x->name, x->sha1);
+}
+
 void
 held_set_state(struct held *x, enum held_state state)
 {
 	held_settle(x);
 	count(x, -1);
+	toggle(x);
 	x->state = state;
+	toggle(x);
 	count(x, 1);
 	held_unsettle(x);
+}
+
+void
+held_set_sha1(struct held *x, const char sha1[static 41])
+{
+	toggle(x);
+	if (strcmp(x->sha1, sha1) != 0) {
+		x->shown = false;
+		x->served_at = 0;
+		held_shows_other(x, NULL);
+	}
+	memcpy(x->sha1, sha1, sizeof(x->sha1));
+	toggle(x);
+}
+
+void
+held_shows_other(struct held *x, const char *sha1)
+{
+	free(x->other);
+	x->other = sha1 != NULL ? xstrdup(sha1) : NULL;
+	if (sha1 != NULL)
+		x->served_at = 0;
 }
 
 void
@@ -167,6 +204,9 @@ held_served(struct held *x)
 		log_info("domain=%s version=%lld served sha1=%s", x->name,
 		    (long long)x->version, x->sha1);
 	}
+	if (x->served_at == 0)
+		x->served_at = loop_wall_ms();
+	held_shows_other(x, NULL);
 	held_set_state(x, HELD_SERVED);
 	held_set_error(x, NULL);
 	hold_changed(x->hold);

@@ -25,9 +25,12 @@ on_handshake(void *arg, const char *sha1, const struct err *e)
 
 	x->handshake = NULL;
 	if (sha1 != NULL && strcmp(sha1, x->sha1) == 0) {
+		x->shown = true;
+		x->pause_ms = 0;
 		held_served(x);
 		return;
 	}
+	held_shows_other(x, sha1);
 	/* HAProxy has it and still shows another: look again, then say so. */
 	x->pause_ms = x->pause_ms > 0 ? x->pause_ms * 2 : PROVE_FIRST_MS;
 	if (x->pause_ms > PROVE_LAST_MS)
@@ -35,6 +38,8 @@ on_handshake(void *arg, const char *sha1, const struct err *e)
 	loop_after(x->hold->base, &x->again, x->pause_ms, prove, x);
 	if (x->pause_ms < PROVE_FIRST_MS * 16)
 		return;
+	if (x->trial != NULL && sha1 != NULL)
+		x->trial->refused = true;
 	if (sha1 != NULL)
 		err_set(&bad, ERR_AGAIN,
 		    "HAProxy took it, but %s shows certificate %s; is there "
@@ -46,29 +51,48 @@ on_handshake(void *arg, const char *sha1, const struct err *e)
 	held_failed(x, &bad);
 }
 
-/* A handshake is the proof; for a wildcard, with a name below it. */
+/* For a wildcard a name below it. */
+void
+held_sni(const char *its, char out[static HELD_SNI_MAX])
+{
+	char name[DOMAIN_NAME_MAX];
+
+	files_domain(its, name);
+	if (strcmp(its, DEFAULT_NAME) == 0)
+		snprintf(out, HELD_SNI_MAX, DEFAULT_SNI);
+	else
+		snprintf(out, HELD_SNI_MAX, "%s%s",
+		    domain_wildcard(name) ? "certfleet." : "",
+		    domain_base(name));
+}
+
+/* A handshake is the proof. */
 static void
 prove(void *arg)
 {
 	struct held *x = arg;
 	const struct conf *conf = x->hold->conf;
-	char sni[DOMAIN_NAME_MAX + 16], name[DOMAIN_NAME_MAX];
+	char sni[HELD_SNI_MAX];
 
 	if (conf->haproxy.https_address[0] == '\0' || x->proven_before) {
 		held_served(x);
 		return;
 	}
-	files_domain(x->name, name);
-	if (held_is_default(x))
-		snprintf(sni, sizeof(sni), DEFAULT_SNI);
-	else
-		snprintf(sni, sizeof(sni), "%s%s",
-		    domain_wildcard(name) ? "certfleet." : "",
-		    domain_base(name));
+	held_sni(x->name, sni);
 	x->handshake =
 	    (files_is_second(x->name) ? handshake_start_rsa : handshake_start)(
 		x->hold->base, conf->haproxy.https_address, sni,
 		conf->haproxy.command_timeout_ms, on_handshake, x);
+}
+
+void
+held_prove_again(struct held *x, int64_t pause_ms)
+{
+	if (x->handshake != NULL || x->pause_ms > 0)
+		return; /* it is being looked at */
+	x->proven_before = false;
+	x->pause_ms = pause_ms;
+	loop_after(x->hold->base, &x->again, pause_ms, prove, x);
 }
 
 static void
@@ -99,6 +123,8 @@ hold_on_pushed(
 				     : METRIC_PUSH_RETRIED,
 	    0);
 	if (e != NULL && e->kind == ERR_REFUSED) {
+		if (x->trial != NULL)
+			x->trial->refused = true;
 		held_failed(x, e);
 		return;
 	}

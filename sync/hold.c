@@ -36,6 +36,7 @@ hold_new(struct event_base *base, const struct conf *conf,
 	h->fn = fn;
 	h->arg = arg;
 	TAILQ_INIT(&h->under_way);
+	h->patrol = patrol_new(h);
 	for (size_t i = 0; i < conf->haproxy.sockets.n && i < TARGETS_MAX;
 	     i++) {
 		struct target *t = &h->target[h->ntargets];
@@ -67,6 +68,7 @@ hold_free(struct hold *h)
 		push_free(h->target[i].push);
 	HASH_ITER (hh, h->names, x, next)
 		held_free(x);
+	patrol_free(h->patrol);
 	loop_timer_free(&h->changed);
 	if (h->writing)
 		write_crt_list(h);
@@ -96,8 +98,8 @@ write_crt_list(void *arg)
 	h->list_at = loop_now_ms() + (loop_now_ms() - began) * LIST_PAUSES;
 }
 
-static void
-want_crt_list(struct hold *h)
+void
+hold_want_crt_list(struct hold *h)
 {
 	int64_t wait = h->list_at - loop_now_ms();
 
@@ -114,8 +116,12 @@ want_crt_list(struct hold *h)
 static int64_t
 least_not_after(const struct held *x, const struct hold_entry *entry)
 {
-	return x->sha1[0] != '\0' && entry->since <= x->since ? x->not_after
-	                                                      : 0;
+	const struct trial *trial = x->trial;
+	const char *sha1 = trial != NULL ? trial->before : x->sha1;
+
+	if (sha1[0] == '\0' || entry->since > x->since)
+		return 0;
+	return trial != NULL ? trial->not_after : x->not_after;
 }
 
 /* The files of a second one are the first one's business. */
@@ -133,8 +139,8 @@ drop_second(struct hold *h, const char *name)
 	held_free(x);
 }
 
-static void
-take_second(struct hold *h, const char *name, const struct cert *cert,
+void
+hold_take_second(struct hold *h, const char *name, const struct cert *cert,
     const struct hold_entry *entry)
 {
 	char its[FILES_NAME_MAX];
@@ -153,7 +159,7 @@ take_second(struct hold *h, const char *name, const struct cert *cert,
 	x->partition = (uint8_t)entry->partition;
 	x->gen = entry->gen;
 	held_unsettle(x);
-	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	held_set_sha1(x, cert->sha1);
 	x->not_after = cert->not_after;
 	x->proven_before = false;
 	held_push(x);
@@ -192,12 +198,14 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		/* A HAProxy that starts now has it from its files. */
 		fault_point("F15");
 		x->since = entry->since;
-		memcpy(x->sha1, cert.sha1, sizeof(x->sha1));
+		free(x->trial);
+		x->trial = NULL;
+		held_set_sha1(x, cert.sha1);
 		x->not_after = cert.not_after;
 		x->proven_before = false;
-		want_crt_list(h);
+		hold_want_crt_list(h);
 		held_push(x);
-		take_second(h, name, &second, entry);
+		hold_take_second(h, name, &second, entry);
 	}
 	cert_clear(&cert);
 	cert_clear(&second);
@@ -229,7 +237,7 @@ hold_default(struct hold *h, const struct cert *cert, const char *key_pem)
 
 	if (x == NULL)
 		x = held_new(h, DEFAULT_NAME);
-	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	held_set_sha1(x, cert->sha1);
 	x->not_after = cert->not_after;
 	if (files_put_default(h->files, pem, &e) == -1)
 		held_failed(x, &e);
@@ -247,7 +255,7 @@ adopt(void *arg, const char *name, const struct cert *cert)
 	struct hold *h = arg;
 	struct held *x = held_new(h, name);
 
-	memcpy(x->sha1, cert->sha1, sizeof(x->sha1));
+	held_set_sha1(x, cert->sha1);
 	x->not_after = cert->not_after;
 	x->proven_before = true;
 	held_push(x);

@@ -5,11 +5,13 @@
 #ifndef SYNC_HOLD_H
 #define SYNC_HOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
 #include "haproxy/push.h"
+#include "sync/digest.h"
 
 struct conf;
 struct event_base;
@@ -50,6 +52,39 @@ void hold_take(struct hold *, const char *name, const void *bundle, size_t len,
     const struct hold_entry *);
 void hold_drop(struct hold *, const char *name);
 
+/*
+ * As the canary: take a bundle as hold_take() does, to be proven before it is
+ * what the index says.  It is not among the sealed copies: a restart ends the
+ * trial.  A trial that is over gives way to whatever the index has, and where
+ * that has nothing hold_drop() has to follow.
+ */
+void hold_try(struct hold *, const char *name, const void *bundle, size_t len,
+    int partition);
+void hold_try_end(struct hold *, const char *name);
+
+/* How a trial is: 1 it is served, -1 it cannot be, why; 0 not known yet. */
+int hold_trial(const struct hold *, const char *name, char *why, size_t size);
+
+/* What this node shows for a name, by a handshake made now. */
+struct hold_shown {
+	const char *name;
+	const char *wanted, *shown; /* SHA-1 or "" */
+	int64_t version;            /* of what is wanted */
+	int64_t since;              /* that is known to be served; 0: not */
+	bool trial;                 /* as the canary */
+	const char *error;
+};
+typedef void hold_shown_fn(void *arg, const struct hold_shown *);
+
+/*
+ * fn is called once, not from within, unless the hold is freed.  -1: too many
+ * ask at the same time.
+ */
+int hold_show(struct hold *, const char *name, hold_shown_fn *, void *arg);
+
+/* The end is near: no more looks at what is served. */
+void hold_leave(struct hold *);
+
 /* HAProxy is to have nothing but what is held. */
 void hold_prune(struct hold *);
 
@@ -68,6 +103,8 @@ struct hold_status {
 	int haproxies, haproxies_up;
 	char versions[64], pids[64]; /* comma separated */
 	char errors[1024];           /* "name=why; name=why", as many as fit */
+	char differs[1024]; /* "name=SHA1; ..." that is shown in its place */
+	char digest[DIGEST_TEXT_MAX]; /* of the names that are served */
 };
 void hold_status(const struct hold *, struct hold_status *);
 

@@ -11,8 +11,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/domain.h"
 #include "common/table.h"
 #include "haproxy/push.h"
+#include "sync/digest.h"
 #include "sync/gens.h"
 #include "sync/hold.h"
 #include "sync/lowest.h"
@@ -31,6 +33,18 @@ enum held_state {
 	HELD_STATES
 };
 
+/*
+ * A certificate that this node, as the canary, is to prove: it is in HAProxy
+ * and in its files, but not among the sealed copies, and what was before is
+ * what the index still says.
+ */
+struct trial {
+	char before[41]; /* SHA-1, "": there was none */
+	int64_t not_after;
+	bool over;    /* whatever the index says is to be taken */
+	bool refused; /* HAProxy does not take it, or shows another */
+};
+
 /* One certificate of this node; dies when its domain is removed. */
 struct held {
 	UT_hash_handle hh; /* by name */
@@ -41,9 +55,13 @@ struct held {
 	int64_t since; /* when the owner chose this kind; 0: not known */
 	enum held_state state;
 	bool proven_before; /* read from disk: no handshake needed */
+	bool shown;         /* a handshake has shown it since we run */
 	uint8_t partition;
-	uint32_t pushed; /* a bit for each HAProxy that has it */
-	char *error;     /* while HELD_FAILED, else NULL */
+	uint32_t pushed;   /* a bit for each HAProxy that has it */
+	char *error;       /* while HELD_FAILED, else NULL */
+	char *other;       /* SHA-1 that is shown in its place, or NULL */
+	int64_t served_at; /* known to be served since, wall ms; 0: it is not */
+	struct trial *trial;
 	struct handshake *handshake;
 	struct event *again;
 	int64_t pause_ms;
@@ -73,6 +91,8 @@ struct hold {
 	struct lowest lowest[GENS_MAX]; /* generation of those, by partition */
 	struct target target[TARGETS_MAX];
 	unsigned int ntargets;
+	struct digest served; /* of the first ones that are served */
+	struct patrol *patrol;
 	struct event *changed, *sync;
 	bool writing;    /* sync will write the crt-list */
 	int64_t list_at; /* not before */
@@ -96,6 +116,7 @@ void held_settle(struct held *);
 void held_unsettle(struct held *);
 
 void held_set_state(struct held *, enum held_state);
+void held_set_sha1(struct held *, const char sha1[static 41]);
 void held_set_error(struct held *, const char *text); /* NULL: none */
 
 /* It is not served, and why; or it is. */
@@ -106,10 +127,30 @@ void held_served(struct held *);
 void held_push(struct held *);
 void held_unwant(const struct held *);
 
+/* The name that a handshake is to ask for. */
+#define HELD_SNI_MAX (DOMAIN_NAME_MAX + 16)
+void held_sni(const char *name, char out[static HELD_SNI_MAX]);
+
+/* A handshake shows another one, NULL: it does not. */
+void held_shows_other(struct held *, const char *sha1);
+
+/* Look by handshake whether it is shown, and again until it is. */
+void held_prove_again(struct held *, int64_t pause_ms);
+
+/* hold_patrol.c: looks at one after the other, as long as the hold is there. */
+struct patrol *patrol_new(struct hold *);
+void patrol_free(struct patrol *);
+void patrol_gone(struct patrol *, const struct held *);
+
 /* From push.h, about one HAProxy: arg is the target. */
 void hold_on_pushed(
     void *arg, const char *path, const char *sha1, const struct err *);
 void hold_on_process(void *arg, int pid, const char *version);
+
+/* hold.c's, for trials: the crt-list has changed, a second certificate. */
+void hold_want_crt_list(struct hold *);
+void hold_take_second(struct hold *, const char *name, const struct cert *,
+    const struct hold_entry *);
 
 /* Tell whoever made the hold, once per turn of the loop. */
 void hold_changed(struct hold *);

@@ -11,7 +11,11 @@ hold_sha1(const struct hold *h, const char *name)
 {
 	const struct held *x = held_find(h, name);
 
-	return x != NULL ? x->sha1 : "";
+	if (x == NULL)
+		return "";
+	if (x->trial != NULL)
+		return x->trial->over ? "" : x->trial->before;
+	return x->sha1;
 }
 
 int64_t
@@ -31,6 +35,20 @@ add_error(struct hold_status *s, const struct held *x)
 	    at + strlen(name) + strlen(x->error) + 4 < sizeof(s->errors))
 		snprintf(s->errors + at, sizeof(s->errors) - at, "%s%s=%s",
 		    at > 0 ? "; " : "", name, x->error);
+}
+
+/* "name=SHA1; name=SHA1": what is shown where another is wanted. */
+static void
+add_other(struct hold_status *s, const struct held *x)
+{
+	size_t at = strlen(s->differs);
+	char name[DOMAIN_NAME_MAX];
+
+	files_domain(x->name, name);
+	if (x->other != NULL &&
+	    at + strlen(name) + strlen(x->other) + 4 < sizeof(s->differs))
+		snprintf(s->differs + at, sizeof(s->differs) - at, "%s%s=%s",
+		    at > 0 ? "; " : "", name, x->other);
 }
 
 static void
@@ -73,8 +91,11 @@ hold_status(const struct hold *h, struct hold_status *s)
 	    h->count[0][HELD_SERVED] - (x != NULL && x->state == HELD_SERVED);
 	s->failed = h->count[0][HELD_FAILED] + h->count[1][HELD_FAILED];
 	for (x = s->failed > 0 ? h->names : NULL; x != NULL; x = x->hh.next)
-		if (x->state == HELD_FAILED)
+		if (x->state == HELD_FAILED) {
 			add_error(s, x);
+			add_other(s, x);
+		}
+	digest_text(&h->served, s->digest);
 	for (unsigned int i = 0; i < h->ntargets; i++)
 		add_target(s, &h->target[i]);
 }

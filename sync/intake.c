@@ -86,6 +86,7 @@ work_free(struct work *w)
 	renewal_info_cancel(w->in->renewal_info, w);
 	store_forget(w->in->store, w);
 	roster_forget(w->in->roster, w);
+	free(w->rollout);
 	free(w);
 }
 
@@ -412,6 +413,9 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 	case NEED_RENEWAL_INFO:
 		renewal_info_ask(
 		    w->in->renewal_info, &w->d, got_renewal_info, w);
+		break;
+	case NEED_CANARY:
+		work_canary(w);
 		break;
 	case NEED_PROOF:
 		work_proof(w);

@@ -1,8 +1,9 @@
 /*
  * What the intake*.c files share: the domains in hand.  intake.c takes them and
  * finds out what they need, intake_order.c gets certificates for them,
- * intake_record.c waits for TXT records that people make, intake_proof.c until
- * the nodes serve a certificate.  Private to the intake.
+ * intake_record.c waits for TXT records that people make, intake_canary.c until
+ * one node serves a certificate, intake_proof.c until all do.  Private to the
+ * intake.
  */
 #ifndef SYNC_INTAKE_IMPL_H
 #define SYNC_INTAKE_IMPL_H
@@ -18,6 +19,7 @@
 #include "sync/spread.h"
 #include "sync/store.h"
 
+struct rollout;
 struct waiting;
 
 /* A domain in hand, from being claimed to its next due time being written. */
@@ -29,6 +31,7 @@ struct work {
 	bool again;           /* kicked while in hand: look once more */
 	bool waits;           /* for DNS, and costs nothing but memory */
 	char not_second[256]; /* why the second CA may not issue; "": it may */
+	struct rollout *rollout; /* intake_canary.c */
 	struct lane_item lane;
 };
 
@@ -89,6 +92,9 @@ void work_rests(void *arg, bool resting);
 
 /* A certificate is on its way: do the nodes serve it? */
 void work_proof(struct work *);
+
+/* A certificate is staged: is it proven by its canary? */
+void work_canary(struct work *);
 
 /* Change the status; true when people will see a difference. */
 bool work_say(struct domain *, enum domain_status, const char *reason);

@@ -81,7 +81,7 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	struct work *w = arg;
 	struct intake *in = w->in;
 	char name[DOMAIN_NAME_MAX];
-	bool acked;
+	bool acked, staged;
 
 	if (e != NULL && limit_waits(e)) {
 		wait_for_limit(w, e);
@@ -102,17 +102,19 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 		log_info("domain=%s order put down: %s", w->name, e->text);
 	/*
 	 * The commit has written the record; the nodes are at work now, and
-	 * will say so, unless one was faster than the commit's answer.
+	 * will say so, unless one was faster than the commit's answer.  A
+	 * canary has yet to be chosen.
 	 */
 	if (e == NULL)
 		in->committed_at = loop_wall_ms();
-	if (e == NULL)
+	staged = e == NULL && d->gen == 0;
+	if (e == NULL && !staged)
 		intake_wait_for_proof(in, d->name, d->gen);
 	acked = e == NULL && gens_reached(&in->acked, d->name, d->gen);
 	memcpy(name, w->name, sizeof(name));
 	work_free(w);
 	intake_next_orders(in);
-	if (e == NULL && acked)
+	if (acked || staged)
 		intake_take(in, name);
 }
 

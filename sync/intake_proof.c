@@ -94,7 +94,6 @@ got_nodes(
 		w->again = false; /* whatever was told meanwhile */
 		say_served(d, why);
 		intake_forget_waiting(w->in, w->name);
-		store_proven(w->in->store, w->name);
 		work_put_down(w,
 		    need_next_at(d, now, intake_custom_before_ms(w->in)),
 		    "status");
@@ -114,6 +113,23 @@ work_proof(struct work *w)
 	roster_ask(w->in->roster, got_nodes, w);
 }
 
+/* A canary has news of a name; others' names are not begun with. */
+static void
+look_again(struct intake *in, const char *name)
+{
+	char clean[DOMAIN_NAME_MAX];
+	struct work *w;
+	struct err e;
+
+	if (domain_normalise(name, clean, &e) == -1)
+		return;
+	HASH_FIND_STR(in->table, clean, w);
+	if (w != NULL)
+		w->again = true;
+	else
+		intake_take(in, clean);
+}
+
 void
 intake_ack(struct intake *in, const char *text)
 {
@@ -122,8 +138,13 @@ intake_ack(struct intake *in, const char *text)
 	struct work *w;
 	struct gens gens;
 
-	if (in->epoch == 0 || space == NULL ||
-	    gens_parse(&gens, space + 1) == -1)
+	if (in->epoch == 0 || space == NULL)
+		return;
+	if (str_has_prefix(text, "trial ")) {
+		look_again(in, space + 1);
+		return;
+	}
+	if (gens_parse(&gens, space + 1) == -1)
 		return;
 	gens_raise(&in->acked, &gens);
 	HASH_ITER (hh, in->waiting, x, next) {

@@ -1,5 +1,7 @@
 #include "sync/keep.h"
 
+#include <stdbool.h>
+
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -19,9 +21,10 @@ not_worse(int64_t was, int64_t is, struct err *e)
 	    str_time(is_text, is), str_time(was_text, was));
 }
 
+/* sealed: the sealed copy, too. */
 static int
 keep(const struct seal_ring *ring, struct files *files, const char *name,
-    int64_t now, int64_t not_after, const void *bundle, size_t len,
+    int64_t now, int64_t not_after, const void *bundle, size_t len, bool sealed,
     struct cert *cert, struct cert *second, struct err *e)
 {
 	char *key = NULL, *key2 = NULL, *pem = NULL, *pem2 = NULL;
@@ -35,7 +38,8 @@ keep(const struct seal_ring *ring, struct files *files, const char *name,
 		pem = cert_pem(cert, key);
 		if (key2 != NULL)
 			pem2 = cert_pem(second, key2);
-		rc = files_put(files, name, bundle, len, pem, e);
+		rc = sealed ? files_put(files, name, bundle, len, pem, e)
+		            : files_put_pem(files, name, pem, e);
 		if (rc == 0)
 			rc = files_put_second(files, name, pem2, e);
 	}
@@ -52,6 +56,15 @@ keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
     struct cert *second, struct err *e)
 {
 	return keep(ring, files, name, loop_wall_ms(), not_after, bundle, len,
+	    true, cert, second, e);
+}
+
+int
+keep_trial(const struct seal_ring *ring, struct files *files, const char *name,
+    const void *bundle, size_t len, struct cert *cert, struct cert *second,
+    struct err *e)
+{
+	return keep(ring, files, name, loop_wall_ms(), 0, bundle, len, false,
 	    cert, second, e);
 }
 
@@ -91,8 +104,8 @@ load_one(void *arg, const char *name, const void *bundle, size_t len)
 	char its[FILES_NAME_MAX];
 	struct err e = { 0 };
 
-	if (keep(l->ring, l->files, name, CERT_ANY_TIME, 0, bundle, len, &cert,
-		&second, &e) == -1) {
+	if (keep(l->ring, l->files, name, CERT_ANY_TIME, 0, bundle, len, true,
+		&cert, &second, &e) == -1) {
 		log_error(
 		    "domain=%s copy on disk not served: %s", name, e.text);
 	} else {

@@ -26,6 +26,14 @@ int keep_bundle(const struct seal_ring *, struct files *, const char *name,
     struct cert *second, struct err *);
 
 /*
+ * The same for one that is to be proven first: only the PEMs that HAProxy loads
+ * are written, the sealed copy stays what it was.
+ */
+int keep_trial(const struct seal_ring *, struct files *, const char *name,
+    const void *bundle, size_t len, struct cert *, struct cert *second,
+    struct err *);
+
+/*
  * Write what HAProxy loads at start from the sealed copies: PEMs, crt-list and,
  * where there is none, a placeholder as default certificate.  fn, which may be
  * NULL, is called for each that is good, and for a second certificate under its

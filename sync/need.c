@@ -33,6 +33,8 @@ need_of(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
 {
 	if (d->revoke[0] != '\0' && d->sha1[0] != '\0')
 		return NEED_REVOCATION;
+	if (d->canary[0] != '\0')
+		return NEED_CANARY;
 	if (!d->letsencrypt && !has_custom(d))
 		return NEED_SWITCH_OFF;
 	if (take_over(d, now_ms))

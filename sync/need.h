@@ -24,6 +24,7 @@ enum need {
 	NEED_NOTHING = 0,  /* until need_next_at() */
 	NEED_CERTIFICATE,  /* DNS check, then an order */
 	NEED_RENEWAL_INFO, /* the CA may want it renewed at another time */
+	NEED_CANARY,       /* its certificate is to be proven by one node */
 	NEED_PROOF,        /* its certificate is on its way to the nodes */
 	NEED_SWITCH_OFF,   /* Let's Encrypt is off */
 	NEED_DNS01,        /* a person is to make a TXT record: is it there? */

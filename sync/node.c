@@ -28,7 +28,9 @@
 #include "sync/resolve.h"
 #include "sync/skew.h"
 #include "sync/store.h"
+#include "sync/trials.h"
 #include "sync/watch.h"
+#include "sync/witness.h"
 
 #define CHANNELS 3
 #define GOODBYE_MS 300 /* for what is said at the end to reach Redis */
@@ -47,6 +49,8 @@ struct node {
 	struct http *http;
 	struct resolve *resolve;
 	struct hold *hold;
+	struct trials *trials;
+	struct witness *witness;
 	struct watch *watch;
 	struct barrier *barrier;
 	struct issuer *issuer;
@@ -59,6 +63,7 @@ struct node {
 	char clock[160];   /* what is wrong with it, or "" */
 	char refused[160]; /* why Redis takes no writes, or "" */
 	struct gens told;  /* in the last beat */
+	int64_t behind_at; /* heard of more than is applied since, or 0 */
 	bool ready;        /* store_init() went well */
 	bool leaving;
 };
@@ -113,6 +118,22 @@ beaten(void *arg, const struct err *e)
 	snprintf(n->refused, sizeof(n->refused), "%.159s", why);
 }
 
+/* How far we are, and since when that is not where Redis is. */
+static void
+put_lag(struct node *n, struct store_node *b)
+{
+	struct gens heard;
+
+	watch_applied(n->watch, &n->told);
+	watch_heard(n->watch, &heard);
+	if (gens_equal(&n->told, &heard))
+		n->behind_at = 0;
+	else if (n->behind_at == 0)
+		n->behind_at = loop_wall_ms();
+	b->gens = n->told;
+	b->behind_at = n->behind_at;
+}
+
 static void
 beat(void *arg)
 {
@@ -132,8 +153,10 @@ beat(void *arg)
 	memcpy(b.haproxy_pids, hold.pids, sizeof(b.haproxy_pids));
 	memcpy(b.errors, hold.errors, sizeof(b.errors));
 	b.at = loop_wall_ms();
-	watch_applied(n->watch, &n->told);
-	b.gens = n->told;
+	put_lag(n, &b);
+	memcpy(b.differs, hold.differs, sizeof(b.differs));
+	memcpy(b.digest, hold.digest, sizeof(b.digest));
+	trials_text(n->trials, b.trials, sizeof(b.trials));
 	b.wanted = (int64_t)hold.wanted;
 	b.served = (int64_t)hold.served;
 	b.failed = (int64_t)hold.failed;
@@ -145,6 +168,7 @@ beat(void *arg)
 	b.committed_at = progress.committed_at;
 	b.barrier = n->conf->haproxy.http_address[0] != '\0';
 	store_beat(n->store, &b, beaten, n);
+	trials_told(n->trials);
 	if (b.leader)
 		store_fill(n->store);
 	loop_notify("STATUS=%s epoch=%lld wanted=%zu served=%zu failed=%zu",
@@ -162,12 +186,37 @@ on_hold(void *arg)
 
 	if (!n->ready)
 		return;
+	trials_check(n->trials);
 	watch_applied(n->watch, &applied);
 	if (!gens_equal(&applied, &n->told))
 		loop_after(n->base, &n->beat, 0, beat, n);
 }
 
+/* As the canary we know more: the leader waits for it. */
+static void
+on_trial(void *arg)
+{
+	struct node *n = arg;
+
+	loop_after(n->base, &n->beat, 0, beat, n);
+}
+
+static void
+on_trial_over(void *arg, int partition)
+{
+	struct node *n = arg;
+
+	watch_again(n->watch, partition);
+}
+
 /* --- what is heard ---------------------------------------------------------------- */
+
+static void
+on_ack(struct node *n, const char *text)
+{
+	issuer_ack(n->issuer, text);
+	witness_hear(n->witness, text);
+}
 
 static void
 on_message(void *arg, const char *channel, const char *text, size_t len)
@@ -180,7 +229,7 @@ on_message(void *arg, const char *channel, const char *text, size_t len)
 	else if (strcmp(channel, n->channel[1]) == 0)
 		issuer_ready(n->issuer, text);
 	else if (strcmp(channel, n->channel[2]) == 0)
-		issuer_ack(n->issuer, text);
+		on_ack(n, text);
 }
 
 /* What owners do makes their domain due at once. */
@@ -189,7 +238,7 @@ by_owner(const char *type)
 {
 	static const char *const types[] = { "added", "custom", "managed",
 		"leaving", "revoke", "renew", "withdrawn", "enabled",
-		"disabled", "env", "imported" };
+		"disabled", "env", "imported", "rollback" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], type) == 0)
@@ -261,6 +310,7 @@ open_api(void *arg)
 		return;
 	}
 	api_checks(n->api, issuer_checks(n->issuer));
+	api_witness(n->api, n->witness);
 	log_info("node=%s version=%s redis=%s ready", n->conf->node,
 	    CERTFLEET_VERSION, conf_redis_url(n->conf));
 	loop_notify("READY=1");
@@ -363,6 +413,10 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 		return -1;
 	n->watch = watch_new(
 	    n->base, conf, &n->redis.conf, n->store, n->hold, on_event, n);
+	n->trials = trials_new(
+	    n->base, conf, n->store, n->hold, on_trial, on_trial_over, n);
+	watch_trials(n->watch, n->trials);
+	n->witness = witness_new(n->base, conf, n->store, n->hold);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
 		return -1;
@@ -389,6 +443,8 @@ end(struct node *n)
 	platform_free(n->platform);
 	barrier_free(n->barrier);
 	watch_free(n->watch);
+	trials_free(n->trials);
+	witness_free(n->witness);
 	hold_free(n->hold);
 	http_free(n->http);
 	resolve_free(n->resolve);
@@ -416,6 +472,7 @@ on_stop(void *arg)
 	log_info("stopping");
 	loop_notify("STOPPING=1");
 	n->leaving = true;
+	hold_leave(n->hold);
 	if (n->leader != NULL)
 		leader_resign(n->leader);
 	store_leave(n->store, n->conf->node);

@@ -91,3 +91,14 @@ renew_ask(const struct domain *d, int64_t now_ms)
 	return d->ari_poll_at > 0 && d->ari_poll_at <= now_ms &&
 	       now_ms < d->renew_at;
 }
+
+int64_t
+renew_rolled_back(const struct domain *d, int64_t now_ms)
+{
+	int64_t half = now_ms + (d->not_after - now_ms) / 2;
+	int64_t at = renew_urgent_at(d);
+
+	if (at < half)
+		at = half;
+	return at > d->renew_at ? at : d->renew_at;
+}

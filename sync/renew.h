@@ -52,6 +52,14 @@ int64_t renew_last_tenth(const struct domain *);
  */
 int64_t renew_due(const struct domain *);
 
+/*
+ * When to renew a certificate that an operator has gone back to: when it was to
+ * be, which may be long past.  Then as late as is safe, when its last ninth
+ * begins, or when half of what is left has passed: what it was renewed into was
+ * no good, and people are to have time.
+ */
+int64_t renew_rolled_back(const struct domain *, int64_t now_ms);
+
 /* Is it time to ask the CA when it wants the certificate renewed? */
 bool renew_ask(const struct domain *, int64_t now_ms);
 

@@ -215,7 +215,8 @@ void store_abandon(
  * The certificate becomes the domain's, atomically with record, index, event,
  * journal and due.  d carries what the record is to say; its version and gen
  * are in the callback.  bundle is the packed bundle.  One that ends earlier than
- * what is there is refused (err type "WORSE") unless it is newer.
+ * what is there is refused (err type "WORSE") unless it is newer.  With rollout
+ * "canary" it only waits beside what is there, and gen is 0.
  */
 typedef void store_commit_fn(
     void *arg, int64_t version, int64_t gen, const struct err *e);
@@ -224,7 +225,6 @@ void store_commit(struct store *, const struct domain *d, int64_t next_at,
 /* The CA has revoked that certificate: another is due, or it is forgotten. */
 void store_revoked(struct store *, const char *name, int64_t epoch,
     const char *sha1, store_fn *, void *arg);
-void store_proven(struct store *, const char *name);
 
 /*
  * The CA account; key_pem and url are "" when there is none.  ca is the
@@ -331,6 +331,10 @@ struct store_node {
 	bool candidate;    /* may become the leader */
 	/* Of the leader: domains and orders in hand, the last certificate. */
 	int64_t in_hand, orders, committed_at;
+	char differs[1024]; /* "name=SHA1; ..." shown in place of ours */
+	char digest[33];    /* of the names that are served */
+	char trials[1024];  /* "name=SHA1=since=why; ...", why "": proven */
+	int64_t behind_at;  /* since when it is behind, 0: it is not */
 	bool leader;
 	bool barrier; /* answers challenge barriers: has an HTTP address */
 	bool live;    /* filled when read */
@@ -338,6 +342,7 @@ struct store_node {
 void store_beat(
     struct store *, const struct store_node *, store_fn *, void *arg);
 void store_leave(struct store *, const char *id);
+/* By id. */
 typedef void store_nodes_fn(
     void *arg, const struct store_node *, size_t n, const struct err *e);
 void store_nodes(struct store *, store_nodes_fn *, void *arg);

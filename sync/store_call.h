@@ -11,6 +11,7 @@
 #include "common/redis_keys.h"
 #include "common/seal.h"
 #include "sync/store.h"
+#include "sync/store_canary.h"
 #include "sync/store_limit.h"
 #include "sync/store_token.h"
 
@@ -48,6 +49,8 @@ union store_tell {
 	store_index_fn *index;
 	store_bundle_fn *bundle;
 	store_nodes_fn *nodes;
+	store_canaries_fn *canaries;
+	store_staged_fn *staged;
 	store_events_fn *events;
 	store_rollover_fn *rollover;
 	store_env_fn *env;
@@ -85,6 +88,10 @@ void call_done(struct call *, const struct rds_reply *, const struct err *);
 
 /* got() for calls answered by 1 or 0. */
 void call_yes(struct call *, const struct rds_reply *, const struct err *);
+
+/* got() for calls answered by version and generation; more: it is staged. */
+void call_committed(
+    struct call *, const struct rds_reply *, const struct err *);
 
 /* got() for calls answered by a list of names. */
 void call_names(struct call *, const struct rds_reply *, const struct err *);

@@ -273,6 +273,14 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	rds_arg_int(&cmd, n->orders);
 	rds_arg(&cmd, "committed_at");
 	rds_arg_int(&cmd, n->committed_at);
+	rds_arg(&cmd, "differs");
+	rds_arg(&cmd, n->differs);
+	rds_arg(&cmd, "digest");
+	rds_arg(&cmd, n->digest);
+	rds_arg(&cmd, "trials");
+	rds_arg(&cmd, n->trials);
+	rds_arg(&cmd, "behind_at");
+	rds_arg_int(&cmd, n->behind_at);
 	rds_arg(&cmd, "leader");
 	rds_arg_int(&cmd, n->leader);
 	rds_arg(&cmd, "barrier");
@@ -356,7 +364,19 @@ read_node(struct store_node *n, const struct rds_reply *r)
 	keep_text(n->version, sizeof(n->version), r, "version");
 	keep_text(n->haproxy, sizeof(n->haproxy), r, "haproxy");
 	keep_text(n->haproxy_pids, sizeof(n->haproxy_pids), r, "haproxy_pids");
+	n->behind_at = field_int(r, "behind_at");
 	keep_text(n->errors, sizeof(n->errors), r, "errors");
+	keep_text(n->differs, sizeof(n->differs), r, "differs");
+	keep_text(n->digest, sizeof(n->digest), r, "digest");
+	keep_text(n->trials, sizeof(n->trials), r, "trials");
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	const struct store_node *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
 }
 
 /* Replies come in the order of the questions. */
@@ -372,6 +392,7 @@ got_node(struct call *c, const struct rds_reply *r, const struct err *e)
 	l->got++;
 	if (c->waiting > 0)
 		return;
+	qsort(l->node, l->n, sizeof(*l->node), by_id);
 	if (l->e.kind != ERR_NONE)
 		c->tell.nodes(c->arg, NULL, 0, &l->e);
 	else

@@ -263,14 +263,14 @@ store_abandon(
 	call_send(c, &cmd, call_done);
 }
 
-static void
-got_commit(struct call *c, const struct rds_reply *r, const struct err *e)
+void
+call_committed(struct call *c, const struct rds_reply *r, const struct err *e)
 {
-	if (e != NULL || r->nitems != 2)
+	if (e != NULL || r->nitems < 2)
 		c->tell.commit(c->arg, 0, 0, e);
 	else
 		c->tell.commit(c->arg, reply_int(&r->item[0]),
-		    reply_int(&r->item[1]), NULL);
+		    r->nitems == 2 ? reply_int(&r->item[1]) : 0, NULL);
 }
 
 void
@@ -284,7 +284,9 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 
 	domain_keys(s, d->name, &k);
 	c->tell.commit = fn;
-	call_keys(&cmd, "certfleet_commit",
+	call_keys(&cmd,
+	    strcmp(s->conf->fleet.rollout, "canary") == 0 ? "certfleet_stage"
+							  : "certfleet_commit",
 	    (const char *const[]){ k.domain, k.cert, k.order, k.due, k.index,
 		k.gen, k.events, k.timeline, NULL });
 	rds_arg_int(&cmd, d->epoch);
@@ -298,19 +300,7 @@ store_commit(struct store *s, const struct domain *d, int64_t next_at,
 	rds_arg_int(&cmd, 0);
 	call_arg_set(&cmd, at, (int64_t)domain_args(d, &cmd));
 	domain_absent_args(d, &cmd);
-	call_send(c, &cmd, got_commit);
-}
-
-void
-store_proven(struct store *s, const char *name)
-{
-	struct domain_keys k;
-	struct rds_cmd cmd;
-
-	domain_keys(s, name, &k);
-	call_function(&cmd, "certfleet_proven", 1);
-	rds_arg(&cmd, k.cert);
-	call_forget(s, &cmd);
+	call_send(c, &cmd, call_committed);
 }
 
 void

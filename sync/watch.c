@@ -15,6 +15,7 @@
 #include "sync/hold.h"
 #include "sync/lowest.h"
 #include "sync/store.h"
+#include "sync/trials.h"
 
 /* Bundles asked for at the same time: each is work, others want to be heard. */
 #define FETCHES_MAX 4
@@ -27,6 +28,7 @@ struct part {
 	struct lowest lowest; /* generation of its fetches */
 	int64_t seen;         /* generation that hold has been told of */
 	int64_t reading;      /* generation of the index being read */
+	int64_t heard;        /* the highest that was told */
 	bool reconciling, again;
 	bool compared; /* all of it, at least once */
 };
@@ -50,6 +52,7 @@ struct watch {
 	const struct rds_conf *rds_conf;
 	struct part *part; /* none before the first watch_reconcile() */
 	int nparts;
+	struct trials *trials;
 	watch_fn *fn;
 	void *arg;
 	TAILQ_HEAD(, fetch) fetches;
@@ -145,6 +148,20 @@ watch_applied(const struct watch *w, struct gens *g)
 		g->gen[i] = hold_applied(
 		    w->hold, i, lowest_applied(&p->lowest, p->seen));
 	}
+}
+
+void
+watch_heard(const struct watch *w, struct gens *g)
+{
+	g->n = w->nparts;
+	for (int i = 0; i < w->nparts; i++)
+		g->gen[i] = w->part[i].heard;
+}
+
+void
+watch_trials(struct watch *w, struct trials *trials)
+{
+	w->trials = trials;
 }
 
 /* --- fetching ------------------------------------------------------------------- */
@@ -316,6 +333,8 @@ got_gen(void *arg, int64_t gen, const struct err *e)
 	struct watch *w = p->watch;
 	struct hold_status status;
 
+	if (e == NULL)
+		p->heard = gen;
 	hold_status(w->hold, &status);
 	if (e != NULL || (gen == p->seen && !p->again && status.failed == 0)) {
 		p->reconciling = false;
@@ -333,7 +352,17 @@ reconcile(struct part *p)
 	if (p->reconciling)
 		return;
 	p->reconciling = true;
+	trials_look(p->watch->trials, p->number);
 	store_gen(p->watch->store, p->number, got_gen, p);
+}
+
+void
+watch_again(struct watch *w, int partition)
+{
+	if (partition >= w->nparts)
+		return;
+	w->part[partition].again = true;
+	reconcile(&w->part[partition]);
 }
 
 void
@@ -401,6 +430,9 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 	(void)id;
 	if (type == NULL)
 		return;
+	if (gen > p->heard)
+		p->heard = gen;
+	trials_hear(w->trials, p->number, type, fields);
 	if (gen > p->seen && !p->reconciling) {
 		if (gen != p->seen + 1 || name == NULL ||
 		    domain_normalise(name, clean, &e) == -1 ||

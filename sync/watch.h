@@ -23,6 +23,19 @@ struct watch *watch_new(struct event_base *, const struct conf *,
     void *arg);
 void watch_free(struct watch *);
 
+/*
+ * What this node has to prove as the canary is looked at with each event and
+ * each comparison.
+ */
+struct trials;
+void watch_trials(struct watch *, struct trials *);
+
+/* Compare a partition soon, whatever its generation. */
+void watch_again(struct watch *, int partition);
+
+/* The highest generations that were heard of. */
+void watch_heard(const struct watch *, struct gens *);
+
 /* Up to which generations everything is settled; none before the first look. */
 void watch_applied(const struct watch *, struct gens *);
 

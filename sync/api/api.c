@@ -15,6 +15,7 @@
 #include "sync/api/routes.h"
 #include "sync/authority.h"
 #include "sync/dialogue.h"
+#include "sync/witness.h"
 
 #define HEADERS_MAX 8192
 #define TIMEOUT_S 10
@@ -109,6 +110,12 @@ api_new(struct event_base *base, const struct conf *conf, struct store *store,
 	a->hub = hub_new(a);
 	a->dialogues = dialogues_new(base, conf);
 	return a;
+}
+
+void
+api_witness(struct api *a, struct witness *witness)
+{
+	a->witness = witness;
 }
 
 void
@@ -244,5 +251,6 @@ request_free(struct request *q)
 	domain_clear(&q->domain);
 	custom_clear(&q->custom);
 	token_clear(&q->token);
+	witness_forget(q->api->witness, q);
 	free(q);
 }

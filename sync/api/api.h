@@ -42,6 +42,10 @@ struct api *api_new(struct event_base *, const struct conf *, struct store *,
 struct checks;
 void api_checks(struct api *, struct checks *);
 
+/* Who knows what every node shows. */
+struct witness;
+void api_witness(struct api *, struct witness *);
+
 /*
  * Calls in flight end without an answer: the loop must not run again before
  * store_free(), for the store would answer to what is gone.

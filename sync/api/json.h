@@ -48,6 +48,18 @@ json_t *json_serving(
 
 json_t *json_node(const struct store_node *);
 
+/* What a node has shown, as it said: { sha1, wanted, version, since... }. */
+json_t *json_shown(const json_t *said);
+
+/*
+ * How a node is among the others: into its object go lag { generations,
+ * seconds } against now and the generations of Redis, and agrees: does it serve
+ * what the leader serves?  null where one is further than the other.
+ */
+void json_compare(json_t *node, const struct store_node *its,
+    const struct store_node *all, size_t n, const struct gens *now,
+    int64_t now_ms);
+
 /* { total, pending_dns, ... }: how many domains have each status. */
 json_t *json_counts(const struct store_counts *);
 

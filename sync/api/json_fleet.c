@@ -76,9 +76,19 @@ words(const char *s)
 	return list;
 }
 
-/* "name=why; name=why" as a list. */
 static json_t *
-node_errors(const char *p)
+applied(const struct gens *g)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < g->n; i++)
+		json_array_append_new(list, json_integer(g->gen[i]));
+	return list;
+}
+
+/* "name=value; name=value" as a list. */
+static json_t *
+pairs(const char *p, const char *key)
 {
 	json_t *list = json_array();
 	char one[sizeof(((struct store_node *)NULL)->errors)], *why;
@@ -92,26 +102,103 @@ node_errors(const char *p)
 			*why++ = '\0';
 		if (len > 0)
 			json_array_append_new(list,
-			    json_pack("{s:o, s:o}", "name", json_text(one),
-				"error", json_text(why != NULL ? why : "")));
+			    json_pack("{s:o, s:o}", "name", json_text(one), key,
+				json_text(why != NULL ? why : "")));
 		p += len;
 		p += strspn(p, "; ");
 	}
 	return list;
 }
 
+static json_t *
+node_errors(const char *text)
+{
+	return pairs(text, "error");
+}
+
+/* What is shown in place of what is wanted. */
+static json_t *
+node_differs(const char *text)
+{
+	return pairs(text, "sha1");
+}
+
 json_t *
 json_node(const struct store_node *n)
 {
 	return json_pack("{s:o, s:b, s:b, s:b, s:o, s:I, s:o, s:o, s:o, s:I, "
-			 "s:I, s:I, s:o}",
+			 "s:I, s:I, s:o, s:o, s:o, s:o}",
 	    "id", json_text(n->id), "live", (int)n->live, "leader",
 	    (int)n->leader, "barrier", (int)n->barrier, "at", json_time(n->at),
 	    "gen", (json_int_t)gens_sum(&n->gens), "version",
 	    json_text(n->version), "haproxy", words(n->haproxy), "haproxy_pids",
 	    words(n->haproxy_pids), "wanted", (json_int_t)n->wanted, "served",
 	    (json_int_t)n->served, "failed", (json_int_t)n->failed, "errors",
-	    node_errors(n->errors));
+	    node_errors(n->errors), "applied", applied(&n->gens), "digest",
+	    json_text(n->digest), "differs", node_differs(n->differs));
+}
+
+/* --- what they serve, and how far they are ----------------------------------- */
+
+static json_t *
+text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return json_text(text != NULL ? text : "");
+}
+
+json_t *
+json_shown(const json_t *said)
+{
+	json_int_t since = json_integer_value(json_object_get(said, "since"));
+
+	return json_pack("{s:o, s:o, s:I, s:o, s:b, s:o}", "sha1",
+	    text_of(said, "sha1"), "wanted", text_of(said, "wanted"), "version",
+	    json_integer_value(json_object_get(said, "version")), "since",
+	    json_time(since > 0 && since < YEAR_10000 ? since : 0), "trial",
+	    json_is_true(json_object_get(said, "trial")), "error",
+	    text_of(said, "error"));
+}
+
+/* null: the leader is not as far, or there is none. */
+static json_t *
+agrees(const struct store_node *its, const struct store_node *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all[i].live && all[i].leader && its->live &&
+		    gens_equal(&all[i].gens, &its->gens))
+			return json_boolean(
+			    strcmp(all[i].digest, its->digest) == 0);
+	return json_null();
+}
+
+/* A node that has not heard of more is behind since its last beat. */
+static json_t *
+lag(const struct store_node *its, const struct gens *now, int64_t now_ms)
+{
+	int64_t behind = 0, since = its->behind_at;
+
+	for (int i = 0; i < now->n; i++) {
+		int64_t has = i < its->gens.n ? its->gens.gen[i] : 0;
+
+		if (now->gen[i] > has && now->gen[i] - has < INT64_C(1) << 52)
+			behind += now->gen[i] - has;
+	}
+	if (since == 0 || since > its->at)
+		since = its->at;
+	return json_pack("{s:I, s:f}", "generations", (json_int_t)behind,
+	    "seconds",
+	    behind > 0 && now_ms > since ? (double)(now_ms - since) / 1000 : 0);
+}
+
+void
+json_compare(json_t *node, const struct store_node *its,
+    const struct store_node *all, size_t n, const struct gens *now,
+    int64_t now_ms)
+{
+	json_object_set_new(node, "lag", lag(its, now, now_ms));
+	json_object_set_new(node, "agrees", agrees(its, all, n));
 }
 
 json_t *

@@ -3,6 +3,7 @@
 
 #include "common/loop.h"
 #include "sync/api/auth.h"
+#include "sync/witness.h"
 
 #define PAGE 1000
 #define PAGE_MAX 10000
@@ -136,6 +137,47 @@ got_timeline(void *arg, const char *const *texts, size_t n, const struct err *e)
 	request_reply(q, 200, json_pack("{s:o}", "domain", o));
 }
 
+/* What each node has shown just now, or null. */
+static void
+got_shown(void *arg, const json_t *shown)
+{
+	struct request *q = arg;
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (json_object_get(q->reply, "nodes"), i, node) {
+		const char *id = json_string_value(json_object_get(node, "id"));
+		const json_t *one =
+		    id != NULL ? json_object_get(shown, id) : NULL;
+
+		json_object_set_new(
+		    node, "shown", one != NULL ? json_shown(one) : json_null());
+	}
+	store_timeline(q->api->store, q->domain.name, got_timeline, q);
+}
+
+static int
+ask_nodes(struct request *q, const struct store_node *node, size_t n)
+{
+	size_t live = 0;
+
+	for (size_t i = 0; i < n; i++)
+		live += node[i].live;
+	return q->api->witness == NULL
+	           ? -1
+	           : witness_ask(
+			 q->api->witness, q->domain.name, live, got_shown, q);
+}
+
+/* ?shown=1: costs a handshake on every node. */
+static bool
+wants_shown(const struct request *q)
+{
+	const char *text = target_query(&q->target, "shown");
+
+	return text != NULL && strcmp(text, "1") == 0;
+}
+
 static void
 got_serving(
     void *arg, const struct store_node *node, size_t n, const struct err *e)
@@ -148,7 +190,8 @@ got_serving(
 	}
 	json_object_set_new(
 	    q->reply, "nodes", json_serving(&q->domain, node, n));
-	store_timeline(q->api->store, q->domain.name, got_timeline, q);
+	if (!wants_shown(q) || ask_nodes(q, node, n) == -1)
+		store_timeline(q->api->store, q->domain.name, got_timeline, q);
 }
 
 static void

@@ -68,6 +68,7 @@ struct request {
 	int step, status;            /* change.c, renew.c */
 	int64_t free_at;             /* renew.c; in leader.c it is now */
 	bool looks;                  /* look.c: a check is under way */
+	struct gens gens;            /* nodes.c */
 	struct gather *gather;
 	struct buf *text;                    /* metrics.c */
 	struct plan_request *plan;           /* plan.c */
@@ -86,7 +87,8 @@ struct api {
 	struct quota *quota; /* of the tokens */
 	struct hub *hub;     /* follow.c */
 	struct checks *checks;
-	int looks; /* of look.c, under way */
+	int looks;               /* of look.c, under way */
+	struct witness *witness; /* NULL: nobody knows */
 	struct dialogues *dialogues;
 	struct authorities *authorities; /* NULL until it is needed */
 	LIST_HEAD(, request) requests;
@@ -134,6 +136,7 @@ request_fn variables_list, variables_add, variables_change, variables_remove;
 request_fn limits_show, plan_make, import_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn own_domains_renew, look_show, leader_show, config_show;
+request_fn own_domains_rollback;
 request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;

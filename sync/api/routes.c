@@ -43,6 +43,7 @@ const struct route routes[] = {
 	{ GET, "/api/v1/leader", leader_show, READ, FLEET, 0 },
 	{ GET, "/api/v1/config", config_show, ADMIN, FLEET, 0 },
 	{ POST, "/api/v1/apps/:app/import", import_make, OPERATE, APP, 0 },
+	{ POST, "/api/v1/domains/:name/rollback", own_domains_rollback, OPERATE, OWN, 0 },
 	{ GET, "/api/v1/limits", limits_show, READ, FLEET, 0 },
 	{ POST, "/api/v1/plan", plan_make, READ, FLEET, ROUTE_BODY_LARGE },
 	{ POST, "/api/v1/account/rollover", account_rollover, ADMIN, FLEET, 0 },

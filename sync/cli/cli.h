@@ -54,6 +54,9 @@ cli_fn cli_token, cli_audit, cli_renew;
 cli_fn cli_check, cli_leader, cli_config;
 cli_fn cli_status, cli_why, cli_events, cli_nodes;
 
+/* rollout.c; cli_nodes_of: what each node shows for one domain. */
+cli_fn cli_rollback, cli_nodes_of;
+
 /* wait.c: until all names have their certificate. */
 int cli_wait(const struct cli *, char **name, size_t n);
 

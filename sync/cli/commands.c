@@ -262,6 +262,8 @@ cli_why(const struct cli *cli)
 int
 cli_nodes(const struct cli *cli)
 {
+	if (cli->narg == 1)
+		return cli_nodes_of(cli);
 	return look(cli, "/api/v1/nodes", "", "nodes", show_nodes);
 }
 

@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 
-#define GRID_COLUMNS 8
+#define GRID_COLUMNS 10
 
 enum colour {
 	COLOUR_NONE = 0,

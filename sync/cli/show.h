@@ -18,6 +18,7 @@ struct show {
 void show_domains(const struct show *, const json_t *domains, struct buf *out);
 void show_why(const struct show *, const json_t *domain, struct buf *out);
 void show_nodes(const struct show *, const json_t *nodes, struct buf *out);
+void show_nodes_of(const struct show *, const json_t *domain, struct buf *out);
 void show_status(const struct show *, const json_t *status, struct buf *out);
 void show_event(const struct show *, json_t *event, struct buf *out);
 

@@ -54,11 +54,89 @@ failures(const json_t *list)
 	return all;
 }
 
+/* "3 changes, 12 s" */
+static void
+put_lag(struct grid *g, const json_t *lag)
+{
+	int64_t behind = text_int_member(lag, "generations");
+	double s = json_number_value(json_object_get(lag, "seconds"));
+
+	if (behind == 0)
+		grid_put(g, xstrdup("-"), COLOUR_NONE);
+	else
+		grid_put(g,
+		    xasprintf("%" PRId64 " change%s, %.0f s", behind,
+			behind > 1 ? "s" : "", s),
+		    s < 10 ? COLOUR_YELLOW : COLOUR_RED);
+}
+
+/* "9 of 10, not what the leader has" */
+static void
+put_served(struct grid *g, const json_t *n)
+{
+	bool other = json_is_false(json_object_get(n, "agrees"));
+
+	grid_put(g,
+	    xasprintf("%" PRId64 " of %" PRId64 "%s",
+		text_int_member(n, "served"), text_int_member(n, "wanted"),
+		other ? ", not what the leader has" : ""),
+	    other ? COLOUR_RED : COLOUR_NONE);
+}
+
+/* --- one domain on each of them --------------------------------------------- */
+
+static void
+put_shown(
+    const struct show *s, struct grid *g, const json_t *node, const json_t *one)
+{
+	char *sha1 = text_member(one, "sha1");
+	char *wanted = text_member(one, "wanted");
+	bool good = sha1[0] != '\0' && strcmp(sha1, wanted) == 0;
+	bool trial = json_is_true(json_object_get(one, "trial"));
+	char when[TEXT_SPAN_MAX];
+	int64_t since = text_time_member(one, "since");
+
+	grid_put(g, text_member(node, "id"), COLOUR_NONE);
+	if (!json_is_object(one))
+		grid_put(g, xstrdup("no answer"), COLOUR_RED);
+	else
+		grid_put(g,
+		    xasprintf("%s%s", good ? "as wanted" : "another",
+			trial ? ", as the canary" : ""),
+		    good ? COLOUR_GREEN : COLOUR_RED);
+	grid_put(g, sha1, COLOUR_NONE);
+	grid_put(g, xasprintf("%" PRId64, text_int_member(one, "version")),
+	    COLOUR_NONE);
+	grid_put(g, xstrdup(since > 0 ? text_when(when, since, s->now) : "-"),
+	    COLOUR_NONE);
+	grid_put(g, text_member(one, "error"), COLOUR_RED);
+	free(wanted);
+}
+
+void
+show_nodes_of(const struct show *s, const json_t *domain, struct buf *out)
+{
+	static const char *const head[] = { "Node", "Shows", "Certificate",
+		"Version", "Since", "Error" };
+	const json_t *n;
+	struct grid g;
+	size_t i;
+
+	grid_init(&g, sizeof(head) / sizeof(head[0]), head);
+	json_array_foreach (json_object_get(domain, "nodes"), i, n)
+		put_shown(s, &g, n, json_object_get(n, "shown"));
+	grid_print(&g, s->colours, out);
+	grid_clear(&g);
+}
+
+/* --- all of them -------------------------------------------------------------- */
+
 void
 show_nodes(const struct show *s, const json_t *nodes, struct buf *out)
 {
 	static const char *const head[] = { "Node", "State", "Role",
-		"Last beat", "HAProxy", "Certificates", "Version", "Failing" };
+		"Last beat", "Behind", "HAProxy", "Certificates", "Version",
+		"Failing" };
 	char when[TEXT_SPAN_MAX];
 	const json_t *n;
 	struct grid g;
@@ -80,13 +158,10 @@ show_nodes(const struct show *s, const json_t *nodes, struct buf *out)
 		grid_put(&g,
 		    xstrdup(text_when(when, text_time_member(n, "at"), s->now)),
 		    COLOUR_NONE);
+		put_lag(&g, json_object_get(n, "lag"));
 		grid_put(
 		    &g, joined(json_object_get(n, "haproxy")), COLOUR_NONE);
-		grid_put(&g,
-		    xasprintf("%" PRId64 " of %" PRId64,
-			text_int_member(n, "served"),
-			text_int_member(n, "wanted")),
-		    COLOUR_NONE);
+		put_served(&g, n);
 		grid_put(&g, text_member(n, "version"), COLOUR_NONE);
 		grid_put(
 		    &g, failures(json_object_get(n, "errors")), COLOUR_RED);

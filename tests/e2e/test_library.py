@@ -375,15 +375,24 @@ def test_version_and_generation_grow_whatever_the_fields_say(redis):
     assert (record["version"], record["gen"], record["epoch"]) == ("2", "3", "1")
 
 
-def test_the_previous_bundle_stays_until_the_new_one_is_proven(redis):
+def prove(redis):
+    redis("HSET", DOMAIN, "proven", redis("HGET", DOMAIN, "version"))
+
+
+def test_the_previous_bundle_stays_until_the_next_proven_one(redis):
     add(redis)
     commit(redis, 1, SHA_A, 1000, bundle=b"old")
     assert redis("EXISTS", CERT + ":previous") == 0
-    commit(redis, 1, SHA_B, 2000, bundle=b"new")
+    prove(redis)
+    commit(redis, 1, SHA_B, 2000, bundle=b"never proven")
     assert redis("GET", CERT + ":previous") == "old"
-    assert redis.fcall("certfleet_proven", [CERT]) == 1
-    assert redis("EXISTS", CERT + ":previous") == 0
-    assert redis("GET", CERT) == "new"
+    assert redis.fcall("certfleet_proven", [CERT]) == 0  # by an older leader
+    commit(redis, 1, SHA_C, 3000, bundle=b"new")
+    assert redis("GET", CERT + ":previous") == "old"
+    prove(redis)
+    commit(redis, 1, SHA_A, 4000, bundle=b"newer")
+    assert redis("GET", CERT + ":previous") == "new"
+    assert redis("GET", CERT) == "newer"
 
 
 def test_a_certificate_that_ends_earlier_is_refused(redis):

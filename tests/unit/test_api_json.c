@@ -288,16 +288,61 @@ a_node_is_told_as_its_beat_says(void **state)
 		.served = 2,
 		.failed = 1,
 		.errors = "x.example=too large; y.example",
+		.differs = "x.example=ABCD",
+		.digest = "0F",
 		.leader = true };
 
 	(void)state;
 	expect(json_node(&node),
-	    "{\"at\":\"2026-05-28T20:26:40.000Z\",\"barrier\":false,"
+	    "{\"applied\":[3,4],\"at\":\"2026-05-28T20:26:40.000Z\","
+	    "\"barrier\":false,\"differs\":[{\"name\":\"x.example\","
+	    "\"sha1\":\"ABCD\"}],\"digest\":\"0F\","
 	    "\"errors\":[{\"error\":\"too large\",\"name\":\"x.example\"},"
 	    "{\"error\":null,\"name\":\"y.example\"}],\"failed\":1,\"gen\":7,"
 	    "\"haproxy\":[\"3.0.1\",\"2.6.12\"],\"haproxy_pids\":[\"11\","
 	    "\"12\"],\"id\":\"a\",\"leader\":true,\"live\":false,\"served\":2,"
 	    "\"version\":\"0.1.0\",\"wanted\":3}");
+}
+
+static void
+nodes_are_compared_with_redis_and_the_leader(void **state)
+{
+	struct store_node node[] = {
+		{ .id = "a",
+		    .at = NOW,
+		    .gens = { 2, { 3, 4 } },
+		    .digest = "0F",
+		    .leader = true,
+		    .live = true },
+		{ .id = "b",
+		    .at = NOW,
+		    .gens = { 2, { 3, 4 } },
+		    .digest = "0E",
+		    .live = true },
+		{ .id = "c",
+		    .at = NOW,
+		    .gens = { 2, { 1, 4 } },
+		    .digest = "0F",
+		    .behind_at = NOW - 2500,
+		    .live = true },
+	};
+	struct gens now = { 2, { 3, 4 } };
+	const char *const want[] = {
+		"{\"agrees\":true,\"lag\":{\"generations\":0,"
+		"\"seconds\":0.0}}",
+		"{\"agrees\":false,\"lag\":{\"generations\":0,"
+		"\"seconds\":0.0}}",
+		"{\"agrees\":null,\"lag\":{\"generations\":2,"
+		"\"seconds\":3.5}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		json_t *o = json_object();
+
+		json_compare(o, &node[i], node, 3, &now, NOW + 1000);
+		expect(o, want[i]);
+	}
 }
 
 static void
@@ -586,6 +631,7 @@ main(void)
 		cmocka_unit_test(the_longest_reason_fits_into_the_sentence),
 		cmocka_unit_test(a_node_serves_what_its_generation_has),
 		cmocka_unit_test(a_node_is_told_as_its_beat_says),
+		cmocka_unit_test(nodes_are_compared_with_redis_and_the_leader),
 		cmocka_unit_test(a_timeline_is_read_with_times_for_people),
 		cmocka_unit_test(domains_are_counted_by_status),
 		cmocka_unit_test(stream_ids_are_in_the_order_of_their_numbers),

@@ -296,7 +296,8 @@ a_record_is_its_fields_that_have_a_value(void **state)
 	    "version proven gen revoke changed_at custom_sha1 custom_serial "
 	    "custom_issuer custom_subject custom_key custom_note "
 	    "custom_not_before custom_not_after custom_left_at "
-	    "acme_dns_fqdn acme_dns_value acme_dns_account acme_dns_until ");
+	    "acme_dns_fqdn acme_dns_value acme_dns_account acme_dns_until "
+	    "canary rolled_back_at ");
 	buf_clear(&text);
 	domain_clear(&d);
 }

@@ -267,6 +267,19 @@ another_domains_failure_does_not_matter(void **state)
 	assert_int_equal(judge(nodes, 1, why), 1);
 }
 
+static void
+what_is_staged_is_proven_before_anything_is_ordered(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	memcpy(d.canary, "-", 2);
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CANARY);
+	d.version = d.proven = 1;
+	d.renew_at = NOW - 1;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CANARY);
+}
+
 int
 main(void)
 {
@@ -294,6 +307,8 @@ main(void)
 		cmocka_unit_test(
 		    a_node_that_cannot_take_it_is_named_with_its_reason),
 		cmocka_unit_test(another_domains_failure_does_not_matter),
+		cmocka_unit_test(
+		    what_is_staged_is_proven_before_anything_is_ordered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,21 @@ the_earlier_of_renewal_and_question_is_due(void **state)
 	assert_true(renew_due(&d) == 60 * DAY);
 }
 
+static void
+one_that_was_gone_back_to_is_renewed_as_late_as_is_safe(void **state)
+{
+	struct domain d = {
+		.not_before = 0, .not_after = 90 * DAY, .renew_at = 60 * DAY
+	};
+
+	(void)state;
+	assert_true(renew_rolled_back(&d, 61 * DAY) == 80 * DAY);
+	assert_true(renew_rolled_back(&d, 5 * DAY) == 80 * DAY);
+	assert_true(renew_rolled_back(&d, 84 * DAY) == 87 * DAY);
+	d.renew_at = 85 * DAY;
+	assert_true(renew_rolled_back(&d, 61 * DAY) == 85 * DAY);
+}
+
 int
 main(void)
 {
@@ -172,6 +187,8 @@ main(void)
 		cmocka_unit_test(
 		    a_certificate_is_urgent_in_its_last_ninth_and_just_after),
 		cmocka_unit_test(the_earlier_of_renewal_and_question_is_due),
+		cmocka_unit_test(
+		    one_that_was_gone_back_to_is_renewed_as_late_as_is_safe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

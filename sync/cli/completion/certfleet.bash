@@ -91,7 +91,7 @@ _certfleet_options()
     events) all+=' --follow --lines' ;;
     audit) all+=' --lines' ;;
     renew) all+=' --dry-run --force --wait' ;;
-    revoke) all+=' --reason --yes' ;;
+    revoke | rollback) all+=' --reason --yes' ;;
     token) all+=' --role --days' ;;
     esac
     # shellcheck disable=SC2086
@@ -105,7 +105,7 @@ _certfleet_argument()
     domains-letsencrypt:1) _certfleet_words enable disable ;;
     domains-ssl:1) _certfleet_words disable ;;
     domains-remove:* | domains-ssl:0 | domains-letsencrypt:0 | revoke:0 | \
-        renew:* | check:0 | why:0 | limits:0)
+        rollback:0 | renew:* | check:0 | why:0 | limits:0 | nodes:0)
         _certfleet_offer < <(_certfleet_names)
         ;;
     account:0) _certfleet_words rollover ;;

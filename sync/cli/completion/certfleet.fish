@@ -64,7 +64,7 @@ end
 complete -c certfleet -f
 complete -c certfleet -n __certfleet_needs_command -a '(__certfleet_commands)'
 complete -c certfleet -n '__certfleet_at -1 domains-remove renew' -a '(__certfleet_names)'
-complete -c certfleet -n '__certfleet_at 0 domains-ssl domains-letsencrypt revoke check why limits' -a '(__certfleet_names)'
+complete -c certfleet -n '__certfleet_at 0 domains-ssl domains-letsencrypt revoke rollback check why limits nodes' -a '(__certfleet_names)'
 complete -c certfleet -n '__certfleet_at 1 domains-letsencrypt' -a 'enable disable'
 complete -c certfleet -n '__certfleet_at 1 domains-ssl' -a disable
 complete -c certfleet -n '__certfleet_at 0 account' -a rollover
@@ -90,6 +90,8 @@ complete -c certfleet -n '__certfleet_at -1 import renew' -l dry-run -d 'Only sa
 complete -c certfleet -n '__certfleet_at -1 renew' -l force -d 'All the same'
 complete -c certfleet -n '__certfleet_at -1 revoke' -l reason -x -a 'unspecified keyCompromise superseded cessationOfOperation' -d Why
 complete -c certfleet -n '__certfleet_at -1 revoke' -l yes -d 'Do not ask'
+complete -c certfleet -n '__certfleet_at -1 rollback' -l reason -x -d Why
+complete -c certfleet -n '__certfleet_at -1 rollback' -l yes -d 'Do not ask'
 complete -c certfleet -n '__certfleet_at -1 token' -l role -x -a 'read operate admin' -d 'What it may'
 complete -c certfleet -n '__certfleet_at -1 token' -l days -x -d 'It lives'
 complete -c certfleet -n '__certfleet_at -1 import' -l from -x -a 'certbot acme.sh lego caddy haproxy auto' -d 'Whose they are'

@@ -1,0 +1,154 @@
+/* Back to the certificate of before, because an operator says so. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/loop.h"
+#include "common/metric.h"
+#include "common/str.h"
+#include "sync/api/auth.h"
+#include "sync/cert.h"
+#include "sync/renew.h"
+#include "sync/store_canary.h"
+
+#define REASON_MAX 200
+
+static void
+complain(struct request *q, const char *field, const char *sentence)
+{
+	json_t *errors = json_object();
+
+	json_complain(errors, field, "%s", sentence);
+	request_unprocessable(q, errors);
+}
+
+static void
+store_failed(struct request *q, const struct err *e)
+{
+	if (strcmp(e->type, "GONE") == 0)
+		request_not_found(q, "domain", NULL);
+	else if (strcmp(e->type, "BUSY") == 0)
+		complain(q, "name",
+		    "is not served by a certificate of the CA that stays: it "
+		    "has one of its own, is switched off, or is being revoked");
+	else if (strcmp(e->type, "CHANGED") == 0)
+		request_error(q, 409, "conflict",
+		    "the domain has got another certificate meanwhile; look "
+		    "again");
+	else
+		request_store_error(q, e);
+}
+
+static void
+show(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL)
+		request_store_error(q, e);
+	else if (d == NULL)
+		request_not_found(q, "domain", NULL);
+	else
+		request_reply(
+		    q, 202, json_pack("{s:o}", "domain", json_own_domain(d)));
+}
+
+static void
+done(void *arg, int64_t version, int64_t gen, const struct err *e)
+{
+	struct request *q = arg;
+
+	(void)version, (void)gen;
+	if (e != NULL) {
+		store_failed(q, e);
+		return;
+	}
+	metric_count(METRIC_ROLLOUT, METRIC_ROLLOUT_BACK, 0);
+	store_get(q->api->store, q->name, show, q);
+}
+
+/* The record of the domain, of what tells of the certificate. */
+static void
+describe(struct request *q, const struct cert *cert)
+{
+	struct domain *d = &q->domain;
+
+	memcpy(d->name, q->name, sizeof(d->name));
+	memcpy(d->sha1, cert->sha1, sizeof(d->sha1));
+	memcpy(d->serial, cert->serial, sizeof(d->serial));
+	memcpy(d->issuer, cert->issuer, sizeof(d->issuer));
+	d->not_before = cert->not_before;
+	d->not_after = cert->not_after;
+	d->renew_at = renew_at(d->name, d->not_before, d->not_after,
+	    q->api->conf->acme.renew_percent);
+	d->renew_at = renew_rolled_back(d, loop_wall_ms());
+}
+
+static const char *
+asked_reason(const struct request *q)
+{
+	json_t *given = json_object_get(q->body, "reason");
+
+	return given == NULL || json_is_null(given) ? ""
+	                                            : json_string_value(given);
+}
+
+static void
+got_previous(void *arg, const void *bundle, size_t len, const struct err *e)
+{
+	struct request *q = arg;
+	struct store *store = q->api->store;
+	struct cert cert = { 0 };
+	struct err why = { 0 };
+	char sentence[320];
+
+	if (e != NULL) {
+		request_store_error(q, e);
+	} else if (bundle == NULL) {
+		complain(q, "name",
+		    "has no certificate of before that could be served");
+	} else if (store_bundle_look(
+		       store, q->name, bundle, len, &cert, &why) == -1) {
+		snprintf(sentence, sizeof(sentence),
+		    "cannot go back to its certificate of before: %s",
+		    why.text);
+		complain(q, "name", sentence);
+	} else {
+		describe(q, &cert);
+		store_rollback(store, &q->domain, bundle, len, q->who,
+		    asked_reason(q), done, q);
+	}
+	cert_clear(&cert);
+}
+
+static void
+got_domain(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	if (d == NULL || !auth_sees(q, d->app)) {
+		request_not_found(q, "domain", NULL);
+		return;
+	}
+	memcpy(q->domain.ca, d->ca, sizeof(d->ca));
+	store_previous(q->api->store, q->name, got_previous, q);
+}
+
+void
+own_domains_rollback(struct request *q)
+{
+	const char *reason = asked_reason(q);
+	struct err e = { 0 };
+
+	if (domain_normalise(q->param[0], q->name, &e) == -1)
+		request_not_found(q, "domain", e.text);
+	else if (reason == NULL || strlen(reason) > REASON_MAX)
+		complain(q, "reason", "must be a text of at most 200 bytes");
+	else
+		store_get(q->api->store, q->name, got_domain, q);
+}

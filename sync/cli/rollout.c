@@ -1,0 +1,101 @@
+/* Which certificate is served where, and back to the one of before. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+#include "sync/cli/cli.h"
+#include "sync/cli/show.h"
+#include "sync/cli/text.h"
+
+/* It can be taken back, but is heard by every client of the domain. */
+static bool
+confirmed(const struct cli *cli)
+{
+	char line[512];
+
+	if (cli->yes)
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		cli_complain("every node would serve the certificate of "
+			     "before: say --yes");
+		return false;
+	}
+	fprintf(stderr,
+	    " !     Every node will serve the certificate of before.  Type the "
+	    "domain again to go on: ");
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	if (strcmp(line, cli->arg[0]) == 0)
+		return true;
+	cli_complain("not confirmed, nothing is changed");
+	return false;
+}
+
+static void
+tell(const struct cli *cli, const json_t *answer)
+{
+	const json_t *d = json_object_get(answer, "domain");
+	char *until = text_member(d, "not_after");
+	char *renewed = text_member(d, "renew_at");
+
+	cli_say("%s: the certificate of before, until %s, is on its way to the "
+		"nodes",
+	    cli->arg[0], until);
+	cli_say(
+	    "it is renewed at %s and not before, unless you say so", renewed);
+	free(until);
+	free(renewed);
+}
+
+int
+cli_rollback(const struct cli *cli)
+{
+	json_t *body, *answer;
+	struct buf path;
+	int rc;
+
+	if (!confirmed(cli))
+		return CLI_USAGE;
+	body = json_pack("{s:s*}", "reason", cli->reason);
+	if (body == NULL) {
+		cli_complain("--reason is not UTF-8");
+		return CLI_USAGE;
+	}
+	cli_domain_path(&path, "/api/v1/domains/", cli->arg[0]);
+	buf_puts(&path, "/rollback");
+	rc = cli_ask(cli, "POST", path.p, body, cli->arg[0], &answer);
+	buf_clear(&path);
+	json_decref(body);
+	if (rc == CLI_OK && cli->json)
+		cli_print_json(answer);
+	else if (rc == CLI_OK)
+		tell(cli, answer);
+	json_decref(answer);
+	return rc;
+}
+
+int
+cli_nodes_of(const struct cli *cli)
+{
+	struct show s = { loop_wall_ms(), cli->colours };
+	json_t *answer;
+	struct buf path, out;
+	int rc;
+
+	cli_domain_path(&path, "/api/v1/domains/", cli->arg[0]);
+	buf_puts(&path, "?shown=1");
+	rc = cli_ask(cli, "GET", path.p, NULL, cli->arg[0], &answer);
+	buf_clear(&path);
+	if (rc == CLI_OK && cli->json) {
+		cli_print_json(answer);
+	} else if (rc == CLI_OK) {
+		buf_init(&out, CLI_OUTPUT_MAX);
+		show_nodes_of(&s, json_object_get(answer, "domain"), &out);
+		cli_print(&out);
+	}
+	json_decref(answer);
+	return rc;
+}
