@@ -15,6 +15,7 @@
 #include "sync/api/routes.h"
 #include "sync/authority.h"
 #include "sync/dialogue.h"
+#include "sync/http.h"
 #include "sync/witness.h"
 
 #define HEADERS_MAX 8192
@@ -133,6 +134,8 @@ api_free(struct api *a)
 			evhttp_request_free(q->http);
 		request_free(q);
 	}
+	http_free(a->ca_http[0]);
+	http_free(a->ca_http[1]);
 	dialogues_free(a->dialogues);
 	authorities_free(a->authorities);
 	for (size_t i = 0; i < s->nentrances; i++) {
@@ -239,6 +242,7 @@ request_free(struct request *q)
 {
 	LIST_REMOVE(q, entry);
 	look_forget(q);
+	ca_forget(q);
 	json_forget(q->body);
 	json_decref(q->reply);
 	gather_free(q->gather);

@@ -69,6 +69,7 @@ struct request {
 	int64_t free_at;             /* renew.c; in leader.c it is now */
 	bool looks;                  /* look.c: a check is under way */
 	struct gens gens;            /* nodes.c */
+	uint64_t looking;            /* ca.c: a request */
 	struct gather *gather;
 	struct buf *text;                    /* metrics.c */
 	struct plan_request *plan;           /* plan.c */
@@ -89,6 +90,7 @@ struct api {
 	struct checks *checks;
 	int looks;               /* of look.c, under way */
 	struct witness *witness; /* NULL: nobody knows */
+	struct http *ca_http[2]; /* of ca.c; NULL until one is asked */
 	struct dialogues *dialogues;
 	struct authorities *authorities; /* NULL until it is needed */
 	LIST_HEAD(, request) requests;
@@ -137,6 +139,7 @@ request_fn limits_show, plan_make, import_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn own_domains_renew, look_show, leader_show, config_show;
 request_fn own_domains_rollback;
+request_fn ca_show;
 request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;
@@ -151,6 +154,7 @@ void change_check(struct request *, const char *name, json_t *errors);
 void change_begin(struct request *, int status);
 
 void look_forget(struct request *);
+void ca_forget(struct request *);
 void plan_request_free(struct plan_request *);
 void import_request_free(struct import_request *);
 void variables_request_free(struct variables_request *);

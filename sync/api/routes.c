@@ -41,6 +41,7 @@ const struct route routes[] = {
 	{ POST, "/api/v1/domains/:name/renew", own_domains_renew, OPERATE, OWN, 0 },
 	{ GET, "/api/v1/check/:name", look_show, READ, OWN, 0 },
 	{ GET, "/api/v1/leader", leader_show, READ, FLEET, 0 },
+	{ GET, "/api/v1/ca", ca_show, ADMIN, FLEET, 0 },
 	{ GET, "/api/v1/config", config_show, ADMIN, FLEET, 0 },
 	{ POST, "/api/v1/apps/:app/import", import_make, OPERATE, APP, 0 },
 	{ POST, "/api/v1/domains/:name/rollback", own_domains_rollback, OPERATE, OWN, 0 },

@@ -35,6 +35,7 @@ struct cli {
 	bool follow;
 	bool no_letsencrypt, yes, force, dry_run;
 	const char *from; /* whose certificates are imported; NULL: look */
+	const char *haproxy_config; /* NULL: not given */
 	const char *reason;
 	const char *role;       /* of a token */
 	int days;               /* it lives, -1: not given */
@@ -51,7 +52,7 @@ cli_fn cli_env, cli_env_set, cli_env_unset;
 cli_fn cli_limits, cli_plan, cli_import;
 cli_fn cli_domains_ssl, cli_domains_letsencrypt, cli_revoke, cli_account;
 cli_fn cli_token, cli_audit, cli_renew;
-cli_fn cli_check, cli_leader, cli_config;
+cli_fn cli_check, cli_leader, cli_config, cli_doctor, cli_kek;
 cli_fn cli_status, cli_why, cli_events, cli_nodes;
 
 /* rollout.c; cli_nodes_of: what each node shows for one domain. */

@@ -79,6 +79,10 @@ static const struct command {
 	  "their certificates" },
 	{ "config", cli_config, 1, 1, "check [-f FILE] | show",
 	  "is the configuration valid; the settings in effect" },
+	{ "kek", cli_kek, 1, 1, "backed-up",
+	  "the key ring: say that it is backed up" },
+	{ "doctor", cli_doctor, 0, 0, "[-f FILE] [--haproxy-config FILE]",
+	  "look for what is set up wrong, and say the cure" },
 	/* clang-format on */
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -87,7 +91,7 @@ static const struct command {
 static bool
 is_offline(const struct command *c)
 {
-	return c->fn == cli_config;
+	return c->fn == cli_config || c->fn == cli_doctor || c->fn == cli_kek;
 }
 
 enum {
@@ -102,6 +106,7 @@ enum {
 	OPT_DAYS,
 	OPT_DRY_RUN,
 	OPT_FORCE,
+	OPT_HAPROXY_CONFIG,
 	OPT_YES,
 	OPT_FROM,
 	OPT_NO_LETSENCRYPT,
@@ -117,6 +122,7 @@ static const struct option options[] = {
 	{ "follow", no_argument, NULL, 'f' },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "from", required_argument, NULL, OPT_FROM },
+	{ "haproxy-config", required_argument, NULL, OPT_HAPROXY_CONFIG },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -239,6 +245,9 @@ take_option(struct asked *a, int opt, bool file)
 		return take_number(optarg, 0, DAYS_MAX, "--days", &a->cli.days);
 	case OPT_DRY_RUN:
 		a->cli.dry_run = true;
+		return 0;
+	case OPT_HAPROXY_CONFIG:
+		a->cli.haproxy_config = optarg;
 		return 0;
 	case OPT_FORCE:
 		a->cli.force = true;

@@ -73,7 +73,7 @@ _certfleet_value()
     --from) _certfleet_words certbot acme.sh lego caddy haproxy auto ;;
     --role) _certfleet_words read operate admin ;;
     --reason) _certfleet_words unspecified keyCompromise superseded cessationOfOperation ;;
-    --cert | --key | --config | -s | --socket) _certfleet_files ;;
+    --cert | --key | --config | --haproxy-config | -s | --socket) _certfleet_files ;;
     --days | -n | --lines) ;;
     *) return 1 ;;
     esac
@@ -90,6 +90,7 @@ _certfleet_options()
     domains-letsencrypt) all+=' --wait' ;;
     events) all+=' --follow --lines' ;;
     audit) all+=' --lines' ;;
+    doctor) all+=' --haproxy-config' ;;
     renew) all+=' --dry-run --force --wait' ;;
     revoke | rollback) all+=' --reason --yes' ;;
     token) all+=' --role --days' ;;
@@ -110,6 +111,7 @@ _certfleet_argument()
         ;;
     account:0) _certfleet_words rollover ;;
     config:0) _certfleet_words check show ;;
+    kek:0) _certfleet_words backed-up ;;
     token:0) _certfleet_words create list revoke ;;
     env-set:*)
         compopt -o nospace 2>/dev/null
@@ -133,7 +135,8 @@ _certfleet()
         fi
         case $word in
         -a | --app | -s | --socket | --config | --color | --cert | --key | \
-            --role | --days | --from | --reason | -n | --lines)
+            --haproxy-config | --role | --days | --from | --reason | -n | \
+            --lines)
             ((i++))
             ;;
         -f) [[ -n $command ]] || ((i++)) ;;

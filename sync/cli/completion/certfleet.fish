@@ -40,7 +40,7 @@ function __certfleet_plain
             continue
         end
         switch $word
-            case -a --app -s --socket --config --color --cert --key --role --days --from --reason -n --lines
+            case -a --app -s --socket --config --color --cert --key --haproxy-config --role --days --from --reason -n --lines
                 set skip 1
             case '-*'
             case '*'
@@ -69,6 +69,7 @@ complete -c certfleet -n '__certfleet_at 1 domains-letsencrypt' -a 'enable disab
 complete -c certfleet -n '__certfleet_at 1 domains-ssl' -a disable
 complete -c certfleet -n '__certfleet_at 0 account' -a rollover
 complete -c certfleet -n '__certfleet_at 0 config' -a 'check show'
+complete -c certfleet -n '__certfleet_at 0 kek' -a backed-up
 complete -c certfleet -n '__certfleet_at 0 token' -a 'create list revoke'
 complete -c certfleet -n '__certfleet_at -1 env-set' -a DNS_PROVIDER=
 complete -c certfleet -n '__certfleet_at 0 import plan' -F
@@ -87,6 +88,7 @@ complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-lets
 complete -c certfleet -n '__certfleet_at -1 events' -s f -l follow -d 'And what happens'
 complete -c certfleet -n '__certfleet_at -1 events audit' -s n -l lines -x -d 'So many'
 complete -c certfleet -n '__certfleet_at -1 import renew' -l dry-run -d 'Only say what would be done'
+complete -c certfleet -n '__certfleet_at -1 doctor' -l haproxy-config -r -F -d 'Its configuration'
 complete -c certfleet -n '__certfleet_at -1 renew' -l force -d 'All the same'
 complete -c certfleet -n '__certfleet_at -1 revoke' -l reason -x -a 'unspecified keyCompromise superseded cessationOfOperation' -d Why
 complete -c certfleet -n '__certfleet_at -1 revoke' -l yes -d 'Do not ask'
