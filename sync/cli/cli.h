@@ -72,6 +72,10 @@ int cli_put_certificate(const struct cli *, json_t *domain);
 
 /* --- what the commands share ---------------------------------------------- */
 
+/* examples.c: of a command, without "certfleet"; NULL: there are none. */
+#define CLI_EXAMPLES 3
+const char *const *cli_examples(const char *command);
+
 /* "-----> ..." to standard output, " !     ..." to standard error. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/loop.h"
 #include "common/mem.h"
@@ -175,6 +176,7 @@ cli_domains_add(const struct cli *cli)
 	return status;
 }
 
+/* With --dry-run it is only seen whether there is one. */
 static int
 remove_one(const struct cli *cli, const char *name)
 {
@@ -185,20 +187,44 @@ remove_one(const struct cli *cli, const char *name)
 	cli_domains_path(cli, &path);
 	buf_puts(&path, "/");
 	client_encode(&path, name);
-	rc = cli_ask(cli, "DELETE", path.p, NULL, name, &answer);
+	rc = cli_ask(
+	    cli, cli->dry_run ? "GET" : "DELETE", path.p, NULL, name, &answer);
 	buf_clear(&path);
 	json_decref(answer);
 	if (rc == CLI_OK && !cli->json)
-		cli_say("%s is removed from app %s", name, app_of(cli));
+		cli_say("%s %s removed from app %s", name,
+		    cli->dry_run ? "would be" : "is", app_of(cli));
 	return rc;
+}
+
+/* Whoever types it is asked; a script has thought before. */
+static bool
+removal_confirmed(const struct cli *cli)
+{
+	char line[16];
+
+	if (cli->yes || cli->dry_run || !isatty(STDIN_FILENO))
+		return true;
+	fprintf(stderr,
+	    " !     %d domain%s and the certificates are removed from app %s.  "
+	    "Type yes to go on: ",
+	    cli->narg, cli->narg == 1 ? "" : "s", app_of(cli));
+	if (fgets(line, sizeof(line), stdin) != NULL &&
+	    strcmp(line, "yes\n") == 0)
+		return true;
+	cli_complain("not confirmed, nothing is removed");
+	return false;
 }
 
 int
 cli_domains_remove(const struct cli *cli)
 {
-	json_t *removed = json_array(), *o;
+	json_t *removed, *o;
 	int status = CLI_OK, rc;
 
+	if (!removal_confirmed(cli))
+		return CLI_USAGE;
+	removed = json_array();
 	for (int i = 0; i < cli->narg; i++) {
 		rc = remove_one(cli, cli->arg[i]);
 		if (rc == CLI_OK)
@@ -206,7 +232,8 @@ cli_domains_remove(const struct cli *cli)
 			    removed, json_string(cli->arg[i]));
 		keep_first(&status, rc);
 	}
-	o = json_pack("{s:o}", "removed", removed);
+	o = json_pack(
+	    "{s:o}", cli->dry_run ? "would_remove" : "removed", removed);
 	if (cli->json)
 		cli_print_json(o);
 	json_decref(o);

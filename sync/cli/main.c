@@ -30,7 +30,8 @@ static const struct command {
 	{ "domains-add", cli_domains_add, 1, -1, "NAME... [--app APP] "
 	  "[--wait[=SECONDS]] [--no-letsencrypt] [--cert F --key F]",
 	  "add domains; certificates come by themselves" },
-	{ "domains-remove", cli_domains_remove, 1, -1, "NAME... [--app APP]",
+	{ "domains-remove", cli_domains_remove, 1, -1, "NAME... [--app APP] [--yes] "
+	  "[--dry-run]",
 	  "remove domains and their certificates" },
 	{ "domains-ssl", cli_domains_ssl, 1, 2, "NAME --cert F --key F | NAME disable",
 	  "serve a certificate of your own, or no longer" },
@@ -175,6 +176,18 @@ usage(FILE *out)
 	    "no\n"
 	    "certfleet-sync, 6 --wait timed out\n",
 	    CLI_APP, CONF_PATH);
+}
+
+static void
+usage_of(const struct command *command)
+{
+	const char *const *example = cli_examples(command->name);
+
+	printf("usage: certfleet %s%s%s\n\n%s\n", command->name,
+	    command->usage[0] != '\0' ? " " : "", command->usage,
+	    command->summary);
+	for (int i = 0; example != NULL && i < CLI_EXAMPLES; i++)
+		printf("%s  certfleet %s\n", i == 0 ? "\n" : "", example[i]);
 }
 
 static int misused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -419,8 +432,7 @@ main(int argc, char **argv)
 	if (take_options(&a, argc, argv, command) == -1)
 		return CLI_USAGE;
 	if (a.help) {
-		printf("usage: certfleet %s %s\n\n%s\n", command->name,
-		    command->usage, command->summary);
+		usage_of(command);
 		return CLI_OK;
 	}
 	a.cli.narg = argc - optind;

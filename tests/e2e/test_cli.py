@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -250,6 +251,40 @@ def test_help(shared):
     assert "--wait" in shared.cli("domains-add", "--help").out
     assert shared.cli("help").out == done.out
     assert shared.cli("--version").out.startswith("certfleet ")
+
+
+def test_every_command_has_three_examples(shared):
+    commands = re.findall(r"^  ([a-z][a-z-]+) ", shared.cli(
+        "--help").out.split("\n\n")[1], re.M)
+    assert len(commands) > 25
+    for command in commands:
+        said = shared.cli(command, "--help").out.splitlines()
+        assert said[0].startswith(f"usage: certfleet {command}")
+        examples = [line for line in said if line.startswith("  certfleet ")]
+        assert len(examples) == 3, command
+        for line in examples:
+            assert re.search(rf"\b{command}\b", line), line
+
+
+def test_a_removal_asks_on_a_terminal_only(shared):
+    name = "asked.remove.test"
+    shared.cli("domains-add", name)
+    done = shared.cli("domains-remove", "--dry-run", name)
+    assert done.out == f"-----> {name} would be removed from app default\n"
+    done = shared.cli("domains-remove", "--dry-run", "--json", name,
+                      "nobody.remove.test", code=NOT_FOUND)
+    assert done.json == {"would_remove": [name]}
+    for typed, code in ((b"no\n", USAGE), (b"yes\n", OK)):
+        assert shared.record(name) != {}
+        near, far = pty.openpty()
+        p = in_background(shared, "domains-remove", name, stdin=far,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.write(near, typed)
+        p.communicate(timeout=30 * SLOW)
+        os.close(near)
+        os.close(far)
+        assert p.returncode == code
+    assert shared.record(name) == {}
 
 
 def test_nobody_there(shared):

@@ -86,6 +86,7 @@ _certfleet_options()
     case $1 in
     domains-add) all+=' --cert --key --no-letsencrypt --wait' ;;
     import) all+=' --dry-run --from --wait' ;;
+    domains-remove) all+=' --dry-run --yes' ;;
     domains-ssl) all+=' --cert --key --wait' ;;
     domains-letsencrypt) all+=' --wait' ;;
     events) all+=' --follow --lines' ;;

@@ -87,11 +87,11 @@ complete -c certfleet -n '__certfleet_at -1 domains-add' -l no-letsencrypt -d 'O
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt import renew' -l wait -d 'Until it is served'
 complete -c certfleet -n '__certfleet_at -1 events' -s f -l follow -d 'And what happens'
 complete -c certfleet -n '__certfleet_at -1 events audit' -s n -l lines -x -d 'So many'
-complete -c certfleet -n '__certfleet_at -1 import renew' -l dry-run -d 'Only say what would be done'
+complete -c certfleet -n '__certfleet_at -1 domains-remove import renew' -l dry-run -d 'Only say what would be done'
 complete -c certfleet -n '__certfleet_at -1 doctor' -l haproxy-config -r -F -d 'Its configuration'
 complete -c certfleet -n '__certfleet_at -1 renew' -l force -d 'All the same'
 complete -c certfleet -n '__certfleet_at -1 revoke' -l reason -x -a 'unspecified keyCompromise superseded cessationOfOperation' -d Why
-complete -c certfleet -n '__certfleet_at -1 revoke' -l yes -d 'Do not ask'
+complete -c certfleet -n '__certfleet_at -1 domains-remove revoke' -l yes -d 'Do not ask'
 complete -c certfleet -n '__certfleet_at -1 rollback' -l reason -x -d Why
 complete -c certfleet -n '__certfleet_at -1 rollback' -l yes -d 'Do not ask'
 complete -c certfleet -n '__certfleet_at -1 token' -l role -x -a 'read operate admin' -d 'What it may'
