@@ -1132,6 +1132,63 @@ local function count(keys, _)
   return redis.call('HGETALL', keys[2])
 end
 
+-- The next names of a partition, in their order, after that one; and what comes
+-- before "names" in its keys.
+local function walk(names, after, look)
+  return redis.call('ZRANGE', names, after == '' and '-' or '(' .. after, '+', 'BYLEX',
+    'LIMIT', 0, look), string.match(names, '^(.*)names$')
+end
+
+-- KEYS names; ARGV after look want text status.
+-- Look at so many domains of a partition, in the order of their names, for those
+-- with text in their name and in that status ("": in any); at most want of them.
+-- Returns { the name to go on after, "" at the end; name... }.
+local function find(keys, args)
+  local names, partition = walk(keys[1], args[1], args[2])
+  local want, found = tonumber(args[3]), { '' }
+  for _, name in ipairs(names) do
+    if string.find(name, args[4], 1, true) and (args[5] == '' or
+        redis.call('HGET', partition .. 'domain:' .. name, 'status') == args[5]) then
+      found[#found + 1] = name
+      if #found > want then
+        found[1] = name
+        return found
+      end
+    end
+  end
+  if #names == tonumber(args[2]) then
+    found[1] = names[#names]
+  end
+  return found
+end
+
+-- KEYS names; ARGV after look from day_ms days.
+-- Look at so many domains of a partition for what is ahead on each day from then
+-- on: renewals, ends of managed and of custom certificates.
+-- Returns { the name to go on after, "" at the end; of renewals how many are
+-- before, and of each day; the same of the others }.
+local function ahead(keys, args)
+  local names, partition = walk(keys[1], args[1], args[2])
+  local from, day, days = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local counts = { #names == tonumber(args[2]) and names[#names] or '' }
+  for i = 1, 3 * (days + 1) do
+    counts[i + 1] = 0
+  end
+  for _, name in ipairs(names) do
+    local h = redis.call('HMGET', partition .. 'domain:' .. name, 'renew_at', 'not_after',
+      'custom_not_after', 'letsencrypt')
+    for i = h[4] == '0' and 3 or 1, 3 do
+      local at = tonumber(h[i] or '0')
+      local n = math.max(-1, math.floor((at - from) / day))
+      if at > 0 and n < days then
+        local k = (i - 1) * (days + 1) + n + 3
+        counts[k] = counts[k] + 1
+      end
+    end
+  end
+  return counts
+end
+
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
@@ -1174,3 +1231,5 @@ redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)
 redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }
 redis.register_function { function_name = 'certfleet_records', callback = records, flags = read_only }
+redis.register_function { function_name = 'certfleet_find', callback = find, flags = read_only }
+redis.register_function { function_name = 'certfleet_ahead', callback = ahead, flags = read_only }

@@ -13,6 +13,7 @@
 #include "sync/store.h"
 #include "sync/store_canary.h"
 #include "sync/store_limit.h"
+#include "sync/store_search.h"
 #include "sync/store_token.h"
 
 struct call;
@@ -37,6 +38,8 @@ union store_tell {
 	store_list_fn *list;
 	store_page_fn *page;
 	store_counts_fn *counts;
+	store_found_fn *found;
+	store_ahead_fn *ahead;
 	store_lease_fn *lease;
 	store_leader_fn *leader;
 	store_names_fn *names;

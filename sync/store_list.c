@@ -8,14 +8,10 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "sync/names.h"
 #include "sync/store_call.h"
 
 #define PAGE 64 /* records asked for in one call */
-
-struct names {
-	char **name;
-	size_t n, room;
-};
 
 struct list {
 	struct names names;
@@ -33,22 +29,14 @@ drop_list(struct call *c)
 {
 	struct list *l = c->state;
 
-	for (size_t i = 0; i < l->names.n; i++)
-		free(l->names.name[i]);
+	names_clear(&l->names);
 	for (size_t i = 0; i < l->nfound; i++) {
 		domain_clear(l->found[i]);
 		free(l->found[i]);
 	}
-	free(l->names.name);
 	free(l->found);
 	free(l->app);
 	free(l);
-}
-
-static int
-by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static int
@@ -168,43 +156,13 @@ list_pages(struct call *c)
 	free(key);
 }
 
-static void
-names_take(struct names *names, const char *name)
-{
-	if (names->n == STORE_LIST_MAX)
-		return;
-	if (names->n == names->room) {
-		names->room = names->room > 0 ? names->room * 2 : 64;
-		names->name =
-		    xrealloc(names->name, names->room * sizeof(char *));
-	}
-	names->name[names->n++] = xstrdup(name);
-}
-
-/* Sorted, each once: a name can stand in two apps' sets (see store_add). */
-static void
-names_sort(struct names *names)
-{
-	size_t n = 0;
-
-	if (names->n == 0)
-		return;
-	qsort(names->name, names->n, sizeof(char *), by_text);
-	for (size_t i = 1; i < names->n; i++) {
-		if (strcmp(names->name[n], names->name[i]) == 0)
-			free(names->name[i]);
-		else
-			names->name[++n] = names->name[i];
-	}
-	names->n = n + 1;
-}
-
 /* All names are known: those of the page are left, then their records. */
 static void
 list_begin(struct call *c)
 {
 	struct list *l = c->state;
 
+	/* A name can stand in two apps' sets (see store_add). */
 	names_sort(&l->names);
 	l->end = l->names.n;
 	if (l->paged && l->app != NULL)
@@ -228,7 +186,7 @@ got_names(struct call *c, const struct rds_reply *r, const struct err *e)
 		l->e = *e;
 	for (size_t i = 0; e == NULL && i < r->nitems; i++)
 		if (r->item[i].type == RDS_STRING)
-			names_take(&l->names, r->item[i].str);
+			names_add(&l->names, r->item[i].str, STORE_LIST_MAX);
 	if (c->waiting > 0)
 		return;
 	list_begin(c);
