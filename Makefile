@@ -38,7 +38,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
 	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc \
-	prometheus lego
+	prometheus lego chromium chromium-driver
 DEPS_BENCH := $(DEPS) redis-tools wrk
 DEPS_PACK := $(DEPS) dpkg-dev debhelper fakeroot lintian devscripts
 
@@ -133,9 +133,11 @@ $(BUILD)/%.o: %.c
 # libFuzzer calls its targets by a name that no header declares.
 $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Wno-missing-prototypes
 
-# The Redis Functions and the API's description travel inside the programs.
+# The Redis Functions, the API's description and the dashboard travel inside the
+# programs.
 $(BUILD)/common/library.o: common/library.lua
 $(BUILD)/sync/api/openapi.o: sync/api/openapi.json
+$(BUILD)/sync/api/dashboard.o: $(wildcard sync/dashboard/*)
 
 ## check     rules, unit tests, fuzz corpora and end-to-end tests, with sanitizers
 check: deps-check

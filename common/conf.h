@@ -161,6 +161,7 @@ struct conf {
 		int max_connections;     /* 64, of each listener */
 		struct conf_list listen; /* "127.0.0.1:8405"; empty: none */
 		char *url; /* as clients reach listen; "": as they say */
+		struct conf_list hosts;  /* more of its names, for browsers */
 		int requests_per_minute; /* 600 of a token; 0: no limit */
 		int request_timeout_ms;  /* 30000 */
 	} api;

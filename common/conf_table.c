@@ -269,6 +269,9 @@ const struct conf_setting conf_settings[] = {
 	SET(api, url, STRING(0, TEXT_MAX), "",
 	    "where clients reach it, as https://certs.example.com; default: "
 	    "as they ask"),
+	SET(api, hosts, LIST(1, 262), "",
+	    "\"certs.example.com:8443\": more names that browsers may use "
+	    "for it; default: url's, and loopback"),
 	SET(api, requests_per_minute, INT(0, 1000000, ""), "600",
 	    "of a token, on this node; 0: no limit"),
 	SET(api, request_timeout_ms, INT(100, 600000, "ms"), "30000",

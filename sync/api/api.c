@@ -138,6 +138,7 @@ api_free(struct api *a)
 	http_free(a->ca_http[1]);
 	dialogues_free(a->dialogues);
 	authorities_free(a->authorities);
+	renewals_free(a->renewals);
 	for (size_t i = 0; i < s->nentrances; i++) {
 		evhttp_free(s->entrance[i].http);
 		door_free(s->entrance[i].door);

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "sync/api/browser.h"
 #include "sync/api/pass.h"
 #include "sync/api/quota.h"
 #include "sync/api/routes.h"
@@ -36,8 +37,8 @@ auth_sees(const struct request *q, const char *app)
 }
 
 /* What is not the token's is as if it were not there. */
-static void
-permit(struct request *q)
+void
+auth_permit(struct request *q)
 {
 	const struct route *r = q->route;
 
@@ -99,7 +100,7 @@ check_peer(struct request *q)
 	snprintf(q->who, sizeof(q->who), "uid %ld", (long)peer.uid);
 	if (peer.uid == 0 || peer.uid == geteuid() ||
 	    (group[0] != '\0' && in_group(fd, &peer, group)))
-		permit(q);
+		auth_permit(q);
 	else
 		request_error(q, 403, "forbidden",
 		    "user %ld is neither certfleet-sync's nor in "
@@ -153,13 +154,14 @@ auth_token(struct request *q, const char *hash, request_fn *then)
 	store_token(q->api->store, q->hash, got_record, q);
 }
 
-/* What follows "Bearer", NULL when that is not what it says. */
-static const char *
-bearer(const char *header)
+const char *
+auth_bearer(const struct request *q)
 {
 	static const char scheme[] = "Bearer ";
+	const char *header = request_header(q, "Authorization");
 
-	if (strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
+	if (header == NULL ||
+	    strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
 		return NULL;
 	header += sizeof(scheme) - 1;
 	return header + strspn(header, " ");
@@ -169,7 +171,7 @@ static void
 got_key(void *arg, const uint8_t *key, const struct err *e)
 {
 	struct request *q = arg;
-	const char *pass = bearer(request_header(q, "Authorization"));
+	const char *pass = auth_bearer(q);
 	char hash[TOKEN_HASH_SIZE];
 	struct err bad;
 
@@ -178,19 +180,21 @@ got_key(void *arg, const uint8_t *key, const struct err *e)
 	else if (pass_read(key, pass, loop_wall_ms(), hash, &bad) == -1)
 		auth_refuse(q, bad.text);
 	else
-		auth_token(q, hash, permit);
+		auth_token(q, hash, auth_permit);
 }
 
 void
 auth_check(struct request *q, request_fn *then)
 {
 	const char *header = request_header(q, "Authorization");
-	const char *text = header != NULL ? bearer(header) : NULL;
+	const char *text = auth_bearer(q);
 	char hash[TOKEN_HASH_SIZE];
 
 	q->then = then;
 	if (q->route->role == TOKEN_NONE) {
 		then(q);
+	} else if (browser_comes(q)) {
+		browser_check(q, then);
 	} else if (header == NULL && !q->tcp) {
 		check_peer(q);
 	} else if (text == NULL) {
@@ -199,7 +203,7 @@ auth_check(struct request *q, request_fn *then)
 			       "one");
 	} else if (token_is(text)) {
 		token_hash(text, hash);
-		auth_token(q, hash, permit);
+		auth_token(q, hash, auth_permit);
 	} else {
 		store_token_key(q->api->store, got_key, q);
 	}

@@ -19,6 +19,12 @@ void auth_check(struct request *, request_fn *then);
 /* The same for what has a token's hash already: no role is asked for. */
 void auth_token(struct request *, const char *hash, request_fn *then);
 
+/* The last step: may it, by what is known of who asks?  Then q->then is called. */
+void auth_permit(struct request *);
+
+/* What follows "Bearer" in its Authorization, NULL: there is none. */
+const char *auth_bearer(const struct request *);
+
 /* 401, with the sentence. */
 void auth_refuse(struct request *, const char *sentence);
 

@@ -16,10 +16,28 @@ digest(const char *bytes, size_t len, void *arg)
 	return EVP_DigestUpdate(arg, bytes, len) == 1 ? 0 : -1;
 }
 
+static void
+put(const uint8_t *hash, char out[static ETAG_SIZE])
+{
+	char text[B64URL_SIZE(TAG_BYTES)];
+
+	b64url_encode(text, hash, TAG_BYTES);
+	snprintf(out, ETAG_SIZE, "\"%s\"", text);
+}
+
+void
+etag_bytes(const char *bytes, size_t len, char out[static ETAG_SIZE])
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+
+	if (EVP_Digest(bytes, len, hash, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	put(hash, out);
+}
+
 void
 etag_make(const json_t *o, char out[static ETAG_SIZE])
 {
-	char text[B64URL_SIZE(TAG_BYTES)];
 	EVP_MD_CTX *sum = EVP_MD_CTX_new();
 	uint8_t hash[EVP_MAX_MD_SIZE];
 
@@ -29,8 +47,7 @@ etag_make(const json_t *o, char out[static ETAG_SIZE])
 	    EVP_DigestFinal(sum, hash, NULL) != 1)
 		abort();
 	EVP_MD_CTX_free(sum);
-	b64url_encode(text, hash, TAG_BYTES);
-	snprintf(out, ETAG_SIZE, "\"%s\"", text);
+	put(hash, out);
 }
 
 bool

@@ -11,6 +11,9 @@
 /* The tag of a JSON answer, with its quotes. */
 void etag_make(const json_t *, char out[static ETAG_SIZE]);
 
+/* The tag of what is sent as it is. */
+void etag_bytes(const char *bytes, size_t len, char out[static ETAG_SIZE]);
+
 /*
  * True when an If-Match or If-None-Match header names the tag: "*", or a list
  * of tags.  A weak one, W/"...", counts only when weak is true.

@@ -49,6 +49,7 @@ struct follower {
 	struct request *request;
 	enum follower_state state;
 	bool open;               /* the answer has begun */
+	bool sse;                /* as browsers want them: server-sent events */
 	int n;                   /* events asked for from before */
 	struct stream_id *since; /* of each partition, when it came */
 	struct evbuffer *queue;
@@ -205,13 +206,13 @@ follower_flush(struct follower *f)
 }
 
 static void
-put_line(struct evbuffer *out, json_t *event)
+put_line(const struct follower *f, struct evbuffer *out, json_t *event)
 {
 	char *text = json_dumps(event, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
 	if (text == NULL)
 		return;
-	evbuffer_add_printf(out, "%s\n", text);
+	evbuffer_add_printf(out, f->sse ? "data: %s\n\n" : "%s\n", text);
 	free(text);
 }
 
@@ -225,7 +226,8 @@ follower_open(struct follower *f)
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
 
 	evhttp_connection_set_closecb(evcon, on_close, f);
-	request_headers(f->request, "application/x-ndjson");
+	request_headers(f->request,
+	    f->sse ? "text/event-stream" : "application/x-ndjson", "no-store");
 	evhttp_add_header(
 	    evhttp_request_get_output_headers(req), "Connection", "close");
 	evhttp_send_reply_start(req, 200, "OK");
@@ -254,7 +256,7 @@ got_backlog(void *arg, const struct line *line, size_t n, const struct err *e)
 	for (size_t i = 0; i < n; i++)
 		if (stream_id_compare(
 			line[i].id, f->since[line[i].partition]) <= 0)
-			put_line(out, line[i].event);
+			put_line(f, out, line[i].event);
 	f->state = FOLLOWER_LIVE;
 	if (evbuffer_get_length(out) > 0)
 		evhttp_send_reply_chunk(f->request->http, out);
@@ -287,15 +289,17 @@ follower_ask(struct follower *f)
 		f->state = FOLLOWER_LIVE;
 }
 
-/* A token may have been revoked since. */
+/* A session ends, and a token may have been revoked since. */
 static void
 got_token(void *arg, const char *record, const struct err *e)
 {
 	struct follower *f = arg;
+	int64_t now = loop_wall_ms();
 
 	if (e == NULL && f->open &&
-	    (record == NULL ||
-		token_expired(&f->request->token, loop_wall_ms())))
+	    (record == NULL || token_expired(&f->request->token, now) ||
+		(f->request->session_until > 0 &&
+		    f->request->session_until <= now)))
 		follower_drop(f, "has no token any more");
 }
 
@@ -322,7 +326,7 @@ on_heartbeat(void *arg)
 		if (f->request->by_token)
 			store_token(
 			    h->api->store, f->request->hash, got_token, f);
-		evbuffer_add(f->queue, "\n", 1);
+		evbuffer_add_printf(f->queue, f->sse ? ":\n\n" : "\n");
 		follower_flush(f);
 	}
 	loop_after(
@@ -358,7 +362,7 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 		next = LIST_NEXT(f, entry);
 		if (!f->open)
 			continue;
-		put_line(f->queue, event);
+		put_line(f, f->queue, event);
 		follower_flush(f);
 	}
 	json_decref(event);
@@ -433,6 +437,7 @@ hub_start(struct hub *h)
 void
 hub_follow(struct hub *h, struct request *q, int n)
 {
+	const char *accept = request_header(q, "Accept");
 	struct follower *f;
 
 	if (h->nfollowers == FOLLOWERS_MAX) {
@@ -445,6 +450,7 @@ hub_follow(struct hub *h, struct request *q, int n)
 	f->hub = h;
 	f->request = q;
 	f->n = n;
+	f->sse = accept != NULL && strstr(accept, "text/event-stream") != NULL;
 	f->queue = evbuffer_new();
 	if (f->queue == NULL)
 		abort();

@@ -104,6 +104,9 @@ own_domains_list(struct request *q)
 	struct err e = { 0 };
 	int64_t limit, offset;
 
+	bool walks = target_query(&q->target, "after") != NULL ||
+	             target_query(&q->target, "q") != NULL;
+
 	if (asked_status(q) == -2) {
 		request_error(q, 400, "bad_request",
 		    "status must be one of pending_dns, creating, in_use, "
@@ -113,6 +116,8 @@ own_domains_list(struct request *q)
 		request_error(q, 400, "bad_request", "%s", e.text);
 	} else if (app != NULL && !auth_sees(q, app)) {
 		reply_page(q, json_array(), 0, limit, offset);
+	} else if (walks) {
+		find_domains(q, app, asked_status(q), (size_t)limit);
 	} else if (asked_status(q) >= 0 ||
 		   (app == NULL && q->by_token && q->token.apps != NULL)) {
 		store_list(q->api->store, app, got_own_list, q);

@@ -39,7 +39,7 @@ request_header(const struct request *q, const char *name)
 }
 
 void
-request_headers(struct request *q, const char *content_type)
+request_headers(struct request *q, const char *content_type, const char *cache)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "abcdefghijklmnopqrstuvwxyz"
@@ -49,7 +49,7 @@ request_headers(struct request *q, const char *content_type)
 
 	if (content_type != NULL)
 		evhttp_add_header(out, "Content-Type", content_type);
-	evhttp_add_header(out, "Cache-Control", "no-store");
+	evhttp_add_header(out, "Cache-Control", cache);
 	evhttp_add_header(out, "X-Content-Type-Options", "nosniff");
 	/* Given back only when it cannot be anything else than an id. */
 	if (id != NULL && strlen(id) <= REQUEST_ID_MAX &&
@@ -79,13 +79,13 @@ log_request(const struct request *q, int status)
 }
 
 static void
-send_reply(
-    struct request *q, int status, const char *content_type, struct evbuffer *b)
+send_reply(struct request *q, int status, const char *content_type,
+    const char *cache, struct evbuffer *b)
 {
 	metric_count(METRIC_API_REQUESTS, metric_code(status), 0);
 	log_request(q, status);
 	door_answered(q->door, request_fd(q));
-	request_headers(q, b != NULL ? content_type : NULL);
+	request_headers(q, b != NULL ? content_type : NULL, cache);
 	/* Without a client this only frees the request. */
 	evhttp_send_reply(q->http, status, NULL, b);
 	if (b != NULL)
@@ -133,7 +133,7 @@ request_reply(struct request *q, int status, json_t *stolen)
 		evbuffer_add(out, "\n", 1);
 	}
 	json_decref(stolen);
-	send_reply(q, status, "application/json", out);
+	send_reply(q, status, "application/json", "no-store", out);
 }
 
 void
@@ -143,7 +143,25 @@ request_text(
 	struct evbuffer *out = new_buffer();
 
 	evbuffer_add(out, text, len);
-	send_reply(q, 200, content_type, out);
+	send_reply(q, 200, content_type, "no-store", out);
+}
+
+void
+request_file(struct request *q, const char *content_type, const char *bytes,
+    size_t len, const char *etag)
+{
+	const char *known = request_header(q, "If-None-Match");
+	struct evbuffer *out = NULL;
+
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(q->http), "ETag", etag);
+	if (known != NULL && etag_named(known, etag, true)) {
+		send_reply(q, 304, content_type, "no-cache", NULL);
+		return;
+	}
+	out = new_buffer();
+	evbuffer_add_reference(out, bytes, len, NULL, NULL);
+	send_reply(q, 200, content_type, "no-cache", out);
 }
 
 void

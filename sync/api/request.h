@@ -27,6 +27,7 @@ struct hub;
 struct import_request;
 struct quota;
 struct plan_request;
+struct renewals;
 struct variables_request;
 
 struct request;
@@ -55,6 +56,7 @@ struct request {
 	bool by_token; /* token says what may be seen and done */
 	struct token token;
 	char hash[TOKEN_HASH_SIZE]; /* of the token that is looked up */
+	int64_t session_until;      /* of a browser; 0: it has none */
 	char who[REQUEST_WHO_MAX];  /* "uid 0", "token ID NAME"; "" unknown */
 	request_fn *known, *then;
 
@@ -93,6 +95,7 @@ struct api {
 	struct http *ca_http[2]; /* of ca.c; NULL until one is asked */
 	struct dialogues *dialogues;
 	struct authorities *authorities; /* NULL until it is needed */
+	struct renewals *renewals;       /* renewals.c: what was told last */
 	LIST_HEAD(, request) requests;
 };
 
@@ -102,6 +105,10 @@ void request_reply(struct request *, int status, json_t *stolen);
 /* 200 with a text that is no JSON of ours. */
 void request_text(
     struct request *, const char *content_type, const char *text, size_t len);
+
+/* 200 with a file that a browser may keep while its ETag is the same, or 304. */
+void request_file(struct request *, const char *content_type, const char *bytes,
+    size_t len, const char *etag);
 
 /* The same with { "error": sentence }; code may be NULL. */
 void request_error(struct request *, int status, const char *code,
@@ -126,8 +133,9 @@ const char *request_header(const struct request *, const char *name);
 /* A domain in the view that was asked for: Scalingo's, or ?view=spec. */
 json_t *request_domain(const struct request *, const struct domain *);
 
-/* Headers that every answer has. */
-void request_headers(struct request *, const char *content_type);
+/* Headers that every answer has; cache is "no-store" but for files. */
+void request_headers(
+    struct request *, const char *content_type, const char *cache);
 
 /* Its connection, -1 when that is gone. */
 int request_fd(const struct request *);
@@ -142,6 +150,8 @@ request_fn own_domains_rollback;
 request_fn ca_show;
 request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
+request_fn login_show, login_begin, login_end;
+request_fn dashboard_page, dashboard_file, renewals_show;
 request_fn tokens_add, tokens_list, tokens_remove, audit_list;
 request_fn nodes_list, events_list, status_show, health_show, ready_show;
 request_fn openapi_show, metrics_show;
@@ -155,9 +165,13 @@ void change_begin(struct request *, int status);
 
 void look_forget(struct request *);
 void ca_forget(struct request *);
+void renewals_free(struct renewals *);
 void plan_request_free(struct plan_request *);
 void import_request_free(struct import_request *);
 void variables_request_free(struct variables_request *);
+
+/* find.c: a page of own_domains_list() by what is searched for. */
+void find_domains(struct request *, const char *app, int status, size_t limit);
 
 /* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);

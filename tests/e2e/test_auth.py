@@ -346,7 +346,7 @@ def test_haproxy_in_front_speaks_tls(front, mine):
     reply = front.ask("GET", MINE)
     assert reply.status == 401
     assert "max-age" in reply.headers["Strict-Transport-Security"]
-    for path in ("/metrics", "/readyz", "/", "/x"):
+    for path in ("/metrics", "/readyz", "/x", "/dashboard"):
         assert front.ask("GET", path, token=mine).status == 404, path
 
 

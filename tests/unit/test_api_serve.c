@@ -26,6 +26,7 @@
 #include "sync/cert.h"
 #include "sync/cli/reply.h"
 #include "sync/store_limit.h"
+#include "sync/store_search.h"
 #include "sync/store_token.h"
 #include "tests/unit/made.h"
 
@@ -86,6 +87,8 @@ union fns {
 	store_list_fn *list;
 	store_page_fn *page;
 	store_counts_fn *counts;
+	store_found_fn *found;
+	store_ahead_fn *ahead;
 	store_nodes_fn *nodes;
 	store_names_fn *names;
 	store_events_fn *events;
@@ -416,6 +419,51 @@ store_page(struct store *s, const char *app, size_t offset, size_t limit,
 	l->limit = limit;
 	if (app != NULL)
 		str_copy(l->name, sizeof(l->name), app, NULL);
+}
+
+static void
+say_found(struct later *l)
+{
+	union fns f = { .p = l->call };
+	const struct domain *list[4];
+	size_t n = 0;
+
+	for (size_t i = 0; i < w.ndomains && n < l->limit; i++)
+		if (strstr(w.domain[i].name, l->name) != NULL)
+			list[n++] = &w.domain[i];
+	f.found(l->arg, list, failure() == NULL ? n : 0,
+	    n > 0 && n == l->limit ? list[n - 1]->name : "", failure());
+}
+
+void
+store_find(struct store *s, const struct store_search *wanted,
+    store_found_fn *fn, void *arg)
+{
+	struct later *l = later(say_found, (union fns){ .found = fn }, arg);
+
+	(void)s;
+	l->limit = wanted->limit;
+	str_copy(l->name, sizeof(l->name), wanted->text, NULL);
+}
+
+static void
+say_ahead(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct store_ahead *a = xcalloc(1, sizeof(*a));
+
+	a->renewals[1] = 7;
+	a->custom_ends[0] = 1;
+	f.ahead(l->arg, a, failure());
+	free(a);
+}
+
+void
+store_ahead(
+    struct store *s, int64_t from_ms, int days, store_ahead_fn *fn, void *arg)
+{
+	(void)s, (void)from_ms, (void)days;
+	later(say_ahead, (union fns){ .ahead = fn }, arg);
 }
 
 static void

@@ -253,6 +253,35 @@ a_pass_that_was_touched_is_none(void **state)
 	assert_int_equal(pass_read(key, pass, NOW, back, &e), 0);
 }
 
+/* What a browser has is no pass, and a pass is no session. */
+static void
+a_session_is_renewed_for_half_a_day(void **state)
+{
+	char text[PASS_SIZE], pass[PASS_SIZE], back[TOKEN_HASH_SIZE];
+	int64_t late = NOW + SESSION_MS - 60000;
+	struct session s;
+	struct err e = { 0 };
+
+	(void)state;
+	session_make(key, "AB", NOW, NOW, text);
+	assert_int_equal(session_read(key, text, NOW, &s, &e), 0);
+	assert_string_equal(s.hash, "AB");
+	assert_int_equal(s.begun, NOW);
+	assert_int_equal(s.made, NOW);
+	assert_int_equal(s.until, NOW + SESSION_MS);
+	assert_int_equal(session_read(key, text, NOW + PASS_MS - 1, &s, &e), 0);
+	assert_int_equal(session_read(key, text, NOW + PASS_MS, &s, &e), -1);
+	assert_int_equal(session_read(other, text, NOW, &s, &e), -1);
+	assert_int_equal(pass_read(key, text, NOW, back, &e), -1);
+	pass_make(key, "AB", NOW, pass);
+	assert_int_equal(session_read(key, pass, NOW, &s, &e), -1);
+
+	session_make(key, "AB", NOW, late, text);
+	assert_int_equal(session_read(key, text, late + 59999, &s, &e), 0);
+	assert_int_equal(s.begun, NOW);
+	assert_int_equal(session_read(key, text, late + 60000, &s, &e), -1);
+}
+
 static void
 its_header_and_claims_are_those_of_a_jwt(void **state)
 {
@@ -337,6 +366,7 @@ main(void)
 		cmocka_unit_test(a_record_that_lacks_something_gives_no_rights),
 		cmocka_unit_test(a_pass_names_its_token_for_an_hour),
 		cmocka_unit_test(a_pass_that_was_touched_is_none),
+		cmocka_unit_test(a_session_is_renewed_for_half_a_day),
 		cmocka_unit_test(its_header_and_claims_are_those_of_a_jwt),
 		cmocka_unit_test(a_minute_has_so_many_and_no_more),
 		cmocka_unit_test(no_limit_is_none),

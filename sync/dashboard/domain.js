@@ -1,0 +1,243 @@
+// One domain: what is served where, why, what happens next, what happened.
+import { ask, domainPath, live, paced } from "./api.js";
+import { actionSteps, confirmDialog, uploadDialog } from "./dialogs.js";
+import { badgeOf } from "./domains.js";
+import { button, fill, h, say, unique, value } from "./dom.js";
+import { limitBars } from "./fleet.js";
+import { badge, exactly, labelOf, when } from "./words.js";
+
+function facts(list) {
+  return h("dl", { class: "facts" }, list.filter(([, text]) => text !== null && text !== "")
+    .map(([label, text]) => h("div", null, h("dt", null, label),
+      h("dd", null, typeof text === "string" ? value(text) : text))));
+}
+
+function section(title, ...children) {
+  const id = unique("section");
+  return h("section", { class: "card", "aria-labelledby": id }, h("h2", { id }, title), children);
+}
+
+function time(text) {
+  return text ? [when(text), h("span", { class: "exact" }, exactly(text))] : null;
+}
+
+// --- sections -------------------------------------------------------------------
+
+function why(domain) {
+  return section("Why, and what next",
+    h("p", { class: "lead" }, value(domain.why.reason || domain.why.state)),
+    facts([
+      ["Next", domain.why.next_at ? [value(domain.why.next.replace(/( (at|from))? \S+Z$/, "")), " ",
+        when(domain.why.next_at), h("span", { class: "exact" }, exactly(domain.why.next_at))]
+        : domain.why.next],
+      ["Waits for the CA's limit until", time(domain.rate_limited_until)],
+      ["Attempts that failed", domain.attempts > 0 ? String(domain.attempts) : null],
+      ["Last error", domain.last_error],
+      ["The CA says", domain.explanation_url],
+      ["So since", time(domain.status_at)],
+    ]));
+}
+
+function todo(domain) {
+  return domain.status === "action_required"
+    ? h("section", { class: "card todo", "aria-labelledby": "todo" },
+      h("h2", { id: "todo" }, "What you have to do"), actionSteps(domain))
+    : null;
+}
+
+function managed(domain) {
+  if (!domain.sha1)
+    return h("p", { class: "none" }, domain.letsencrypt_enabled
+      ? "There is none yet." : "Let's Encrypt is switched off.");
+  return facts([
+    ["Issuer", domain.issuer],
+    ["Good from", time(domain.not_before)],
+    ["Good until", time(domain.not_after)],
+    ["Renewed from", domain.letsencrypt_enabled ? time(domain.renew_at) : null],
+    ["Wanted by the CA", domain.ari_start
+      ? `${exactly(domain.ari_start)} to ${exactly(domain.ari_end)}` : null],
+    ["Serial", h("code", null, domain.serial)],
+    ["SHA-1", h("code", null, domain.sha1)],
+    ["CA", domain.ca],
+  ]);
+}
+
+function custom(domain) {
+  const c = domain.custom;
+  return facts([
+    ["Subject", c.subject],
+    ["Issuer", c.issuer],
+    ["Key", c.key],
+    ["Good from", time(c.not_before)],
+    ["Good until", time(c.not_after)],
+    ["Serial", h("code", null, c.serial || "")],
+    ["SHA-1", h("code", null, c.sha1 || "")],
+    ["Note", c.note],
+    ["Removed, serves until there is another", time(c.left_at)],
+  ]);
+}
+
+function certificates(domain) {
+  return section("Certificate",
+    domain.custom ? [h("h3", null, "Custom"), custom(domain), h("h3", null, "Let's Encrypt")]
+      : null, managed(domain));
+}
+
+function serving(domain) {
+  const rows = domain.nodes.map((n) => h("tr", null,
+    h("th", { scope: "row" }, value(n.id)),
+    h("td", { "data-label": "Node" }, n.live ? "live" : h("span", { class: "bad" }, "silent")),
+    h("td", { "data-label": "This certificate" }, n.serving ? "served"
+      : h("span", { class: "muted" }, "not served")),
+    h("td", { "data-label": "Trouble" }, n.error ? h("span", { class: "bad" }, value(n.error))
+      : "none")));
+  return section("Served by", rows.length === 0 ? h("p", { class: "none" }, "There is no node.")
+    : h("table", null, h("caption", { class: "unseen" }, "Nodes"),
+      h("thead", null, h("tr", null, ["Node", "State", "This certificate", "Trouble"]
+        .map((t) => h("th", { scope: "col" }, t)))),
+      h("tbody", null, rows)));
+}
+
+const HAPPENED = {
+  added: "Added", status: "Looked at", issued: "Certificate issued", custom: "Custom certificate",
+  managed: "Let's Encrypt's certificate", withdrawn: "Certificate taken out of service",
+  leaving: "Custom certificate removed", enabled: "Let's Encrypt switched on",
+  disabled: "Let's Encrypt switched off", canonical: "Canonical domain", revoke:
+  "Revocation asked for", revoked: "Certificate revoked", env: "Variables changed",
+};
+
+function timeline(domain) {
+  return section("What happened", domain.timeline.length === 0
+    ? h("p", { class: "none" }, "Nothing yet.")
+    : h("ol", { class: "timeline" }, domain.timeline.map((t) => h("li", null,
+      h("div", { class: "at" }, t.at ? when(t.at) : null,
+        h("span", { class: "exact" }, t.at ? exactly(t.at) : "")),
+      h("div", null, h("strong", null, HAPPENED[t.type] || value(t.type || "?")),
+        t.status ? [" ", badge(t.status)] : null,
+        t.reason ? h("p", null, value(t.reason)) : null,
+        t.action ? h("p", { class: "hint" }, value(t.action)) : null)))));
+}
+
+// --- what can be done --------------------------------------------------------------
+
+function actions(domain, session, again, fault) {
+  if (!session.may) return null;
+  const change = async (wish, done) => {
+    try {
+      await ask("PATCH", domainPath(domain), { domain: wish });
+      say(done);
+    } catch (failure) {
+      fault(failure.message);
+    }
+    again();
+  };
+  const toggle = h("button", { type: "button", role: "switch", class: "switch",
+    "aria-checked": String(domain.letsencrypt_enabled) },
+  h("span", { class: "knob", "aria-hidden": "true" }), "Let's Encrypt");
+  toggle.addEventListener("click", () => {
+    if (!domain.letsencrypt_enabled)
+      change({ letsencrypt_enabled: true }, "Let's Encrypt is switched on");
+    else
+      confirmDialog("Switch Let's Encrypt off?",
+        domain.custom ? `${domain.name} is served by its custom certificate alone.`
+          : `${domain.name} loses its certificate at once: browsers will refuse it.`,
+        "Switch off", async () => {
+          await ask("PATCH", domainPath(domain), { domain: { letsencrypt_enabled: false } });
+          say("Let's Encrypt is switched off");
+          again();
+        });
+  });
+  const own = domain.custom && !domain.custom.left_at;
+  return h("div", { class: "actions" }, toggle,
+    button(domain.custom ? "Replace certificate" : "Upload certificate",
+      () => uploadDialog(domain), { "aria-haspopup": "dialog" }),
+    own ? button("Remove certificate", () => confirmDialog("Remove the custom certificate?",
+      domain.letsencrypt_enabled
+        ? "It serves on until Let's Encrypt's certificate is there."
+        : "Let's Encrypt is switched off: there will be no certificate at all.",
+      "Remove", async () => {
+        await ask("PATCH", domainPath(domain), { domain: { tlscert: "", tlskey: "" } });
+        say("The custom certificate is removed");
+        again();
+      }), { "aria-haspopup": "dialog" }) : null,
+    button("Remove domain", () => confirmDialog(`Remove ${domain.name}?`,
+      "Its certificates are removed from all nodes, and browsers will refuse it.",
+      "Remove", async () => {
+        await ask("DELETE", domainPath(domain));
+        say(`${domain.name} is removed`);
+        location.hash = "#/domains";
+      }), { class: "danger", "aria-haspopup": "dialog" }));
+}
+
+export function domainPage(content, session, name) {
+  const title = h("h1", null, value(name));
+  const state = h("span", { class: "state" });
+  const app = h("p", { class: "app" });
+  const buttons = h("div");
+  const notice = h("p", { class: "notice", role: "alert", hidden: true });
+  const body = h("div", { class: "sections" });
+  const limits = h("div");
+  let text = "";
+  let status = "";
+  let gone = false;
+
+  const fault = (sentence) => {
+    fill(notice, sentence);
+    notice.hidden = sentence === "";
+  };
+
+  function draw(domain) {
+    if (status !== "" && status !== domain.status)
+      say(`${name} is now ${labelOf(domain.status)}`);
+    status = domain.status;
+    fill(state, badgeOf(domain));
+    fill(app, "app ", value(domain.app));
+    const focused = buttons.contains(document.activeElement)
+      ? [...buttons.querySelectorAll("button")].indexOf(document.activeElement) : -1;
+    fill(buttons, actions(domain, session, soon, fault));
+    if (focused >= 0) buttons.querySelectorAll("button")[focused]?.focus();
+    fill(body, todo(domain), why(domain), certificates(domain), serving(domain), limits,
+      timeline(domain));
+  }
+
+  async function load() {
+    try {
+      const { domain } = await ask("GET", `/api/v1/domains/${encodeURIComponent(name)}`);
+      if (gone) return;
+      const now = JSON.stringify(domain);
+      if (now !== text) draw(domain);
+      text = now;
+      if (notice.dataset.from === "load") fault("");
+      notice.dataset.from = "";
+    } catch (failure) {
+      if (gone || failure.status === 401) return;
+      notice.dataset.from = "load";
+      fault(failure.status === 404 ? "This domain is not there." : failure.message);
+      if (failure.status === 404) fill(body);
+    }
+  }
+
+  async function loadLimits() {
+    if (!session.fleet) return;
+    try {
+      const found = await ask("GET", `/api/v1/limits?domain=${encodeURIComponent(name)}`);
+      if (!gone) fill(limits, section("The CA's limits", limitBars(found.limits)));
+    } catch { /* they are told on their own page */ }
+  }
+
+  fill(content, h("a", { class: "back", href: "#/domains" }, "All domains"),
+    h("div", { class: "head" }, h("div", null, h("div", { class: "title" }, title, state), app),
+      buttons), notice, body);
+  const soon = paced(load, 100, 500);
+  load();
+  loadLimits();
+  const deaf = live.listen((event) => {
+    if (!event || event.name === name || event.app) soon();
+    if (!event) loadLimits();
+  });
+  return () => {
+    gone = true;
+    soon.cancel();
+    deaf();
+  };
+}
