@@ -25,6 +25,7 @@
 #include "sync/api/token.h"
 #include "sync/cert.h"
 #include "sync/cli/reply.h"
+#include "sync/store_canary.h"
 #include "sync/store_limit.h"
 #include "sync/store_search.h"
 #include "sync/store_token.h"
@@ -88,6 +89,10 @@ union fns {
 	store_page_fn *page;
 	store_counts_fn *counts;
 	store_found_fn *found;
+	store_leader_fn *leader;
+	store_import_fn *import;
+	store_bundle_fn *bundle;
+	store_commit_fn *commit;
 	store_ahead_fn *ahead;
 	store_nodes_fn *nodes;
 	store_names_fn *names;
@@ -279,6 +284,138 @@ store_rollover_ask(struct store *s, store_fn *fn, void *arg)
 {
 	(void)s;
 	later(say_done, (union fns){ .done = fn }, arg);
+}
+
+void
+store_renew(struct store *s, const char *name, store_fn *fn, void *arg)
+{
+	(void)s, (void)name;
+	later(say_done, (union fns){ .done = fn }, arg);
+}
+
+void
+store_say(struct store *s, const char *text)
+{
+	(void)s, (void)text;
+}
+
+static void
+say_no_bundle(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.bundle(l->arg, NULL, 0, failure());
+}
+
+void
+store_previous(
+    struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+{
+	(void)s, (void)name;
+	later(say_no_bundle, (union fns){ .bundle = fn }, arg);
+}
+
+int
+store_bundle_look(struct store *s, const char *name, const void *bundle,
+    size_t len, struct cert *cert, struct err *e)
+{
+	(void)s, (void)name, (void)bundle, (void)len, (void)cert;
+	return err_set(e, ERR_BUG, "there is no bundle");
+}
+
+static void
+say_committed(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.commit(l->arg, 1, 1, failure());
+}
+
+void
+store_rollback(struct store *s, const struct domain *d, const void *bundle,
+    size_t len, const char *who, const char *why, store_commit_fn *fn,
+    void *arg)
+{
+	(void)s, (void)d, (void)bundle, (void)len, (void)who, (void)why;
+	later(say_committed, (union fns){ .commit = fn }, arg);
+}
+
+static void
+say_gen(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.gen(l->arg, 1, failure());
+}
+
+void
+store_gen(struct store *s, int partition, store_gen_fn *fn, void *arg)
+{
+	(void)s, (void)partition;
+	later(say_gen, (union fns){ .gen = fn }, arg);
+}
+
+void
+store_publish(struct store *s, const char *token, const char *keyauth,
+    int ttl_s, store_fn *fn, void *arg)
+{
+	(void)s, (void)token, (void)keyauth, (void)ttl_s;
+	later(say_done, (union fns){ .done = fn }, arg);
+}
+
+void
+store_withdraw(struct store *s, const char *token)
+{
+	(void)s, (void)token;
+}
+
+static void
+say_imported(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.import(l->arg, "imported", failure());
+}
+
+int
+store_import(struct store *s, const struct domain *d, const struct cert *cert,
+    const char *key_pem, bool dry, store_import_fn *fn, void *arg,
+    struct err *e)
+{
+	(void)s, (void)d, (void)cert, (void)key_pem, (void)dry, (void)e;
+	later(say_imported, (union fns){ .import = fn }, arg);
+	return 0;
+}
+
+static void
+say_leader(struct later *l)
+{
+	union fns f = { .p = l->call };
+	const struct store_leader leader = { .node = "n1", .epoch = 1 };
+
+	f.leader(l->arg, failure() == NULL ? &leader : NULL, failure());
+}
+
+void
+store_leader(struct store *s, store_leader_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_leader, (union fns){ .leader = fn }, arg);
+}
+
+static void
+say_now(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.gen(l->arg, failure() == NULL ? loop_wall_ms() : 0, failure());
+}
+
+void
+store_time(struct store *s, store_gen_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_now, (union fns){ .gen = fn }, arg);
 }
 
 static void
