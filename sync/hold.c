@@ -79,8 +79,11 @@ hold_free(struct hold *h)
 /* --- writing the crt-list ----------------------------------------------------------- */
 
 /*
- * HAProxy reads the list at its start only, and we compare then: it may be late.
- * A long one is written so seldom that little time goes into it.
+ * HAProxy reads the list at its start only.  A new name should be in it before
+ * visitors are shown its certificate, or they see the default one when HAProxy
+ * starts just then; of many that come at once the list may be late, as we compare
+ * soon after a start.  A long one is written so seldom that little time goes into
+ * it.
  */
 static void
 write_crt_list(void *arg)
@@ -99,10 +102,15 @@ write_crt_list(void *arg)
 }
 
 void
-hold_want_crt_list(struct hold *h)
+hold_want_crt_list(struct hold *h, bool first)
 {
 	int64_t wait = h->list_at - loop_now_ms();
 
+	if (first && wait <= 0) {
+		loop_cancel(h->sync);
+		write_crt_list(h);
+		return;
+	}
 	if (h->writing)
 		return;
 	h->writing = true;
@@ -197,13 +205,13 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 	} else {
 		/* A HAProxy that starts now has it from its files. */
 		fault_point("F15");
+		hold_want_crt_list(h, x->sha1[0] == '\0');
 		x->since = entry->since;
 		free(x->trial);
 		x->trial = NULL;
 		held_set_sha1(x, cert.sha1);
 		x->not_after = cert.not_after;
 		x->proven_before = false;
-		hold_want_crt_list(h);
 		held_push(x);
 		hold_take_second(h, name, &second, entry);
 	}

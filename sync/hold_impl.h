@@ -147,8 +147,11 @@ void hold_on_pushed(
     void *arg, const char *path, const char *sha1, const struct err *);
 void hold_on_process(void *arg, int pid, const char *version);
 
-/* hold.c's, for trials: the crt-list has changed, a second certificate. */
-void hold_want_crt_list(struct hold *);
+/*
+ * hold.c's, for trials: the crt-list has changed, and the first certificate of a
+ * new name is not to be pushed without it; a second certificate.
+ */
+void hold_want_crt_list(struct hold *, bool first);
 void hold_take_second(struct hold *, const char *name, const struct cert *,
     const struct hold_entry *);
 

@@ -59,10 +59,10 @@ hold_try(struct hold *h, const char *name, const void *bundle, size_t len,
 		fault_point("C1");
 		log_info("domain=%s sha1=%s this node is its canary", name,
 		    cert.sha1);
+		hold_want_crt_list(h, x->sha1[0] == '\0');
 		held_set_sha1(x, cert.sha1);
 		x->not_after = cert.not_after;
 		x->proven_before = false;
-		hold_want_crt_list(h);
 		held_push(x);
 		hold_take_second(h, name, &second, &entry);
 	}

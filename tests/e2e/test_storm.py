@@ -131,6 +131,32 @@ def test_haproxy_is_killed_while_it_is_being_told(ground, point):
     assert referee.verdict() == []
 
 
+def test_haproxy_is_killed_when_it_has_just_shown_a_new_name(ground):
+    """What visitors have seen once they see again."""
+    if not has_faults():
+        pytest.skip("a build without faults")
+    (node,), referee = fleet(ground)
+    name = "new.test"
+    node.sync.stop()
+    node.sync.start(fault="F17:stop")
+    node.point_here(name)
+    referee.due(name)
+    referee.watch(name)
+    node.add(name)
+    wait_for("sync to stop", lambda: node.sync.stopped, 20, explain=node.tails)
+    shown = node.await_served(name)
+    wait_for("the referee to see it", lambda: referee.lines("served"), 10)
+    with referee.away(node):
+        node.haproxy.kill()
+        node.haproxy.start()
+    try:
+        assert node.served(name).serial == shown.serial
+    finally:
+        node.sync.signal(signal.SIGCONT)
+    in_use(node, name, 1)
+    assert referee.verdict() == []
+
+
 def test_the_clock_of_a_node_jumps(faked, ground):  # noqa: F811
     """Whatever it says meanwhile, nothing is replaced by what is no better."""
     nodes, referee = fleet(ground, 2)
