@@ -19,6 +19,9 @@
 
 #define KEEP_ATTEMPTS 9 /* an order is waited for that often: a day */
 #define PROOF_MS 10000  /* look at the nodes again, if none reports */
+/* Or whoever leads by then, if we do not. */
+#define LOOK_MS(conf) \
+	((conf)->fleet.lease_ms < PROOF_MS ? (conf)->fleet.lease_ms : PROOF_MS)
 
 static void
 committed(void *arg, int64_t version, int64_t gen, const struct err *e)
@@ -63,7 +66,7 @@ run_describe(struct run *r, const struct cert *cert)
 	d->acme_dns_until = 0;
 	d->attempts = 0;
 	d->rate_limited_until = 0;
-	d->next_at = loop_wall_ms() + PROOF_MS;
+	d->next_at = loop_wall_ms() + LOOK_MS(conf);
 }
 
 /* Is it what was asked for, every name of it? */
