@@ -33,6 +33,7 @@
  *	F16  HAProxy has taken it, and was not told to use it   node
  *	F17  HAProxy shows it, and nobody was told              node
  *	F18  before a challenge or a TXT record is withdrawn    issuer
+ *	C1   a canary has the certificate's files in their places node
  *	D1   the first of two certificates waits for the second issuer
  *	R1, R2  before and after the CA has another account key issuer
  */
