@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 9
+local VERSION = 10
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -201,7 +201,8 @@ local function version()
   return VERSION
 end
 
--- KEYS leader; ARGV node ttl_ms.  Take or renew the lease.
+-- KEYS leader; ARGV node ttl_ms seen.  Take or renew the lease.  seen: the highest
+-- epoch that the node has been refused for.
 -- Returns { granted 0|1, epoch, holder, ms left }.
 local function lease(keys, args)
   local now, node, ttl = now_ms(), args[1], tonumber(args[2])
@@ -213,7 +214,7 @@ local function lease(keys, args)
   if holder ~= node or till <= now then
     -- A plain INCR gives the same number on both sides of a failover; time
     -- makes two leaders' epochs differ.
-    epoch = math.max(epoch + 1, now)
+    epoch = math.max(epoch + 1, now, (tonumber(args[3] or '0') or 0) + 1)
   end
   redis.call('HSET', keys[1], 'node', node, 'epoch', text(epoch), 'until', text(now + ttl))
   return { 1, text(epoch), node, ttl }
@@ -261,6 +262,24 @@ local function stale(domain, args, from, n)
     end
   end
   return false
+end
+
+-- KEYS domain; ARGV epoch.
+-- The leader takes the domain in hand: whoever led before changes nothing of it any
+-- more, so that what is read here stays true until we change it.
+-- Returns the record as HGETALL has it, empty when there is none.
+local function take(keys, args)
+  if redis.call('EXISTS', keys[1]) == 0 then
+    return {}
+  end
+  local refused = fence(keys[1], args[1])
+  if refused then
+    return refused
+  end
+  if redis.call('HGET', keys[1], 'epoch') ~= args[1] then
+    redis.call('HSET', keys[1], 'epoch', args[1])
+  end
+  return redis.call('HGETALL', keys[1])
 end
 
 -- KEYS domain due events timeline; ARGV epoch name next_at event nfields field value...
@@ -582,13 +601,30 @@ local function revoked(keys, args)
   return 1
 end
 
+-- The journal is only for who has taken the domain here: an epoch with "=" before
+-- it must be the record's own, or nobody has led yet.  A leader whose Redis was
+-- replaced by another in the middle of its work has not taken it there, and what it
+-- has read is not true there.
+local function taken(domain, args)
+  local epoch = string.match(args[1], '^=(%d+)$')
+  if not epoch then
+    return nil
+  end
+  args[1] = epoch
+  local seen = redis.call('HGET', domain, 'epoch')
+  if seen and seen ~= '0' and tonumber(seen) < tonumber(epoch) then
+    return fail('FENCED', 'epoch ' .. epoch .. ' has not taken the domain, but ' .. seen)
+  end
+  return nil
+end
+
 -- KEYS domain order; ARGV epoch expected step field value...
 -- The journal of the order in flight moves from one step to the next.
 -- expected: "" there must be no journal, "*" whatever it says.  The journal
 -- remembers when it was begun (started_at) and last moved (at).
 -- Returns when it was begun.
 local function journal(keys, args)
-  local refused = fence(keys[1], args[1])
+  local refused = taken(keys[1], args) or fence(keys[1], args[1])
   if refused then
     return refused
   end
@@ -1195,6 +1231,7 @@ redis.register_function { function_name = 'certfleet_version', callback = versio
 redis.register_function('certfleet_lease', lease)
 redis.register_function('certfleet_release', release)
 redis.register_function('certfleet_add', counted(add))
+redis.register_function('certfleet_take', take)
 redis.register_function('certfleet_update', counted(update))
 redis.register_function('certfleet_remove', counted(remove))
 redis.register_function('certfleet_custom_set', counted(custom_set))

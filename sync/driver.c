@@ -175,10 +175,16 @@ forgotten(void *arg, const struct err *e)
 		begin(arg);
 }
 
-/* A person has not made the record in time: the CA has forgotten the order. */
+/*
+ * A person has not made the record in time: the CA has forgotten the order.  Or
+ * nobody knows which order it is about: one that was of before such journals were
+ * refused.
+ */
 static bool
 is_stale(const struct run *r, const struct store_order *saved)
 {
+	if (saved->url[0] == '\0' && strcmp(saved->step, "new") != 0)
+		return true;
 	return r->first.len == 0 && saved->key_pem[0] == '\0' &&
 	       r->d.acme_dns_until > 0 && loop_wall_ms() >= r->d.acme_dns_until;
 }
@@ -212,7 +218,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		r->url_saved = true;
 		order_resume(&r->order);
 	}
-	run_journal(r, "*", saved->step, NULL, NULL);
+	/* What was read is still so. */
+	run_journal(r, saved->step, saved->step, NULL, NULL);
 }
 
 void
@@ -511,7 +518,7 @@ got_key(void *arg, const char *pem, const struct err *why)
 	mem_wipe_free(r->key_pem);
 	r->key_pem = xstrdup(pem);
 	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
-		NULL, r->key_pem, key_saved, r, &e) == -1)
+		r->order.url, r->key_pem, key_saved, r, &e) == -1)
 		run_fail(r, &e);
 }
 
@@ -539,8 +546,12 @@ run_advance(struct run *r)
 {
 	struct err e = { 0 };
 
-	if (r->order.state == ORDER_NEW && r->url_saved)
+	if (r->order.state == ORDER_NEW && r->url_saved) {
+		/* The CA has let the order go while we were away. */
 		r->url_saved = false;
+		run_journal(r, "*", "new", "", NULL);
+		return;
+	}
 	if (r->order.state == ORDER_NEW) {
 		if (!r->spent)
 			fault_point("F2");

@@ -139,7 +139,9 @@ worth_keeping(const struct run *r, const struct err *e)
 	bool later = e->kind == ERR_AGAIN ||
 	             (e->kind == ERR_LIMITED && r->order.url != NULL);
 
-	if (strcmp(e->type, "FENCED") == 0 || strcmp(e->type, "GONE") == 0)
+	/* STEP: it is not ours that is there. */
+	if (strcmp(e->type, "FENCED") == 0 || strcmp(e->type, "GONE") == 0 ||
+	    strcmp(e->type, "STEP") == 0)
 		return true;
 	if (!later && !run_nonsense(e))
 		return false;

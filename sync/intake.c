@@ -433,5 +433,5 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 static void
 look(struct work *w)
 {
-	store_get(w->in->store, w->name, got_record, w);
+	store_take(w->in->store, w->name, w->in->epoch, got_record, w);
 }

@@ -10,6 +10,7 @@
 #include "sync/store.h"
 
 #define ELECTION_JITTER_MS 500
+#define EPOCH_MAX (INT64_C(1) << 52) /* Lua counts no further by ones */
 
 struct leader {
 	struct event_base *base;
@@ -17,14 +18,17 @@ struct leader {
 	struct store *store;
 	leader_fn *fn;
 	void *arg;
-	struct event *renew, *deadline;
+	struct event *renew, *deadline, *refused;
 	int64_t asked_at; /* when the question in flight left */
 	int64_t epoch;
+	int64_t seen; /* the latest epoch that we were refused for */
+	int64_t over; /* the epoch that was given up for it */
 	char holder[64];
 	bool asking, resigned;
 };
 
 static void ask(void *);
+static void on_fenced(void *, int64_t seen);
 
 struct leader *
 leader_new(struct event_base *base, const struct conf *conf,
@@ -37,6 +41,7 @@ leader_new(struct event_base *base, const struct conf *conf,
 	l->store = store;
 	l->fn = fn;
 	l->arg = arg;
+	store_on_fenced(store, on_fenced, l);
 	if (conf->fleet.candidate)
 		loop_after(base, &l->renew, 0, ask, l);
 	return l;
@@ -47,8 +52,10 @@ leader_free(struct leader *l)
 {
 	if (l == NULL)
 		return;
+	store_on_fenced(l->store, NULL, NULL);
 	loop_timer_free(&l->renew);
 	loop_timer_free(&l->deadline);
+	loop_timer_free(&l->refused);
 	free(l);
 }
 
@@ -110,7 +117,7 @@ got_lease(void *arg, bool granted, int64_t epoch, const char *holder,
 
 		if (n < sizeof(l->holder))
 			memcpy(l->holder, holder, n + 1);
-		if (granted) {
+		if (granted && epoch != l->over) {
 			use = l->asked_at +
 			      (int64_t)l->conf->fleet.lease_ms * 4 / 5 -
 			      loop_now_ms();
@@ -140,7 +147,7 @@ ask(void *arg)
 		return;
 	l->asking = true;
 	l->asked_at = loop_now_ms();
-	store_lease(l->store, got_lease, l);
+	store_lease(l->store, l->seen, got_lease, l);
 }
 
 static void
@@ -151,6 +158,39 @@ released(void *arg, const struct err *e)
 		log_warn("lease not handed over: %s", e->text);
 }
 
+/*
+ * A later leader has been at a record.  Most often it is the one that leads now,
+ * and we hear of that when we ask.  Or it led a Redis that was cut off, and ours
+ * is the lease but not the latest epoch: without another we would be refused for
+ * ever.
+ */
+static void
+outdated(void *arg)
+{
+	struct leader *l = arg;
+
+	if (l->epoch == 0 || l->resigned || l->epoch >= l->seen)
+		return;
+	log_warn("leader=%s epoch=%lld is refused: epoch %lld has been there",
+	    l->conf->node, (long long)l->epoch, (long long)l->seen);
+	l->over = l->epoch;
+	loop_cancel(l->deadline);
+	lead(l, 0);
+	store_release(l->store, l->over, released, NULL);
+	loop_after(l->base, &l->renew, loop_random(ELECTION_JITTER_MS), ask, l);
+}
+
+static void
+on_fenced(void *arg, int64_t seen)
+{
+	struct leader *l = arg;
+
+	if (seen <= l->seen || seen >= EPOCH_MAX)
+		return;
+	l->seen = seen;
+	loop_after(l->base, &l->refused, 0, outdated, l);
+}
+
 void
 leader_resign(struct leader *l)
 {
@@ -159,6 +199,7 @@ leader_resign(struct leader *l)
 	l->resigned = true;
 	loop_cancel(l->renew);
 	loop_cancel(l->deadline);
+	loop_cancel(l->refused);
 	lead(l, 0);
 	if (epoch != 0)
 		store_release(l->store, epoch, released, NULL);

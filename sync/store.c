@@ -84,12 +84,33 @@ call_new(struct store *s, void *arg)
 	return c;
 }
 
+void
+store_on_fenced(struct store *s, store_fenced_fn *fn, void *arg)
+{
+	s->fenced = fn;
+	s->fenced_arg = arg;
+}
+
+/* "epoch 7 is older than 8": fence() of common/library.lua. */
+static void
+tell_fenced(const struct store *s, const struct err *e)
+{
+	const char *last = strrchr(e->text, ' ');
+	int64_t seen;
+
+	if (s->fenced != NULL && last != NULL &&
+	    str_int(last + 1, 1, INT64_MAX, &seen) == 0)
+		s->fenced(s->fenced_arg, seen);
+}
+
 static void
 on_reply(void *arg, const struct rds_reply *r, const struct err *e)
 {
 	struct call *c = arg;
 
 	c->waiting--;
+	if (e != NULL && strcmp(e->type, "FENCED") == 0)
+		tell_fenced(c->store, e);
 	c->got(c, r, e);
 	if (c->waiting == 0)
 		call_free(c);

@@ -30,6 +30,13 @@ void store_free(struct store *); /* what is in flight is not called back */
 /* Whoever asked with this arg is gone: do not call back. */
 void store_forget(struct store *, const void *arg);
 
+/*
+ * Be told when a change was refused, whoever asked for it: a leader of the epoch
+ * seen has been at the record, which is later than the one that was tried.
+ */
+typedef void store_fenced_fn(void *arg, int64_t seen);
+void store_on_fenced(struct store *, store_fenced_fn *, void *arg);
+
 /* e is NULL when it went well. */
 typedef void store_fn(void *arg, const struct err *e);
 
@@ -61,6 +68,13 @@ void store_add(
 void store_remove(struct store *, const char *name, const char *app,
     store_yes_fn *, void *arg);
 void store_get(struct store *, const char *name, store_domain_fn *, void *arg);
+
+/*
+ * As the leader: read it, and from now on nobody of an earlier epoch changes it.
+ * What is decided upon is true until we write.
+ */
+void store_take(struct store *, const char *name, int64_t epoch,
+    store_domain_fn *, void *arg);
 
 /* All domains of an app; app NULL: of all apps. */
 void store_list(struct store *, const char *app, store_list_fn *, void *arg);
@@ -149,7 +163,8 @@ int store_import(struct store *, const struct domain *d, const struct cert *,
 
 typedef void store_lease_fn(void *arg, bool granted, int64_t epoch,
     const char *holder, int64_t left_ms, const struct err *e);
-void store_lease(struct store *, store_lease_fn *, void *arg);
+/* A new grant's epoch is later than seen, which store_on_fenced() told, or 0. */
+void store_lease(struct store *, int64_t seen, store_lease_fn *, void *arg);
 
 /* The lease as it stands; until is by Redis's clock. */
 struct store_leader {

@@ -27,6 +27,8 @@ struct store {
 	bool known;
 	bool named;   /* all records have their names beside them */
 	bool filling; /* they are getting them */
+	store_fenced_fn *fenced;
+	void *fenced_arg;
 	struct calls calls;
 };
 

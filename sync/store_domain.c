@@ -108,6 +108,22 @@ store_get(struct store *s, const char *name, store_domain_fn *fn, void *arg)
 }
 
 void
+store_take(struct store *s, const char *name, int64_t epoch,
+    store_domain_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.domain = fn;
+	call_function(&cmd, "certfleet_take", 1);
+	rds_arg(&cmd, store_key(s, KEY_DOMAIN, key, sizeof(key),
+			  domain_partition(name, s->partitions), name));
+	rds_arg_int(&cmd, epoch);
+	call_send(c, &cmd, got_domain);
+}
+
+void
 store_update(struct store *s, const struct domain *d, int64_t next_at,
     const char *event_type, store_fn *fn, void *arg)
 {

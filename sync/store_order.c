@@ -1,4 +1,5 @@
 /* The leader's work in the store: lease, due names, orders, certificates. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ got_lease(struct call *c, const struct rds_reply *r, const struct err *e)
 }
 
 void
-store_lease(struct store *s, store_lease_fn *fn, void *arg)
+store_lease(struct store *s, int64_t seen, store_lease_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	char key[KEY_MAX];
@@ -39,6 +40,7 @@ store_lease(struct store *s, store_lease_fn *fn, void *arg)
 	rds_arg(&cmd, store_key(s, KEY_LEADER, key, sizeof(key), 0, NULL));
 	rds_arg(&cmd, s->conf->node);
 	rds_arg_int(&cmd, s->conf->fleet.lease_ms);
+	rds_arg_int(&cmd, seen);
 	call_send(c, &cmd, got_lease);
 }
 
@@ -146,6 +148,17 @@ store_order(struct store *s, const char *name, store_order_fn *fn, void *arg)
 	call_send(c, &cmd, got_order);
 }
 
+/* The journal is only for who has taken the domain: store_take(). */
+static void
+arg_taken(struct rds_cmd *cmd, int64_t epoch)
+{
+	size_t at = cmd->argc;
+
+	rds_arg_int(cmd, epoch);
+	cmd->len[at] = (size_t)snprintf(cmd->number[at],
+	    sizeof(cmd->number[at]), "=%lld", (long long)epoch);
+}
+
 static void
 got_begun(struct call *c, const struct rds_reply *r, const struct err *e)
 {
@@ -168,7 +181,7 @@ store_begin(struct store *s, const char *name, int64_t epoch,
 	call_function(&cmd, "certfleet_journal", 2);
 	rds_arg(&cmd, k.domain);
 	rds_arg(&cmd, k.order);
-	rds_arg_int(&cmd, epoch);
+	arg_taken(&cmd, epoch);
 	rds_arg(&cmd, "");
 	rds_arg(&cmd, "new");
 	call_send(c, &cmd, got_begun);
@@ -195,7 +208,7 @@ store_journal(struct store *s, const char *name, int64_t epoch,
 	c->tell.done = fn;
 	call_keys(&cmd, "certfleet_journal",
 	    (const char *const[]){ k.domain, k.order, NULL });
-	rds_arg_int(&cmd, epoch);
+	arg_taken(&cmd, epoch);
 	rds_arg(&cmd, expected);
 	rds_arg(&cmd, step);
 	if (url != NULL) {
@@ -231,7 +244,7 @@ store_journal_first(struct store *s, const char *name, int64_t epoch,
 	c->tell.done = fn;
 	call_keys(&cmd, "certfleet_journal",
 	    (const char *const[]){ k.domain, k.order, NULL });
-	rds_arg_int(&cmd, epoch);
+	arg_taken(&cmd, epoch);
 	rds_arg(&cmd, "*");
 	rds_arg(&cmd, "new");
 	rds_arg(&cmd, "url");

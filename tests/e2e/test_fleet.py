@@ -83,6 +83,22 @@ def test_the_leader_dies_and_work_goes_on(nodes):
         both_serve(nodes, name)
 
 
+def test_a_leader_that_comes_after_itself_leads_with_a_later_epoch(nodes):
+    """A leader of a Redis that was cut off has written with an epoch that the one
+    here has not reached, by a clock that is ahead: it is not refused for ever."""
+    node = nodes[0]
+    name = "later.test"
+    node.dns.add_a(name, node.address)
+    key = f"{PREFIX}{{p0}}:domain:{name}"
+    with node.redis_client() as redis:
+        epoch = int(redis.hash(f"{PREFIX}leader")["epoch"])
+        node.add(name)
+        redis("HSET", key, "epoch", epoch + 3600000)
+        node.await_status(name, "in_use", 60)
+        assert int(redis.hash(f"{PREFIX}leader")["epoch"]) > epoch + 3600000
+    both_serve(nodes, name)
+
+
 def test_a_node_that_was_away_catches_up(nodes):
     away, other = nodes
     for process in away.processes:

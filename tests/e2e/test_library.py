@@ -48,8 +48,13 @@ def commit(redis, epoch, sha1, not_after, next_at=5000, force="0",
                        *fields)
 
 
-def lease(redis, node, ttl=10000):
-    return redis.fcall("certfleet_lease", [LEADER], node, ttl)
+def in_hand(redis, epoch):
+    flat = redis.fcall("certfleet_take", [DOMAIN], epoch)
+    return dict(zip(flat[::2], flat[1::2]))
+
+
+def lease(redis, node, ttl=10000, *seen):
+    return redis.fcall("certfleet_lease", [LEADER], node, ttl, *seen)
 
 
 def events(redis):
@@ -103,6 +108,15 @@ def test_the_epoch_grows_when_the_clock_went_back(redis):
     ahead = str(int(time.time() * 1000) + 3600000)
     redis("HSET", LEADER, "node", "n0", "epoch", ahead, "until", "0")
     assert lease(redis, "n1")[:2] == [1, str(int(ahead) + 1)]
+
+
+def test_a_new_epoch_is_later_than_the_one_that_was_in_the_way(redis):
+    ahead = int(time.time() * 1000) + 3600000
+    _, epoch, _, _ = lease(redis, "n1", 10000, 0)
+    assert int(epoch) < ahead
+    assert lease(redis, "n1", 10000, ahead)[1] == epoch
+    redis.fcall("certfleet_release", [LEADER], "n1", epoch)
+    assert lease(redis, "n1", 10000, ahead)[1] == str(ahead + 1)
 
 
 def test_a_lease_that_is_released_is_granted_to_the_next_at_once(redis):
@@ -294,6 +308,24 @@ def test_a_newer_epoch_shuts_out_the_older_from_its_first_write(redis):
     update(redis, 9)
 
 
+def test_what_a_leader_has_taken_its_predecessor_changes_no_more(redis):
+    add(redis)
+    journal(redis, 8, "", "new")
+    was = in_hand(redis, 9)
+    assert was == redis.hash(DOMAIN) and was["epoch"] == "9"
+    before = dump(redis)
+    refused("FENCED", commit, redis, 8, SHA_A, 1000)
+    refused("FENCED", journal, redis, 8, "*", "key")
+    refused("FENCED", in_hand, redis, 8)
+    assert in_hand(redis, 9) == was
+    assert dump(redis) == before
+
+
+def test_there_is_nothing_to_take_of_a_domain_that_was_removed(redis):
+    assert in_hand(redis, 9) == {}
+    assert redis("KEYS", "*") == []
+
+
 def test_a_removed_domain_does_not_come_back(redis):
     refused("GONE", update, redis, 1, 1, "status", ["status", "in_use"])
     refused("GONE", journal, redis, 1, "", "new")
@@ -318,6 +350,18 @@ def test_the_journal_moves_only_from_the_step_that_is_expected(redis):
     assert (order["url"], order["key"]) == ("https://ca.example/o/1", "sealed")
     assert int(order["started_at"]) <= int(order["at"])
     assert redis.hash(DOMAIN)["epoch"] == "2"
+
+
+def test_only_who_has_taken_the_domain_writes_its_journal(redis):
+    """What it has read may have been in a Redis that another has replaced."""
+    add(redis)
+    journal(redis, "=8", "", "new")
+    refused("FENCED", journal, redis, "=9", "*", "ordered")
+    in_hand(redis, 9)
+    refused("FENCED", journal, redis, "=8", "*", "ordered")
+    refused("FENCED", journal, redis, "=10", "*", "ordered")
+    journal(redis, "=9", "new", "ordered")
+    assert redis.hash(DOMAIN)["epoch"] == redis.hash(ORDER)["epoch"] == "9"
 
 
 def test_an_abandoned_order_is_gone(redis):
