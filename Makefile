@@ -38,7 +38,7 @@ DEPS := gcc make pkg-config libc6-dev libevent-dev libhiredis-dev \
 	redis-server haproxy pebble curl openssl ca-certificates python3
 DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
 	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc \
-	prometheus lego chromium chromium-driver
+	prometheus lego chromium chromium-driver spin
 DEPS_BENCH := $(DEPS) redis-tools wrk
 DEPS_PACK := $(DEPS) dpkg-dev debhelper fakeroot lintian devscripts
 
@@ -142,9 +142,11 @@ $(BUILD)/sync/api/dashboard.o: $(wildcard sync/dashboard/*)
 ## check     rules, unit tests, fuzz corpora and end-to-end tests, with sanitizers
 check: deps-check
 	@$(MAKE) --no-print-directory rules
+	@$(MAKE) --no-print-directory model
 	@$(MAKE) --no-print-directory SAN=address,undefined unit
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory SAN=address,undefined e2e
+	@$(MAKE) --no-print-directory SAN=address,undefined check-newest
 
 ## unit      cmocka tests of the pure files
 unit: $(TESTS)
@@ -198,6 +200,18 @@ check-servers: $(BINS)
 	    CERTFLEET_REDIS=$$command $(PYTEST) -q $(SERVER_TESTS) $(ARGS) || \
 	    exit 1; \
 	done
+
+## check-matrix  end-to-end tests of the servers, on those of three Debian releases
+check-matrix: $(BINS) $(ASK)
+	@CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/matrix.py \
+	    -n $(E2E_JOBS) $(ARGS)
+check-newest: $(BINS) $(ASK)
+	@CERTFLEET_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/matrix.py --few \
+	    -n $(E2E_JOBS) $(ARGS)
+
+## model     spin looks at every state of the leaders' protocol
+model:
+	@tests/model/run.sh
 
 ## bench     measures beside something that runs in the same minute
 bench: $(BINS) $(BENCHES)
@@ -307,7 +321,7 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all check unit fuzz fuzz-objects fuzz-built e2e check-servers bench demo deps \
+.PHONY: all check unit fuzz fuzz-objects fuzz-built e2e check-servers check-matrix check-newest model bench demo deps \
 	deps-check deps-bench deps-pack package package-check rules install fmt compile_commands.json clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

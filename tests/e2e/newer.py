@@ -206,6 +206,23 @@ def redis(kind, suite):
         REDIS_LIBRARIES)
 
 
+@cache
+def pebble(suite="sid"):
+    """Pebble of another release: a Go program, which needs little of others."""
+    return program("pebble", "pebble", suite)
+
+
+def version_of(name, suite):
+    """Its version by the package; for programs that do not tell it.
+
+    A package of a suite that was not fetched is the installed one.
+    """
+    for deb in (CACHE / suite / "debs" / name).glob(f"{name}_*.deb"):
+        return re.match(r"[\d.]*\d", deb.name.split("_")[1])[0]
+    return re.match(r"[\d.]*\d", run(
+        "dpkg-query", "-W", "-f", "${Version}", name))[0]
+
+
 if __name__ == "__main__":
     try:
         print(redis(*sys.argv[1:]))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from harness import ROOT, SLOW, Failed, Process, answers_tcp, answers_unix
 from harness import built, environment, free_port, program, run, wait_for
-from peers import LOOPBACK, RedisClient
+from peers import LOOPBACK, REDIS, RedisClient
 from resp import Error
 
 CONF = ROOT / "haproxy" / "conf"
@@ -316,7 +316,8 @@ class Node:
                 "run_dir": str(self.run_dir),
                 "log_level": "debug",
             },
-            "redis": dict(self.redis.settings) if self.redis else {},
+            "redis": dict(self.redis.settings) if self.redis else
+                     {"server": REDIS[0]} if REDIS[1:] == [] else {},
             "agent": {"listen": [f"{LOOPBACK}:{self.agent.port}"],
                       "metrics": f"{LOOPBACK}:{self.agent.metrics_port}"},
             "acme": {

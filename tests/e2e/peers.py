@@ -17,6 +17,9 @@ from resp import Error, Resp
 
 LOOPBACK = "127.0.0.1"
 
+# Another Pebble than the installed one: its path.
+PEBBLE = os.environ.get("CERTFLEET_PEBBLE")
+
 # Another Redis than the installed one, or a Valkey: a command.
 REDIS = shlex.split(os.environ.get("CERTFLEET_REDIS", "")) or ["redis-server"]
 
@@ -148,7 +151,7 @@ class Pebble(Process):
                  command=None, alternate_roots=0, eab=None, retry_after=1,
                  profiles=None):
         super().__init__("pebble", directory)
-        self.command = command or program("pebble")
+        self.command = command or PEBBLE or program("pebble")
         self.tls = tls
         self.dns = dns
         self.http_port = http_port
