@@ -1225,6 +1225,11 @@ local function ahead(keys, args)
   return counts
 end
 
+-- KEYS any of the server that is to be asked; ARGV cursor pattern count.
+local function scan(_, args)
+  return redis.call('SCAN', args[1], 'MATCH', args[2], 'COUNT', args[3])
+end
+
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
@@ -1267,6 +1272,7 @@ redis.register_function('certfleet_limits_spend', limits_spend)
 redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)
 redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }
+redis.register_function { function_name = 'certfleet_scan', callback = scan, flags = read_only }
 redis.register_function { function_name = 'certfleet_records', callback = records, flags = read_only }
 redis.register_function { function_name = 'certfleet_find', callback = find, flags = read_only }
 redis.register_function { function_name = 'certfleet_ahead', callback = ahead, flags = read_only }

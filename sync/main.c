@@ -20,21 +20,29 @@
 #include "sync/keep.h"
 #include "sync/node.h"
 #include "sync/platform.h"
+#include "sync/transfer.h"
 #include "sync/wiping.h"
 
 #define EXIT_CONFIG 100 /* somebody must change something */
 
 static const char usage[] =
-    "usage: certfleet-sync [-cdhV] [-f FILE] [--prime]\n"
+    "usage: certfleet-sync [-cdhV] [-f FILE] [--prime | --export FILE |\n"
+    "                      --restore FILE]\n"
     "  -f FILE   configuration, default " CONF_PATH "\n"
     "  -c        check the configuration and exit\n"
     "  -d        log debug messages\n"
     "  --prime   write the files that HAProxy loads at start, from the sealed\n"
     "            copies of this node, and exit: run it before HAProxy starts\n"
+    "  --export FILE   write all that Redis holds of the fleet, sealed as it "
+    "is,\n"
+    "            to a new file (-: standard output), and exit\n"
+    "  --restore FILE  bring such a file (-: standard input) into an empty "
+    "Redis,\n"
+    "            with the partitions of the configuration, and exit\n"
     "  -V        print the version and exit\n";
 
 struct options {
-	const char *file;
+	const char *file, *export_to, *restore_from;
 	bool check, debug, prime;
 };
 
@@ -43,6 +51,8 @@ parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "prime", no_argument, NULL, 'p' },
+		{ "export", required_argument, NULL, 'x' },
+		{ "restore", required_argument, NULL, 'r' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -63,6 +73,12 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->prime = true;
+			break;
+		case 'x':
+			o->export_to = optarg;
+			break;
+		case 'r':
+			o->restore_from = optarg;
 			break;
 		case 'V':
 			puts("certfleet-sync " CERTFLEET_VERSION);
@@ -161,8 +177,15 @@ run(const struct conf *conf, const struct options *o, struct err *e)
 
 	if (make_directory(conf->state_dir, 0700, e) == -1 ||
 	    make_directory(conf->run_dir, 0755, e) == -1 ||
-	    (ring = open_ring(conf, e)) == NULL ||
-	    (files = files_new(conf->state_dir, conf->haproxy.cert_dir,
+	    (ring = open_ring(conf, e)) == NULL)
+		goto out;
+	if (o->export_to != NULL || o->restore_from != NULL) {
+		rc = o->export_to != NULL
+		         ? transfer_export(conf, ring, o->export_to, e)
+		         : transfer_restore(conf, ring, o->restore_from, e);
+		goto out;
+	}
+	if ((files = files_new(conf->state_dir, conf->haproxy.cert_dir,
 		 conf->haproxy.crt_list, e)) == NULL)
 		goto out;
 	if (o->prime) {
