@@ -52,6 +52,7 @@ struct conf {
 		char *password; /* secret */
 		char *prefix;   /* "certfleet:" */
 		int partitions; /* of a fleet that is new, 1 */
+		int replicas;   /* that must have what is new; 0: one, if any */
 		char *ca_file, *cert_file, *key_file, *server_name;
 		int db;
 		int connect_timeout_ms; /* 500 */
@@ -176,6 +177,7 @@ struct conf {
 		char *rollout;    /* "all", or "canary": one node first */
 		char *canary;     /* which; "": the first live one */
 		int canary_limit_ms; /* 30000, then another node */
+		int stalled_s; /* 900: a leader that comes no further; 0 */
 	} fleet;
 
 	struct conf_provider provider[CONF_PROVIDERS]; /* in order of names */

@@ -63,6 +63,9 @@ const struct conf_setting conf_settings[] = {
 	    "begins every key and channel"),
 	SET(redis, partitions, INT(1, 64, ""), "1",
 	    "parts that the domains are kept in; of a fleet that is new"),
+	SET(redis, replicas, INT(0, 64, ""), "0",
+	    "replicas that must have a new certificate before the leader "
+	    "forgets it; 0: one, where there are any"),
 	SET(redis, ca_file, PATH(0, PATH_MAX_LEN), "",
 	    "rediss: trust these instead of the system's "
 	    "authorities"),
@@ -294,6 +297,8 @@ const struct conf_setting conf_settings[] = {
 	    "the node that is it; default: the first live one by its id"),
 	SET(fleet, canary_limit_ms, INT(500, 3600000, "ms"), "30000",
 	    "for a canary to prove it, then another node is chosen"),
+	SET(fleet, stalled_s, INT(0, 86400, "s"), "900",
+	    "a leader that comes no further for so long hands over; 0: never"),
 };
 
 const struct conf_setting conf_provider_settings[CONF_PROVIDER_SETTINGS] = {

@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 10
+local VERSION = 11
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -723,6 +723,68 @@ local function commit(keys, args)
   return { version, gen }
 end
 
+-- What is restored comes to be the domain's: bundle, and what tells of it.
+local function put_restored(k, order, custom, chosen, bundle)
+  if custom then
+    redis.call('SET', k.custom, bundle)
+    redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
+  else
+    redis.call('SET', k.cert, bundle)
+    redis.call('DEL', order)
+    if chosen then
+      forget_custom(k)
+    end
+  end
+end
+
+-- KEYS as custom_set, then order
+-- ARGV epoch name kind sha1 not_after since bundle nborn field value... field value...
+-- A certificate that a node still holds and Redis has lost, or has an older one
+-- of.  kind: custom or managed; since: when its owner chose that, 0: not known.
+-- The first nborn fields are of a domain that has been lost as well.
+-- Returns { what, version, gen }; what is 1: taken, 2: it is there, 0: not
+-- wanted: removed, switched off, or there is a newer one.
+local function restore(keys, args)
+  local k, name, kind, sha1 = owner_keys(keys), args[2], args[3], args[4]
+  local not_after, since, custom = tonumber(args[5]), tonumber(args[6]), args[3] == 'custom'
+  local born = redis.call('EXISTS', k.domain) == 0
+  if redis.call('ZSCORE', k.removed, name) then
+    return { 0, 0, 0 }
+  end
+  local refused = not born and fence(k.domain, args[1])
+  if refused then
+    return refused
+  end
+  local h = redis.call('HMGET', k.domain, 'version', 'gen', 'letsencrypt')
+  local old = indexed(k.index, name)
+  local chosen = old and tonumber(string.match(old.choice, ':(%d+)$') or '0') or 0
+  if old and old.sha1 == sha1 and since <= chosen then
+    redis.call('HSET', k.domain, 'epoch', args[1])
+    return { 2, tonumber(h[1] or '0'), tonumber(h[2] or '0') }
+  end
+  local newer = not old or since > chosen or (since == chosen and not_after > old.not_after)
+  if not newer or (not custom and h[3] == '0') then
+    return { 0, 0, 0 }
+  end
+  local nborn = tonumber(args[8])
+  if born then
+    redis.call('HSET', k.domain, 'name', name, unpack(args, 9, 8 + 2 * nborn))
+  end
+  put_restored(k, keys[10], custom, since > chosen, args[7])
+  redis.call('HSET', k.domain, 'epoch', args[1], unpack(args, 9 + 2 * nborn))
+  schedule(k.due, name, text(now_ms()))
+  local v = next_version(k.domain, old)
+  local gen = redis.call('INCR', k.gen)
+  local choice = since > 0 and ':' .. kind .. ':' .. text(since) or ''
+  redis.call('HSET', k.index, name, v .. ':' .. args[5] .. ':' .. sha1 .. choice)
+  redis.call('HSET', k.domain, 'version', v, 'gen', gen)
+  say(k.domain, 'creating', 'its certificate was brought back by a node that still had it')
+  tell(k.events, k.timeline, { 'type', 'restored', 'name', name, 'at', text(now_ms()),
+    'version', v, 'gen', gen, 'sha1', sha1, 'not_after', args[5],
+    'since', since > 0 and text(since) or '', 'kind', kind })
+  return { 1, v, gen }
+end
+
 -- Older leaders say with it that the previous bundle is needed no longer; it is,
 -- to be rolled back to.
 local function proven(_, _)
@@ -1252,6 +1314,7 @@ redis.register_function('certfleet_env_changed', env_changed)
 redis.register_function('certfleet_journal', journal)
 redis.register_function('certfleet_abandon', abandon)
 redis.register_function('certfleet_commit', counted(commit))
+redis.register_function('certfleet_restore', counted(restore))
 redis.register_function('certfleet_proven', proven)
 redis.register_function('certfleet_stage', counted(stage))
 redis.register_function('certfleet_promote', counted(promote))

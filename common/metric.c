@@ -36,6 +36,13 @@ static const struct series {
 	[METRIC_API_REQUESTS] = { "certfleet_api_requests_total",
 	    "Requests of the admin API, by the answer's status.", CODES, NULL,
 	    { NULL } },
+	[METRIC_LEADERSHIP] = { "certfleet_leadership_total",
+	    "Times that this node began to lead, and handed over because "
+	    "nothing moved.",
+	    "what", { "began", "stalled" }, NULL, { NULL } },
+	[METRIC_RESTORED] = { "certfleet_restored_total",
+	    "Certificates that Redis had lost, by who brought them back.",
+	    "from", { "node", "outbox" }, NULL, { NULL } },
 };
 
 static uint64_t counts[METRICS][VALUES_MAX][VALUES_MAX];

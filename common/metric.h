@@ -23,6 +23,8 @@ enum metric {
 	METRIC_ORDERS,
 	METRIC_API_REQUESTS,
 	METRIC_ROLLOUT,
+	METRIC_LEADERSHIP,
+	METRIC_RESTORED,
 	/* must stay last */
 	METRICS
 };
@@ -50,6 +52,16 @@ enum {
 	METRIC_ROLLOUT_PROVEN = 0,
 	METRIC_ROLLOUT_STOPPED,
 	METRIC_ROLLOUT_BACK,
+};
+
+enum metric_leadership {
+	METRIC_LEADERSHIP_BEGAN = 0,
+	METRIC_LEADERSHIP_STALLED, /* handed over because nothing moved */
+};
+
+enum metric_restored {
+	METRIC_RESTORED_NODE = 0,
+	METRIC_RESTORED_OUTBOX,
 };
 
 /* The first label of METRIC_CA_REQUESTS, by RFC 8555's names. */

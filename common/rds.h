@@ -118,6 +118,8 @@ int rds_url_check(const char *url, struct err *);
 #define RDS_ARGS_MAX 128
 struct rds_cmd {
 	size_t argc;
+	const char
+	    *at; /* a Cluster: to who has this key; NULL: the command's */
 	const char *argv[RDS_ARGS_MAX];
 	size_t len[RDS_ARGS_MAX];
 	char number[RDS_ARGS_MAX][24];

@@ -36,6 +36,7 @@ void
 rds_cmd(struct rds_cmd *c, const char *command)
 {
 	c->argc = 0;
+	c->at = NULL;
 	rds_arg(c, command);
 }
 

@@ -43,6 +43,8 @@ rds_slot_of(const struct rds_cmd *c)
 		"ASKING", "CLUSTER" };
 	size_t at = 1;
 
+	if (c->at != NULL)
+		return rds_slot(c->at, strlen(c->at));
 	for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
 		if (strcmp(c->argv[0], without[i]) == 0)
 			return RDS_SLOT_ANY;

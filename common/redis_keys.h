@@ -65,10 +65,11 @@
 #define KEY_APPS "%sapps" /* SET: apps that have domains */
 
 /* prefix, id */
-#define KEY_NODE "%snode:%s"       /* HASH, TTL: heartbeat of a node */
-#define KEY_APP "%sapp:%s"         /* SET: domains of an app */
-#define KEY_ENV "%sapp:%s:env"     /* STRING: an app's variables, sealed */
-#define KEY_ACCOUNT "%saccount:%s" /* STRING: msgpack, sealed account key */
+#define KEY_NODE "%snode:%s"          /* HASH, TTL: heartbeat of a node */
+#define KEY_OFFERS "%snode:%s:offers" /* HASH, TTL: what Redis has lost */
+#define KEY_APP "%sapp:%s"            /* SET: domains of an app */
+#define KEY_ENV "%sapp:%s:env"        /* STRING: an app's variables, sealed */
+#define KEY_ACCOUNT "%saccount:%s"    /* STRING: msgpack, sealed account key */
 
 /*
  * Channels (prefix).  challenges: "token keyauth" the moment a challenge is

@@ -319,6 +319,29 @@ take_out(struct files *f, const char *name)
 }
 
 int
+files_get(
+    const struct files *f, const char *name, struct buf *out, struct err *e)
+{
+	char its[DOMAIN_NAME_MAX], *path = bundle_path(f, name);
+	const char *bundle = NULL;
+	struct buf file;
+	int rc;
+
+	buf_init(&file, BUNDLE_MAX + DOMAIN_NAME_MAX);
+	rc = disk_read(path, &file, e);
+	if (rc == 0)
+		bundle = bundle_name(path, &file, its);
+	if (rc == 0 && (bundle == NULL || strcmp(its, name) != 0))
+		rc = err_set(
+		    e, ERR_AGAIN, "%s is not a bundle of that name", path);
+	if (rc == 0)
+		rc = buf_put(out, bundle, file.len - (size_t)(bundle - file.p));
+	buf_clear(&file);
+	free(path);
+	return rc;
+}
+
+int
 files_put(struct files *f, const char *name, const void *bundle,
     size_t bundle_len, const char *pem, struct err *e)
 {

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "common/buf.h"
 #include "common/domain.h"
 #include "common/err.h"
 
@@ -78,6 +79,13 @@ int files_sync(struct files *, struct err *);
 /* HAProxy's default certificate, cert_dir/default.pem. */
 int files_put_default(struct files *, const char *pem, struct err *);
 int files_has_default(const struct files *);
+
+/*
+ * Append the sealed bundle of a domain to out, whose cap is the limit; ERR_AGAIN
+ * when there is none.
+ */
+int files_get(
+    const struct files *, const char *name, struct buf *out, struct err *);
 
 /*
  * Call fn for every sealed bundle on disk.  fn may call files_put() for the

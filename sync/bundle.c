@@ -12,6 +12,7 @@
 #define VERSION 1
 #define FIELDS 10
 #define SECOND_FIELDS 2
+#define ABOUT_FIELDS 6
 #define KEY_PEM_MAX (16 * 1024)
 
 static int
@@ -51,14 +52,27 @@ put_second(msgpack_packer *p, const struct one *second)
 }
 
 static void
+put_about(msgpack_packer *p, const struct bundle_about *about)
+{
+	put_str(p, "app", about->app);
+	put_str(p, "ca", about->ca);
+	put_int(p, "created_at", about->created_at);
+	put_int(p, "custom", about->custom);
+	put_int(p, "letsencrypt", about->letsencrypt);
+	put_int(p, "canonical", about->canonical);
+}
+
+static void
 put_fields(msgpack_packer *p, const char *name, const struct one *first,
-    const struct one *second)
+    const struct one *second, const struct bundle_about *about)
 {
 	const struct cert *c = first->cert;
 	const struct buf *sealed = &first->sealed;
+	size_t n = FIELDS;
 
-	msgpack_pack_map(
-	    p, FIELDS + (second->cert != NULL ? SECOND_FIELDS : 0));
+	n += second->cert != NULL ? SECOND_FIELDS : 0;
+	n += about != NULL ? ABOUT_FIELDS : 0;
+	msgpack_pack_map(p, n);
 	put_int(p, "v", VERSION);
 	put_str(p, "name", name);
 	put_str(p, "chain", c->chain);
@@ -72,6 +86,8 @@ put_fields(msgpack_packer *p, const char *name, const struct one *first,
 	put_int(p, "issued_at", loop_wall_ms());
 	if (second->cert != NULL)
 		put_second(p, second);
+	if (about != NULL)
+		put_about(p, about);
 }
 
 static int
@@ -94,7 +110,8 @@ seal_one(const struct seal_ring *ring, const char *name, struct one *one,
 int
 bundle_pack_two(const struct seal_ring *ring, const char *name,
     const struct cert *c, const char *key_pem, const struct cert *second,
-    const char *second_pem, struct buf *out, struct err *e)
+    const char *second_pem, const struct bundle_about *about, struct buf *out,
+    struct err *e)
 {
 	struct one one = { c, key_pem, { 0 } };
 	struct one two = { second, second_pem, { 0 } };
@@ -108,7 +125,7 @@ bundle_pack_two(const struct seal_ring *ring, const char *name,
 	if (seal_one(ring, name, &one, e) == 0 &&
 	    seal_one(ring, name, &two, e) == 0) {
 		msgpack_packer_init(&packer, &map, write_buf);
-		put_fields(&packer, name, &one, &two);
+		put_fields(&packer, name, &one, &two, about);
 		if (map.len > BUNDLE_MAX || buf_put(out, map.p, map.len) == -1)
 			err_set(e, ERR_BUG,
 			    "bundle has %zu bytes; at most %d are allowed",
@@ -126,7 +143,8 @@ int
 bundle_pack(const struct seal_ring *ring, const char *name,
     const struct cert *c, const char *key_pem, struct buf *out, struct err *e)
 {
-	return bundle_pack_two(ring, name, c, key_pem, NULL, NULL, out, e);
+	return bundle_pack_two(
+	    ring, name, c, key_pem, NULL, NULL, NULL, out, e);
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -389,4 +407,82 @@ bundle_open_second(const struct seal_ring *ring, const char *name,
     char **key_pem, struct err *e)
 {
 	return open_one(ring, name, bytes, len, now_ms, true, c, key_pem, e);
+}
+
+/* --- what its record was --------------------------------------------------- */
+
+void
+bundle_describe(struct bundle_about *about, const struct domain *d)
+{
+	*about = (struct bundle_about){
+		.created_at = d->created_at,
+		.letsencrypt = d->letsencrypt,
+		.canonical = d->canonical,
+	};
+	memcpy(about->app, d->app, sizeof(about->app));
+}
+
+static void
+take_text(char *dst, size_t size, const msgpack_object *v)
+{
+	if (v->type != MSGPACK_OBJECT_STR || v->via.str.size >= size ||
+	    memchr(v->via.str.ptr, '\0', v->via.str.size) != NULL)
+		return;
+	memcpy(dst, v->via.str.ptr, v->via.str.size);
+	dst[v->via.str.size] = '\0';
+}
+
+static int64_t
+number(const msgpack_object *v)
+{
+	return v->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+	               v->via.u64 <= INT64_MAX
+	           ? (int64_t)v->via.u64
+	           : 0;
+}
+
+static void
+take_about(struct bundle_about *about, const msgpack_object_kv *kv)
+{
+	if (is_key(&kv->key, "app"))
+		take_text(about->app, sizeof(about->app), &kv->val);
+	else if (is_key(&kv->key, "ca"))
+		take_text(about->ca, sizeof(about->ca), &kv->val);
+	else if (is_key(&kv->key, "created_at"))
+		about->created_at = number(&kv->val);
+	else if (is_key(&kv->key, "custom"))
+		about->custom = number(&kv->val) != 0;
+	else if (is_key(&kv->key, "letsencrypt"))
+		about->letsencrypt = number(&kv->val) != 0;
+	else if (is_key(&kv->key, "canonical"))
+		about->canonical = number(&kv->val) != 0;
+}
+
+int
+bundle_about(
+    struct bundle_about *about, const void *bytes, size_t len, struct err *e)
+{
+	msgpack_unpacked u;
+	struct err why;
+	size_t at = 0;
+	int rc = -1;
+
+	*about = (struct bundle_about){ .letsencrypt = true };
+	if (len > BUNDLE_MAX || !bounded(bytes, len))
+		return err_set(
+		    e, ERR_BUG, "bundle is damaged: it is not one value");
+	msgpack_unpacked_init(&u);
+	if (msgpack_unpack_next(&u, bytes, len, &at) !=
+		MSGPACK_UNPACK_SUCCESS ||
+	    u.data.type != MSGPACK_OBJECT_MAP) {
+		err_set(e, ERR_BUG, "bundle is damaged: it cannot be read");
+	} else {
+		for (uint32_t i = 0; i < u.data.via.map.size; i++)
+			take_about(about, &u.data.via.map.ptr[i]);
+		rc = 0;
+	}
+	msgpack_unpacked_destroy(&u);
+	if (domain_app_check(about->app, &why) == -1)
+		about->app[0] = '\0';
+	return rc;
 }

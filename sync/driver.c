@@ -17,6 +17,7 @@
 #include "sync/key.h"
 #include "sync/keymaker.h"
 #include "sync/limits.h"
+#include "sync/outbox.h"
 #include "sync/store.h"
 
 #define TRIES_MAX 4       /* of one request, for what is nobody's fault */
@@ -156,6 +157,13 @@ begun(void *arg, int64_t started_at, const struct err *e)
 	}
 	run_use_ca(r, r->ca);
 	run_new_ticket(r, started_at);
+	if (run_take_key(r, "")) {
+		run_use_ca(r, run_ca_of(r->driver, r->order.url));
+		r->url_saved = true;
+		order_resume(&r->order);
+		run_journal(r, "*", "key", r->order.url, r->key_pem);
+		return;
+	}
 	run_advance(r);
 }
 
@@ -173,6 +181,28 @@ forgotten(void *arg, const struct err *e)
 		run_fail(arg, e);
 	else
 		begin(arg);
+}
+
+/*
+ * There is, or will be, a certificate whose key nobody has: it is worth nothing.
+ * Of two the first is kept, and the second ordered at the next attempt.
+ */
+static void
+begin_anew(struct run *r)
+{
+	struct err e;
+
+	err_set(&e, ERR_BUG,
+	    "the key of the order was lost with Redis's last writes; its "
+	    "certificate is of no use");
+	if (r->first.len > 0) {
+		run_fail(r, &e);
+		return;
+	}
+	log_warn("domain=%s url=%s %s: ordered anew", r->d.name, r->order.url,
+	    e.text);
+	run_new_order(r);
+	store_abandon(r->driver->store, r->d.name, r->d.epoch, forgotten, r);
 }
 
 /*
@@ -217,6 +247,10 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		r->order.url = xstrdup(saved->url);
 		r->url_saved = true;
 		order_resume(&r->order);
+		if (r->key_pem[0] == '\0' && run_take_key(r, saved->url)) {
+			run_journal(r, "*", "key", NULL, r->key_pem);
+			return;
+		}
 	}
 	/* What was read is still so. */
 	run_journal(r, saved->step, saved->step, NULL, NULL);
@@ -307,6 +341,10 @@ take(struct run *r, const struct reply *reply)
 			limits_failed(r->driver->limits, &r->ticket);
 		if (!run_try_again(r, &e))
 			run_fail(r, &e);
+		return;
+	}
+	if (run_key_is_lost(r)) {
+		begin_anew(r);
 		return;
 	}
 	learn(r, was);
@@ -517,6 +555,8 @@ got_key(void *arg, const char *pem, const struct err *why)
 	}
 	mem_wipe_free(r->key_pem);
 	r->key_pem = xstrdup(pem);
+	outbox_put_key(
+	    r->driver->outbox, r->d.name, r->order.url, r->d.sha1, r->key_pem);
 	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
 		r->order.url, r->key_pem, key_saved, r, &e) == -1)
 		run_fail(r, &e);

@@ -21,6 +21,7 @@ struct dns01;
 struct driver;
 struct event_base;
 struct limits;
+struct outbox;
 struct seal_ring;
 struct store;
 
@@ -34,6 +35,9 @@ void driver_free(struct driver *); /* nobody is called back */
  * their certificate's lifetime, when the first cannot be reached.
  */
 void driver_fallback(struct driver *, struct ca *);
+
+/* Where keys and certificates are while Redis may lose them; may be NULL. */
+void driver_outbox(struct driver *, struct outbox *);
 
 /*
  * Who makes TXT records.  waits is called with the arg of a run that waits for

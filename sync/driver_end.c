@@ -14,6 +14,7 @@
 #include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/driver_impl.h"
+#include "sync/outbox.h"
 #include "sync/renew.h"
 #include "sync/store.h"
 
@@ -36,6 +37,7 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 	fault_point("F13");
 	r->d.version = version;
 	r->d.gen = gen;
+	outbox_committed(r->driver->outbox, r->d.name, gen);
 	log_info("domain=%s issued serial=%s version=%lld gen=%lld ca=\"%s\"",
 	    r->d.name, r->d.serial, (long long)version, (long long)gen,
 	    r->d.issuer);
@@ -108,6 +110,8 @@ run_finish(struct run *r)
 		run_order_second(r, &bundle);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
+		outbox_put_bundle(
+		    dr->outbox, r->d.name, r->d.sha1, bundle.p, bundle.len);
 		store_commit(dr->store, &r->d, r->d.next_at,
 		    cert.not_before >= was, bundle.p, bundle.len, committed, r);
 	}
@@ -167,6 +171,7 @@ run_fail(struct run *r, const struct err *e)
 		return;
 	}
 	r->why = *e;
+	outbox_drop(r->driver->outbox, r->d.name);
 	run_withdraw(r);
 	if (r->first.len > 0) {
 		run_keep_first(r, abandoned);

@@ -61,6 +61,7 @@ struct driver {
 	struct ca *ca, *fallback; /* fallback may be NULL */
 	struct challenges *challenges;
 	struct limits *limits;
+	struct outbox *outbox; /* may be NULL */
 	struct dns01 *dns01;
 	driver_waits_fn *waits;
 	struct keymaker *keymaker;
@@ -101,6 +102,15 @@ void run_unpublish(struct run *);
 /* TXT records: to be there, or not needed any more. */
 void run_present(struct run *);
 void run_withdraw(struct run *);
+
+/*
+ * A journal that tells of a key, or should: what the outbox has is taken from
+ * there.  True: the order goes on with it.
+ */
+bool run_take_key(struct run *, const char *url);
+
+/* There may be a certificate whose key nobody has: another order. */
+bool run_key_is_lost(const struct run *);
 
 /* What was asked for, other than a request, is done. */
 void run_done(struct run *);

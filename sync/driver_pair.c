@@ -3,6 +3,7 @@
  * the other, and what came of the first waits in the journal for the second.
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/conf.h"
@@ -11,6 +12,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "sync/bundle.h"
+#include "sync/ca.h"
 #include "sync/cert.h"
 #include "sync/driver_impl.h"
 #include "sync/renew.h"
@@ -114,20 +116,29 @@ run_resume_first(struct run *r, const void *bundle, size_t len)
 	return r->first.len > 0;
 }
 
+static void
+describe(const struct run *r, struct bundle_about *about)
+{
+	bundle_describe(about, &r->d);
+	snprintf(about->ca, sizeof(about->ca), "%s", ca_directory(r->ca));
+}
+
 /* Both in one bundle; the record is the first one's, due is the earlier end. */
 static int
 pack_both(
     struct run *r, const struct cert *second, struct buf *bundle, struct err *e)
 {
 	const struct seal_ring *ring = r->driver->ring;
+	struct bundle_about about;
 	struct cert first = { 0 };
 	char *key = NULL;
 	int rc = -1;
 
+	describe(r, &about);
 	if (bundle_open(ring, r->d.name, r->first.p, r->first.len,
 		loop_wall_ms(), &first, &key, e) == 0 &&
 	    bundle_pack_two(ring, r->d.name, &first, key, second, r->key_pem,
-		bundle, e) == 0) {
+		&about, bundle, e) == 0) {
 		run_describe(r, &first);
 		cert_ari_id(
 		    second, r->d.ari_id_second, sizeof(r->d.ari_id_second));
@@ -144,10 +155,13 @@ int
 run_pack(
     struct run *r, const struct cert *cert, struct buf *bundle, struct err *e)
 {
+	struct bundle_about about;
+
 	if (r->first.len > 0)
 		return pack_both(r, cert, bundle, e);
-	if (bundle_pack(
-		r->driver->ring, r->d.name, cert, r->key_pem, bundle, e) == -1)
+	describe(r, &about);
+	if (bundle_pack_two(r->driver->ring, r->d.name, cert, r->key_pem, NULL,
+		NULL, &about, bundle, e) == -1)
 		return -1;
 	/* While there is another to come, the record is what is served. */
 	if (!run_wants_second(r))

@@ -37,6 +37,7 @@ count(const struct held *x, int n)
 void
 held_free(struct held *x)
 {
+	held_set_missing(x, false);
 	HASH_DELETE(hh, x->hold->names, x);
 	held_set_state(x, HELD_FAILED);
 	held_settle(x);

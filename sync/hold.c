@@ -210,6 +210,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		free(x->trial);
 		x->trial = NULL;
 		held_set_sha1(x, cert.sha1);
+		held_set_missing(x, false);
 		x->not_after = cert.not_after;
 		x->proven_before = false;
 		held_push(x);

@@ -85,6 +85,28 @@ int hold_show(struct hold *, const char *name, hold_shown_fn *, void *arg);
 /* The end is near: no more looks at what is served. */
 void hold_leave(struct hold *);
 
+/*
+ * What Redis has lost: begin by taking it that all of a partition is missing
+ * there, then tell what its index has.  True when that is older than what is
+ * held, which stays missing; it is not to be fetched.
+ */
+struct store_entry;
+void hold_compare(struct hold *, int partition, int npartitions);
+bool hold_indexed(struct hold *, const struct store_entry *);
+void hold_restored(struct hold *, const char *name);
+
+/*
+ * How many are missing, and up to max of them, from the at-th on: names are the
+ * hold's.  Returns how many there are in name.
+ */
+size_t hold_missing(const struct hold *);
+struct hold_lost {
+	const char *name;
+	int64_t since;
+};
+size_t hold_list_missing(
+    const struct hold *, size_t at, struct hold_lost *, size_t max);
+
 /* HAProxy is to have nothing but what is held. */
 void hold_prune(struct hold *);
 

@@ -1,7 +1,8 @@
 /*
  * The inside of hold, shared by sync/hold.c (certificates come and go),
  * sync/held.c (one of them), sync/held_proof.c (into the HAProxys, and whether
- * they show it) and sync/hold_status.c (what others ask).
+ * they show it), sync/held_missing.c (what Redis has lost of it) and
+ * sync/hold_status.c (what others ask).
  */
 #ifndef SYNC_HOLD_IMPL_H
 #define SYNC_HOLD_IMPL_H
@@ -56,6 +57,7 @@ struct held {
 	enum held_state state;
 	bool proven_before; /* read from disk: no handshake needed */
 	bool shown;         /* a handshake has shown it since we run */
+	bool missing;       /* Redis has not got it, or an older one */
 	uint8_t partition;
 	uint32_t pushed;   /* a bit for each HAProxy that has it */
 	char *error;       /* while HELD_FAILED, else NULL */
@@ -93,6 +95,7 @@ struct hold {
 	unsigned int ntargets;
 	struct digest served; /* of the first ones that are served */
 	struct patrol *patrol;
+	size_t nmissing; /* how many of names are */
 	struct event *changed, *sync;
 	bool writing;    /* sync will write the crt-list */
 	int64_t list_at; /* not before */
@@ -122,6 +125,8 @@ void held_set_error(struct held *, const char *text); /* NULL: none */
 /* It is not served, and why; or it is. */
 void held_failed(struct held *, const struct err *);
 void held_served(struct held *);
+
+void held_set_missing(struct held *, bool);
 
 /* Into all HAProxys, then to the proof; or out of them. */
 void held_push(struct held *);

@@ -12,6 +12,7 @@
 #include "common/str.h"
 #include "common/table.h"
 #include "sync/check.h"
+#include "sync/deadman.h"
 #include "sync/dns01.h"
 #include "sync/driver.h"
 #include "sync/intake_impl.h"
@@ -137,6 +138,13 @@ intake_progress(const struct intake *in, struct intake_progress *p)
 	p->committed_at = in->committed_at;
 }
 
+void
+intake_state(const struct intake *in, struct deadman_state *s)
+{
+	s->in_hand = HASH_COUNT(in->table) - in->waits;
+	s->moved = in->moved;
+}
+
 /* --- what is due ----------------------------------------------------------------- */
 
 void
@@ -208,6 +216,7 @@ work_written(void *arg, const struct err *e)
 	bool again = w->again;
 	char name[DOMAIN_NAME_MAX];
 
+	in->moved += e == NULL;
 	memcpy(name, w->name, sizeof(name));
 	/* The owner was faster: judge anew. */
 	if (e != NULL && strcmp(e->type, "CHANGED") == 0) {

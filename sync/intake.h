@@ -59,4 +59,8 @@ void intake_progress(const struct intake *, struct intake_progress *);
 /* A message of CHANNEL_ACKS: "node gen". */
 void intake_ack(struct intake *, const char *text);
 
+/* Domains in hand that wait for us, and how many were put down or issued. */
+struct deadman_state;
+void intake_state(const struct intake *, struct deadman_state *);
+
 #endif

@@ -58,6 +58,7 @@ struct intake {
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
 	struct gens acked; /* the highest that nodes have told */
+	uint64_t moved;    /* domains that were put down, or issued */
 	int claiming;      /* partitions that are asked for what is due */
 };
 

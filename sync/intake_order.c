@@ -105,6 +105,7 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 	 * will say so, unless one was faster than the commit's answer.  A
 	 * canary has yet to be chosen.
 	 */
+	in->moved += e == NULL;
 	if (e == NULL)
 		in->committed_at = loop_wall_ms();
 	staged = e == NULL && d->gen == 0;

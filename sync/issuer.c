@@ -14,20 +14,25 @@
 #include "sync/cert.h"
 #include "sync/challenge.h"
 #include "sync/check.h"
+#include "sync/deadman.h"
 #include "sync/dialogue.h"
 #include "sync/dns01.h"
 #include "sync/driver.h"
 #include "sync/http.h"
 #include "sync/intake.h"
 #include "sync/limits.h"
+#include "sync/muster.h"
+#include "sync/outbox.h"
 #include "sync/platform.h"
 #include "sync/renewal_info.h"
+#include "sync/replicas.h"
 #include "sync/revoke.h"
 #include "sync/rollover.h"
 #include "sync/roster.h"
 #include "sync/store.h"
 
 #define AGAIN_MS 1000 /* the account could not be read or written */
+#define REMEMBER_MS 600000
 
 struct issuer;
 
@@ -36,7 +41,10 @@ struct account {
 	struct issuer *is;
 	struct ca *ca;
 	struct event *again;
-	char *key; /* while leading */
+	char *key;             /* while leading */
+	char *url;             /* of the one that Redis has lost, else NULL */
+	int64_t remembered_at; /* a copy was made last, 0: there is none */
+	bool asking;           /* for it */
 };
 
 struct issuer {
@@ -59,7 +67,15 @@ struct issuer {
 	struct revokes *revokes;
 	struct rollover *rollover;
 	struct intake *intake;
-	int64_t epoch; /* 0: asleep */
+	struct muster *muster;
+	struct outbox *outbox; /* may be NULL */
+	struct replicas *replicas;
+	struct deadman *deadman;
+	issuer_stalled_fn *stalled;
+	void *stalled_arg;
+	bool working;   /* intake has begun */
+	uint64_t moved; /* when issuer_moves() was asked last */
+	int64_t epoch;  /* 0: asleep */
 };
 
 static void load_account(void *);
@@ -81,6 +97,9 @@ on_account(void *arg, const char *url)
 	struct account *a = arg;
 	struct err e;
 
+	if (a->key != NULL)
+		outbox_put_account(
+		    a->is->outbox, ca_directory(a->ca), a->key, url);
 	if (a->key != NULL &&
 	    store_account_put(a->is->store, ca_directory(a->ca), a->key, url,
 		url_saved, a, &e) == -1)
@@ -157,11 +176,64 @@ issuer_platform(struct issuer *is, const struct platform *platform)
 }
 
 void
+issuer_heal(struct issuer *is, const struct seal_ring *ring,
+    struct watch *watch, const struct hold *hold, struct outbox *outbox)
+{
+	is->outbox = outbox;
+	is->muster = muster_new(
+	    is->base, is->conf, ring, is->store, watch, hold, outbox);
+	is->replicas = replicas_new(is->base, is->conf, is->store, outbox);
+	driver_outbox(is->driver, outbox);
+}
+
+/* Who has not even begun waits for what it needs to. */
+static void
+ask_state(void *arg, struct deadman_state *s)
+{
+	struct issuer *is = arg;
+
+	intake_state(is->intake, s);
+	if (!is->working)
+		s->in_hand++;
+}
+
+static void
+stalled(void *arg, size_t in_hand, int64_t for_ms, int times)
+{
+	struct issuer *is = arg;
+
+	is->stalled(is->stalled_arg, in_hand, for_ms, times);
+}
+
+void
+issuer_watched(struct issuer *is, issuer_stalled_fn *fn, void *arg)
+{
+	is->stalled = fn;
+	is->stalled_arg = arg;
+	is->deadman = deadman_new(is->base, is->conf, ask_state, stalled, is);
+}
+
+bool
+issuer_moves(struct issuer *is)
+{
+	struct deadman_state s;
+	bool moves;
+
+	intake_state(is->intake, &s);
+	moves = s.moved != is->moved;
+	is->moved = s.moved;
+	return moves;
+}
+
+void
 issuer_free(struct issuer *is)
 {
 	if (is == NULL)
 		return;
 	issuer_stop(is);
+	muster_free(is->muster);
+	replicas_free(is->replicas);
+	deadman_free(is->deadman);
 	intake_free(is->intake);
 	revokes_free(is->revokes);
 	rollover_free(is->rollover);
@@ -212,16 +284,26 @@ add_platform(struct issuer *is)
 	store_add(is->store, &d, platform_added, is);
 }
 
-/* What was spent is known: orders may be made. */
+/* What Redis had lost is back: orders may be made. */
+static void
+mustered(void *arg)
+{
+	struct issuer *is = arg;
+
+	dns01_start(is->dns01);
+	add_platform(is);
+	is->working = true;
+	intake_start(is->intake, is->epoch);
+}
+
+/* What was spent is known. */
 static void
 limits_known(void *arg, const struct err *e)
 {
 	struct issuer *is = arg;
 
 	(void)e;
-	dns01_start(is->dns01);
-	add_platform(is);
-	intake_start(is->intake, is->epoch);
+	muster_start(is->muster, is->epoch, mustered, is);
 }
 
 /* The account's key is settled: it is told, and work begins. */
@@ -230,10 +312,11 @@ rolled_over(void *arg, const char *key_pem, const char *url)
 {
 	struct issuer *is = arg;
 
-	(void)url;
 	if (key_pem != NULL) {
 		mem_wipe_free(is->first.key);
 		is->first.key = xstrdup(key_pem);
+		outbox_put_account(
+		    is->outbox, ca_directory(is->first.ca), key_pem, url);
 	}
 	store_thumbprint(is->store, ca_thumbprint(is->first.ca));
 	limits_start(is->limits, limits_known, is);
@@ -249,6 +332,7 @@ use_account(struct account *a, const char *url)
 		log_error("account: %s", e.text);
 		return;
 	}
+	outbox_put_account(is->outbox, ca_directory(a->ca), a->key, url);
 	if (a == &is->first)
 		rollover_start(is->rollover);
 }
@@ -268,18 +352,28 @@ key_saved(void *arg, const struct err *e)
 	if (e != NULL)
 		try_later(a, e->text);
 	else
-		use_account(a, "");
+		use_account(a, a->url != NULL ? a->url : "");
 }
 
-/* The key is in Redis before the CA hears of it: no account is ever lost. */
+/*
+ * Redis has none: it has lost it, or there was none yet.  The key is in Redis
+ * before the CA hears of it: no account is ever lost.
+ */
 static void
 new_account(struct account *a)
 {
 	struct err e;
 
-	a->key = cert_key_new();
-	if (store_account_put(a->is->store, ca_directory(a->ca), a->key, "",
-		key_saved, a, &e) == -1)
+	free(a->url);
+	if (outbox_get_account(
+		a->is->outbox, ca_directory(a->ca), &a->url, &a->key))
+		log_warn("account: Redis has lost it; ca=%s knows it by the "
+			 "key that is still here",
+		    ca_directory(a->ca));
+	else
+		a->key = cert_key_new();
+	if (store_account_put(a->is->store, ca_directory(a->ca), a->key,
+		a->url != NULL ? a->url : "", key_saved, a, &e) == -1)
 		log_error("account: %s", e.text);
 }
 
@@ -303,11 +397,48 @@ got_account(
 	use_account(a, url);
 }
 
+/* --- a copy, while another leads ------------------------------------------ */
+
+static void
+got_copy(void *arg, const char *key_pem, const char *url, const struct err *e)
+{
+	struct account *a = arg;
+
+	a->asking = false;
+	if (e != NULL || url[0] == '\0')
+		return;
+	outbox_put_account(a->is->outbox, ca_directory(a->ca), key_pem, url);
+	a->remembered_at = loop_now_ms();
+}
+
+static void
+remember(struct account *a)
+{
+	bool fresh = a->remembered_at != 0 &&
+	             loop_now_ms() - a->remembered_at < REMEMBER_MS;
+
+	if (a->ca == NULL || a->asking || fresh)
+		return;
+	a->asking = true;
+	store_account(a->is->store, ca_directory(a->ca), got_copy, a);
+}
+
+void
+issuer_remember(struct issuer *is)
+{
+	if (is->outbox == NULL || is->epoch != 0)
+		return;
+	remember(&is->first);
+	remember(&is->second);
+}
+
 static void
 load_account(void *arg)
 {
 	struct account *a = arg;
 
+	store_forget(a->is->store, a);
+	a->asking = false;
 	store_account(a->is->store, ca_directory(a->ca), got_account, a);
 }
 
@@ -315,6 +446,8 @@ void
 issuer_start(struct issuer *is, int64_t epoch)
 {
 	is->epoch = epoch;
+	replicas_start(is->replicas);
+	deadman_start(is->deadman);
 	load_account(&is->first);
 	if (is->second.ca != NULL)
 		load_account(&is->second);
@@ -325,9 +458,24 @@ forget_account(struct account *a)
 {
 	if (a->is != NULL)
 		store_forget(a->is->store, a);
+	a->asking = false;
+	a->remembered_at = 0;
 	loop_cancel(a->again);
 	mem_wipe_free(a->key);
 	a->key = NULL;
+	free(a->url);
+	a->url = NULL;
+}
+
+void
+issuer_muster(struct issuer *is)
+{
+	int64_t epoch = is->epoch;
+
+	if (epoch == 0)
+		return;
+	issuer_stop(is);
+	issuer_start(is, epoch);
 }
 
 /*
@@ -340,6 +488,7 @@ issuer_rollover(struct issuer *is)
 {
 	if (is->epoch == 0 || is->first.key == NULL)
 		return;
+	muster_stop(is->muster);
 	intake_stop(is->intake);
 	dns01_stop(is->dns01);
 	limits_stop(is->limits);
@@ -350,6 +499,10 @@ void
 issuer_stop(struct issuer *is)
 {
 	rollover_stop(is->rollover);
+	replicas_stop(is->replicas);
+	deadman_stop(is->deadman);
+	is->working = false;
+	muster_stop(is->muster);
 	is->epoch = 0;
 	store_forget(is->store, is);
 	intake_stop(is->intake);
@@ -386,6 +539,12 @@ issuer_ready(struct issuer *is, const char *text)
 void
 issuer_ack(struct issuer *is, const char *text)
 {
+	const char *space = strchr(text, ' ');
+	struct gens gens;
+
 	roster_stale(is->roster);
+	if (is->epoch != 0 && space != NULL &&
+	    gens_parse(&gens, space + 1) == 0)
+		outbox_acked(is->outbox, &gens);
 	intake_ack(is->intake, text);
 }

@@ -192,6 +192,21 @@ on_fenced(void *arg, int64_t seen)
 }
 
 void
+leader_stand_down(struct leader *l, int64_t ms)
+{
+	int64_t epoch = l->epoch;
+
+	if (epoch == 0 || l->resigned)
+		return;
+	loop_cancel(l->deadline);
+	store_forget(l->store, l);
+	l->asking = false;
+	lead(l, 0);
+	store_release(l->store, epoch, released, NULL);
+	loop_after(l->base, &l->renew, ms, ask, l);
+}
+
+void
 leader_resign(struct leader *l)
 {
 	int64_t epoch = l->epoch;

@@ -28,6 +28,9 @@ void leader_free(struct leader *);
 int64_t leader_epoch(const struct leader *);      /* 0: not leading */
 const char *leader_holder(const struct leader *); /* as last heard, or "" */
 
+/* Hand over at once, and do not ask again before that long. */
+void leader_stand_down(struct leader *, int64_t ms);
+
 /* Hand over at once and ask no more; fn(arg, false, 0) is called if leading. */
 void leader_resign(struct leader *);
 

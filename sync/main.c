@@ -224,8 +224,9 @@ main(int argc, char **argv)
 		return EXIT_CONFIG;
 	log_open("certfleet-sync", o.debug ? LOG_LEVEL_DEBUG : conf->log_level);
 	rc = run(conf, &o, &e);
-	if (rc == -1)
+	if (rc != 0)
 		log_error("%s", e.text);
 	conf_free(conf);
-	return rc == 0 ? 0 : EXIT_CONFIG;
+	/* One that stood still is started anew. */
+	return rc == 0 ? 0 : rc == 1 ? 1 : EXIT_CONFIG;
 }

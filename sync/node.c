@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/metric.h"
 #include "common/rds.h"
 #include "common/rds_setup.h"
 #include "common/redis_keys.h"
@@ -24,6 +25,8 @@
 #include "sync/intake.h"
 #include "sync/issuer.h"
 #include "sync/leader.h"
+#include "sync/offers.h"
+#include "sync/outbox.h"
 #include "sync/platform.h"
 #include "sync/resolve.h"
 #include "sync/skew.h"
@@ -52,6 +55,8 @@ struct node {
 	struct trials *trials;
 	struct witness *witness;
 	struct watch *watch;
+	struct offers *offers;
+	struct outbox *outbox; /* NULL where nobody leads, or without a disk */
 	struct barrier *barrier;
 	struct issuer *issuer;
 	struct platform *platform;
@@ -62,13 +67,18 @@ struct node {
 	struct skew skew;
 	char clock[160];   /* what is wrong with it, or "" */
 	char refused[160]; /* why Redis takes no writes, or "" */
+	char stalled[160]; /* why this node leads no longer, or "" */
 	struct gens told;  /* in the last beat */
 	int64_t behind_at; /* heard of more than is applied since, or 0 */
+	int64_t mustered;  /* told in the last beat */
 	bool ready;        /* store_init() went well */
 	bool leaving;
+	bool gave_up; /* a new process may have more luck */
 };
 
 static void beat(void *);
+static void stopped(void *);
+static void forget_stall(struct node *);
 
 /* --- the heartbeat, which also tells what is applied -------------------------- */
 
@@ -146,6 +156,8 @@ beat(void *arg)
 	if (!n->ready || n->leaving)
 		return;
 	store_time(n->store, got_time, n);
+	forget_stall(n);
+	issuer_remember(n->issuer);
 	hold_status(n->hold, &hold);
 	snprintf(b.id, sizeof(b.id), "%s", n->conf->node);
 	snprintf(b.version, sizeof(b.version), "%s", CERTFLEET_VERSION);
@@ -166,6 +178,8 @@ beat(void *arg)
 	b.in_hand = (int64_t)progress.domains;
 	b.orders = (int64_t)progress.orders;
 	b.committed_at = progress.committed_at;
+	b.offers = (int64_t)hold_missing(n->hold);
+	b.mustered = n->mustered = watch_mustered(n->watch);
 	b.barrier = n->conf->haproxy.http_address[0] != '\0';
 	store_beat(n->store, &b, beaten, n);
 	trials_told(n->trials);
@@ -238,7 +252,7 @@ by_owner(const char *type)
 {
 	static const char *const types[] = { "added", "custom", "managed",
 		"leaving", "revoke", "renew", "withdrawn", "enabled",
-		"disabled", "env", "imported", "rollback" };
+		"disabled", "env", "imported", "rollback", "restored" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], type) == 0)
@@ -255,8 +269,50 @@ on_event(void *arg, const char *type)
 		issuer_rollover(n->issuer);
 	if (by_owner(type))
 		issuer_kick(n->issuer);
+	if (strcmp(type, "reconciled") == 0 || strcmp(type, "restored") == 0)
+		offers_look(n->offers);
+	if (watch_mustered(n->watch) != n->mustered)
+		loop_after(n->base, &n->beat, 0, beat, n);
 	if (strcmp(type, "added") != 0)
 		on_hold(n);
+}
+
+/*
+ * Nothing moves: perhaps another node has more luck, or this one anew.  When it
+ * comes to the same again, a new process is to try.
+ */
+static void
+on_stalled(void *arg, size_t in_hand, int64_t for_ms, int times)
+{
+	struct node *n = arg;
+	struct err e;
+
+	err_set(&e, ERR_AGAIN,
+	    "this node led and came no further for %lld s, with %zu domains in "
+	    "hand",
+	    (long long)for_ms / 1000, in_hand);
+	snprintf(n->stalled, sizeof(n->stalled), "%.159s", e.text);
+	metric_count(METRIC_LEADERSHIP, METRIC_LEADERSHIP_STALLED, 0);
+	log_error("leader=%s epoch=%lld %s: %s", n->conf->node,
+	    (long long)leader_epoch(n->leader), e.text,
+	    times > 1 ? "it ends, to be started anew" : "it hands over");
+	leader_stand_down(n->leader, (int64_t)n->conf->fleet.lease_ms * 2);
+	if (times < 2)
+		return;
+	*n->failed = e;
+	n->gave_up = n->leaving = true;
+	loop_after(n->base, &n->stop, GOODBYE_MS, stopped, n);
+}
+
+/* What is told of a leader that stood still is over when one moves again. */
+static void
+forget_stall(struct node *n)
+{
+	const char *holder = n->leader != NULL ? leader_holder(n->leader) : "";
+	bool other = holder[0] != '\0' && strcmp(holder, n->conf->node) != 0;
+
+	if (n->stalled[0] != '\0' && (other || issuer_moves(n->issuer)))
+		n->stalled[0] = '\0';
 }
 
 static void
@@ -264,6 +320,8 @@ on_leader(void *arg, bool leading, int64_t epoch)
 {
 	struct node *n = arg;
 
+	if (leading)
+		metric_count(METRIC_LEADERSHIP, METRIC_LEADERSHIP_BEGAN, 0);
 	if (leading)
 		issuer_start(n->issuer, epoch);
 	else
@@ -286,7 +344,9 @@ api_ask(void *arg, struct api_state *s)
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
 	snprintf(s->error, sizeof(s->error), "%s",
-	    n->refused[0] != '\0' ? n->refused : n->clock);
+	    n->refused[0] != '\0'   ? n->refused
+	    : n->stalled[0] != '\0' ? n->stalled
+				    : n->clock);
 	s->haproxies = s->hold.haproxies;
 	s->haproxies_up = s->hold.haproxies_up;
 }
@@ -335,6 +395,8 @@ initialised(void *arg, const struct err *e)
 	if (n->leader == NULL)
 		n->leader =
 		    leader_new(n->base, n->conf, n->store, on_leader, n);
+	else
+		issuer_muster(n->issuer);
 	watch_reconcile(n->watch);
 	loop_after(n->base, &n->beat, 0, beat, n);
 }
@@ -398,6 +460,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 		.max_in_flight = conf->acme.max_requests,
 		.timeout_ms = conf->acme.request_timeout_ms };
 	struct authorities *authorities;
+	struct err why;
 
 	if (conf_redis_embedded(conf) &&
 	    (n->embedded = embedded_redis_start(n->base, conf, e)) == NULL)
@@ -417,11 +480,18 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	    n->base, conf, n->store, n->hold, on_trial, on_trial_over, n);
 	watch_trials(n->watch, n->trials);
 	n->witness = witness_new(n->base, conf, n->store, n->hold);
+	n->offers = offers_new(n->base, conf, n->store, n->hold, files);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
 		return -1;
 	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
 	    n->resolve, authorities);
+	if (conf->fleet.candidate && (n->outbox = outbox_new(conf->state_dir,
+					  ring, OUTBOX_MAX, &why)) == NULL)
+		log_error("outbox: %s", why.text);
+	watch_outbox(n->watch, n->outbox);
+	issuer_heal(n->issuer, ring, n->watch, n->hold, n->outbox);
+	issuer_watched(n->issuer, on_stalled, n);
 	n->platform = platform_new(n->base, conf, files, n->hold);
 	issuer_platform(n->issuer, n->platform);
 	listen_to_redis(n);
@@ -445,6 +515,8 @@ end(struct node *n)
 	watch_free(n->watch);
 	trials_free(n->trials);
 	witness_free(n->witness);
+	offers_free(n->offers);
+	outbox_free(n->outbox);
 	hold_free(n->hold);
 	http_free(n->http);
 	resolve_free(n->resolve);
@@ -497,6 +569,7 @@ node_run(const struct conf *conf, const struct seal_ring *ring,
 	if (rc == 0) {
 		loop_run(n.base, on_stop, on_hup, &n);
 		rc = n.api != NULL || n.leaving ? 0 : -1;
+		rc = n.gave_up ? 1 : rc;
 	}
 	end(&n);
 	event_base_free(n.base);

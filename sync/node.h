@@ -13,7 +13,10 @@ struct conf;
 struct files;
 struct seal_ring;
 
-/* Run until told to stop.  Fails when it cannot begin. */
+/*
+ * Run until told to stop.  -1 when it cannot begin, 1 when it has led and come no
+ * further, and a new process is to try.
+ */
 int node_run(const struct conf *, const struct seal_ring *, struct files *,
     struct err *);
 

@@ -331,6 +331,7 @@ follow(struct order *o, json_t *order, struct err *e)
 	if (certificate != NULL &&
 	    acme_keep_url(&o->certificate, certificate, "certificate", e) == -1)
 		return -1;
+	o->processing = strcmp(status, "processing") == 0;
 	if (strcmp(status, "pending") == 0) {
 		note_expiry(o, order);
 		if (take_authzs(o, order, e) == -1)

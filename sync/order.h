@@ -59,6 +59,7 @@ struct order {
 	size_t current;  /* authorization being worked on */
 	int64_t expires; /* it or an authorization, wall ms; 0: unknown */
 	bool resumed;    /* we do not know what was done before */
+	bool processing; /* the CA has taken a CSR, and is at work */
 	char *url, *finalize, *certificate;
 	char *csr;   /* base64url DER; set by the driver before FINALIZE */
 	char *chain; /* PEM, once downloaded */

@@ -351,8 +351,10 @@ struct store_node {
 	char trials[1024];  /* "name=SHA1=since=why; ...", why "": proven */
 	int64_t behind_at;  /* since when it is behind, 0: it is not */
 	bool leader;
-	bool barrier; /* answers challenge barriers: has an HTTP address */
-	bool live;    /* filled when read */
+	bool barrier;     /* answers challenge barriers: has an HTTP address */
+	int64_t offers;   /* certificates that Redis has not, and it has */
+	int64_t mustered; /* of the last store_muster() that it has followed */
+	bool live;        /* filled when read */
 };
 void store_beat(
     struct store *, const struct store_node *, store_fn *, void *arg);

@@ -12,6 +12,7 @@
 #include "common/seal.h"
 #include "sync/store.h"
 #include "sync/store_canary.h"
+#include "sync/store_heal.h"
 #include "sync/store_limit.h"
 #include "sync/store_search.h"
 #include "sync/store_token.h"
@@ -63,6 +64,9 @@ union store_tell {
 	store_limits_fn *limits;
 	store_token_fn *token;
 	store_token_key_fn *token_key;
+	store_offers_fn *offers;
+	store_restore_fn *restore;
+	store_role_fn *role;
 };
 
 /*

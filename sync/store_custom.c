@@ -26,13 +26,17 @@ store_custom_set(struct store *s, const struct domain *d,
     const struct cert *cert, const char *key_pem, store_fn *fn, void *arg,
     struct err *e)
 {
+	struct bundle_about about;
 	struct domain_keys k;
 	struct rds_cmd cmd;
 	struct buf bundle;
 	struct call *c;
 
+	bundle_describe(&about, d);
+	about.custom = true;
 	buf_init(&bundle, BUNDLE_MAX);
-	if (bundle_pack(s->ring, d->name, cert, key_pem, &bundle, e) == -1) {
+	if (bundle_pack_two(s->ring, d->name, cert, key_pem, NULL, NULL, &about,
+		&bundle, e) == -1) {
 		buf_clear(&bundle);
 		return -1;
 	}

@@ -1,4 +1,5 @@
 /* Certificates that were made elsewhere, into the store. */
+#include <stdio.h>
 #include <string.h>
 
 #include "sync/bundle.h"
@@ -59,13 +60,17 @@ store_import(struct store *s, const struct domain *d, const struct cert *cert,
     const char *key_pem, bool dry, store_import_fn *fn, void *arg,
     struct err *e)
 {
+	struct bundle_about about;
 	struct domain_keys k;
 	struct rds_cmd cmd;
 	struct buf bundle;
 	struct call *c;
 
 	buf_init(&bundle, BUNDLE_MAX);
-	if (bundle_pack(s->ring, d->name, cert, key_pem, &bundle, e) == -1) {
+	bundle_describe(&about, d);
+	snprintf(about.ca, sizeof(about.ca), "%s", d->ca);
+	if (bundle_pack_two(s->ring, d->name, cert, key_pem, NULL, NULL, &about,
+		&bundle, e) == -1) {
 		buf_clear(&bundle);
 		return -1;
 	}

@@ -285,6 +285,10 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	rds_arg_int(&cmd, n->leader);
 	rds_arg(&cmd, "barrier");
 	rds_arg_int(&cmd, n->barrier);
+	rds_arg(&cmd, "offers");
+	rds_arg_int(&cmd, n->offers);
+	rds_arg(&cmd, "mustered");
+	rds_arg_int(&cmd, n->mustered);
 	call_send(c, &cmd, call_done);
 }
 
@@ -361,6 +365,10 @@ read_node(struct store_node *n, const struct rds_reply *r)
 	n->committed_at = field_int(r, "committed_at");
 	n->leader = field_int(r, "leader") == 1;
 	n->barrier = field_int(r, "barrier") == 1;
+	n->offers = field_int(r, "offers");
+	n->mustered = rds_field(r, "mustered") != NULL
+	                  ? field_int(r, "mustered")
+	                  : INT64_MAX; /* older ones do not tell */
 	keep_text(n->version, sizeof(n->version), r, "version");
 	keep_text(n->haproxy, sizeof(n->haproxy), r, "haproxy");
 	keep_text(n->haproxy_pids, sizeof(n->haproxy_pids), r, "haproxy_pids");

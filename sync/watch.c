@@ -14,6 +14,7 @@
 #include "common/str.h"
 #include "sync/hold.h"
 #include "sync/lowest.h"
+#include "sync/outbox.h"
 #include "sync/store.h"
 #include "sync/trials.h"
 
@@ -31,6 +32,8 @@ struct part {
 	int64_t heard;        /* the highest that was told */
 	bool reconciling, again;
 	bool compared; /* all of it, at least once */
+	/* Of the muster that is being followed, and of the last one that was. */
+	int64_t mustering, mustered;
 };
 
 /* A bundle that is wanted from Redis. */
@@ -49,6 +52,7 @@ struct watch {
 	const struct conf *conf;
 	struct store *store;
 	struct hold *hold;
+	struct outbox *outbox;
 	const struct rds_conf *rds_conf;
 	struct part *part; /* none before the first watch_reconcile() */
 	int nparts;
@@ -58,12 +62,15 @@ struct watch {
 	TAILQ_HEAD(, fetch) fetches;
 	int nasked;
 	bool prune; /* when nothing is left to be fetched */
+	bool went_back;
+	int64_t muster; /* number of the last one that was asked for */
 	struct event *timer;
 };
 
 static void on_entry(void *, const char *id, const struct rds_reply *);
 static void on_stream(void *, bool up, const struct err *);
 static void on_timer(void *);
+static void reconcile(struct part *);
 static void fetch_next(struct watch *);
 
 struct watch *
@@ -82,6 +89,12 @@ watch_new(struct event_base *base, const struct conf *conf,
 	w->arg = arg;
 	TAILQ_INIT(&w->fetches);
 	return w;
+}
+
+void
+watch_outbox(struct watch *w, struct outbox *outbox)
+{
+	w->outbox = outbox;
 }
 
 /* How many partitions there are is known when the store is initialised. */
@@ -179,6 +192,7 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 		log_warn("domain=%s bundle: not there", f->name);
 	} else {
 		hold_take(w->hold, f->name, bundle, len, &f->entry);
+		outbox_held(w->outbox, f->name, hold_sha1(w->hold, f->name));
 	}
 	fetch_free(f);
 	fetch_next(w);
@@ -253,6 +267,7 @@ drop(struct watch *w, const char *name)
 		if (strcmp(f->name, name) == 0)
 			fetch_free(f);
 	}
+	outbox_drop(w->outbox, name);
 	hold_drop(w->hold, name);
 }
 
@@ -286,8 +301,12 @@ got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
 		drop(w, names[i]);
 	p->seen = p->reading;
 	p->compared = e == NULL;
+	if (e == NULL)
+		p->mustered = p->mustering;
 	w->prune = all_compared(w);
 	fetch_next(w);
+	if (p->mustering != w->muster)
+		reconcile(p);
 	w->fn(w->arg, "reconciled");
 }
 
@@ -313,12 +332,14 @@ got_index(void *arg, const struct store_entry *entry, size_t n, bool more,
 		struct hold_entry wanted = { p->number, entry[i].version,
 			p->reading, entry[i].since };
 
-		if (strcmp(hold_sha1(w->hold, entry[i].name), entry[i].sha1) !=
-		    0)
+		if (!hold_indexed(w->hold, &entry[i]) &&
+		    strcmp(hold_sha1(w->hold, entry[i].name), entry[i].sha1) !=
+			0)
 			fetch(p, entry[i].name, entry[i].custom, &wanted);
 	}
 	if (more)
 		return;
+	w->went_back |= p->reading < p->seen;
 	if (p->reading < p->seen)
 		log_error("Redis went back from generation %lld to %lld%s",
 		    (long long)p->seen, (long long)p->reading,
@@ -336,13 +357,15 @@ got_gen(void *arg, int64_t gen, const struct err *e)
 	if (e == NULL)
 		p->heard = gen;
 	hold_status(w->hold, &status);
-	if (e != NULL || (gen == p->seen && !p->again && status.failed == 0)) {
+	if (e != NULL || (gen == p->seen && !p->again && status.failed == 0 &&
+			     p->mustering == p->mustered)) {
 		p->reconciling = false;
 		p->again |= e != NULL;
 		return;
 	}
 	p->again = false;
 	p->reading = gen;
+	hold_compare(w->hold, p->number, w->nparts);
 	store_index(w->store, p->number, got_index, p);
 }
 
@@ -353,6 +376,7 @@ reconcile(struct part *p)
 		return;
 	p->reconciling = true;
 	trials_look(p->watch->trials, p->number);
+	p->mustering = p->watch->muster;
 	store_gen(p->watch->store, p->number, got_gen, p);
 }
 
@@ -372,6 +396,37 @@ watch_reconcile(struct watch *w)
 		begin(w);
 	for (int i = 0; i < w->nparts; i++)
 		reconcile(&w->part[i]);
+}
+
+void
+watch_muster(struct watch *w, int64_t number)
+{
+	if (w->muster == number)
+		return;
+	w->muster = number;
+	for (int i = 0; i < w->nparts; i++)
+		w->part[i].again = true;
+	watch_reconcile(w);
+}
+
+int64_t
+watch_mustered(const struct watch *w)
+{
+	int64_t n = w->muster;
+
+	for (int i = 0; i < w->nparts; i++)
+		if (w->part[i].mustered < n)
+			n = w->part[i].mustered;
+	return n;
+}
+
+bool
+watch_went_back(struct watch *w)
+{
+	bool back = w->went_back;
+
+	w->went_back = false;
+	return back;
 }
 
 /* Not all nodes at the same moment. */
@@ -400,6 +455,30 @@ field_int(const struct rds_reply *fields, const char *name)
 	return v;
 }
 
+/* What was lost is there again, and was held here all the time. */
+static bool
+has_restored(struct watch *w, const char *type, const char *name,
+    const struct rds_reply *fields)
+{
+	const char *sha1 = rds_field(fields, "sha1");
+
+	if (strcmp(type, "restored") != 0 || sha1 == NULL ||
+	    strcmp(hold_sha1(w->hold, name), sha1) != 0)
+		return false;
+	hold_restored(w->hold, name);
+	outbox_held(w->outbox, name, sha1);
+	return true;
+}
+
+static bool
+is_custom(const char *type, const struct rds_reply *fields)
+{
+	const char *kind = rds_field(fields, "kind");
+
+	return strcmp(type, "custom") == 0 ||
+	       (kind != NULL && strcmp(kind, "custom") == 0);
+}
+
 /* Removed or out of service, or there is a certificate to be fetched. */
 static void
 follow(struct part *p, const char *type, const char *name,
@@ -410,8 +489,8 @@ follow(struct part *p, const char *type, const char *name,
 
 	if (strcmp(type, "removed") == 0 || strcmp(type, "withdrawn") == 0)
 		drop(p->watch, name);
-	else
-		fetch(p, name, strcmp(type, "custom") == 0, &entry);
+	else if (!has_restored(p->watch, type, name, fields))
+		fetch(p, name, is_custom(type, fields), &entry);
 	fetch_next(p->watch);
 }
 
@@ -433,6 +512,8 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 	if (gen > p->heard)
 		p->heard = gen;
 	trials_hear(w->trials, p->number, type, fields);
+	if (strcmp(type, "muster") == 0)
+		watch_muster(w, field_int(fields, "number"));
 	if (gen > p->seen && !p->reconciling) {
 		if (gen != p->seen + 1 || name == NULL ||
 		    domain_normalise(name, clean, &e) == -1 ||

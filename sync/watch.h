@@ -5,12 +5,16 @@
 #ifndef SYNC_WATCH_H
 #define SYNC_WATCH_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "common/rds.h"
 #include "sync/gens.h"
 
 struct conf;
 struct event_base;
 struct hold;
+struct outbox;
 struct store;
 struct watch;
 
@@ -35,6 +39,8 @@ void watch_again(struct watch *, int partition);
 
 /* The highest generations that were heard of. */
 void watch_heard(const struct watch *, struct gens *);
+/* Tell the outbox, which may be NULL, what this node has taken. */
+void watch_outbox(struct watch *, struct outbox *);
 
 /* Up to which generations everything is settled; none before the first look. */
 void watch_applied(const struct watch *, struct gens *);
@@ -44,5 +50,15 @@ void watch_applied(const struct watch *, struct gens *);
  * all partitions begin to be followed.
  */
 void watch_reconcile(struct watch *);
+
+/*
+ * Compare all with Redis as it is now, whatever the generations say, under a
+ * number of the caller's; it is the last one done when that is through.
+ */
+void watch_muster(struct watch *, int64_t number);
+int64_t watch_mustered(const struct watch *);
+
+/* Has Redis gone back behind what we knew, since this was asked last? */
+bool watch_went_back(struct watch *);
 
 #endif

@@ -293,6 +293,13 @@ apply(struct request *q, const struct domain *d, json_t *errors)
 	}
 	json_decref(errors);
 	memcpy(q->domain.name, d->name, sizeof(d->name));
+	/* What an upload is to remember of its domain. */
+	memcpy(q->domain.app, d->app, sizeof(d->app));
+	q->domain.created_at = d->created_at;
+	q->domain.canonical = d->canonical;
+	q->domain.letsencrypt = q->change.letsencrypt_enabled == -1
+	                            ? d->letsencrypt
+	                            : q->change.letsencrypt_enabled == 1;
 	change_begin(q, 200);
 }
 

@@ -929,3 +929,81 @@ def test_an_import_leaves_an_order_in_flight_alone(redis):
     assert take(redis, SHA_A, IN_30_DAYS) == "imported"
     assert redis("HGET", ORDER, "step") == "new"
     assert commit(redis, 5, SHA_B, IN_60_DAYS)[0] == 2
+# --- what Redis had lost ------------------------------------------------------
+
+RESTORE_KEYS = OWNER_KEYS + [ORDER]
+TAKEN, THERE, NOT_WANTED = 1, 2, 0
+
+
+def restore(redis, sha1, not_after, epoch=1, kind="managed", since=0,
+            bundle=b"restored"):
+    born = ["app", "shop", "letsencrypt", "1", "created_at", "5"]
+    return redis.fcall("certfleet_restore", RESTORE_KEYS, epoch, NAME, kind,
+                       sha1, not_after, since, bundle, len(born) // 2, *born,
+                       "custom_sha1" if kind == "custom" else "sha1", sha1)
+
+
+def test_a_lost_domain_comes_back_with_its_certificate(redis):
+    assert restore(redis, SHA_A, 9000, epoch=7) == [TAKEN, 1, 1]
+    record = redis.hash(DOMAIN)
+    assert (record["app"], record["sha1"], record["status"]) == (
+        "shop", SHA_A, "creating")
+    assert (record["epoch"], record["created_at"]) == ("7", "5")
+    assert redis("GET", CERT) == "restored"
+    assert redis("HGET", INDEX, NAME) == f"1:9000:{SHA_A}"
+    assert redis("ZRANGE", P + "names", 0, -1) == [NAME]
+    assert redis.hash(P + "counts") == {"creating": "1"}
+    assert float(redis("ZSCORE", DUE, NAME)) <= time.time() * 1000
+    assert events(redis)[-1]["type"] == "restored"
+    before = events(redis)
+    assert restore(redis, SHA_A, 9000, epoch=8) == [THERE, 1, 1]
+    assert events(redis) == before
+
+
+def test_a_newer_one_comes_back_and_an_older_one_does_not(redis):
+    add(redis)
+    commit(redis, 3, SHA_B, 8000, fields=("serial", "22"))
+    journal(redis, 3, "", "new")
+    assert restore(redis, SHA_A, 7000, 3)[0] == NOT_WANTED
+    assert redis("EXISTS", ORDER) == 1
+    assert restore(redis, SHA_C, 9000, 3) == [TAKEN, 2, 2]
+    assert redis("EXISTS", ORDER) == 0, "its order is not needed any more"
+    assert redis("HGET", INDEX, NAME) == f"2:9000:{SHA_C}"
+    # The app is the record's.
+    redis("HSET", DOMAIN, "app", "other")
+    restore(redis, SHA_A, 9500, 3)
+    assert redis("HGET", DOMAIN, "app") == "other"
+
+
+def test_a_stale_leader_takes_nothing_back(redis):
+    add(redis)
+    commit(redis, 3, SHA_B, 8000)
+    before = dump(redis)
+    refused("FENCED", restore, redis, SHA_A, 9000, 2)
+    assert dump(redis) == before
+
+
+def test_what_its_owner_has_done_since_counts(redis):
+    add(redis)
+    commit(redis, 3, SHA_B, 8000)
+    # Switched off, and removed.
+    redis("HSET", DOMAIN, "letsencrypt", "0")
+    assert restore(redis, SHA_A, 9000, 3)[0] == NOT_WANTED
+    redis.fcall("certfleet_remove", REMOVE_KEYS, NAME)
+    before = dump(redis)
+    assert restore(redis, SHA_A, 9000, 3)[0] == NOT_WANTED
+    assert dump(redis) == before
+
+
+def test_the_later_choice_of_an_owner_wins_whatever_the_dates(redis):
+    add(redis)
+    commit(redis, 3, SHA_B, 8000)
+    assert restore(redis, SHA_A, 7000, 3, "custom", since=100)[0] == TAKEN
+    assert redis("HGET", INDEX, NAME) == f"2:7000:{SHA_A}:custom:100"
+    assert redis("GET", CUSTOM) == "restored"
+    assert redis("HGET", DOMAIN, "custom_sha1") == SHA_A
+    assert restore(redis, SHA_C, 9000, 3)[0] == NOT_WANTED
+    assert restore(redis, SHA_C, 9000, 3, since=101)[0] == TAKEN
+    assert redis("HGET", INDEX, NAME) == f"3:9000:{SHA_C}:managed:101"
+    assert not redis("HEXISTS", DOMAIN, "custom_sha1")
+    assert not redis("EXISTS", CUSTOM)

@@ -284,7 +284,7 @@ pack_two(struct buf *out)
 	assert_int_equal(cert_parse(&second, pem, strlen(pem), &e), 0);
 	buf_init(out, BUNDLE_MAX);
 	assert_int_equal(bundle_pack_two(it.ring, NAME, &it.cert, it.pem,
-			     &second, pem, out, &e),
+			     &second, pem, NULL, out, &e),
 	    0);
 	cert_clear(&second);
 	return pem;
@@ -356,6 +356,61 @@ a_second_certificate_is_checked_like_the_first(void **state)
 	buf_clear(&two);
 }
 
+static void
+what_its_record_was_is_told(void **state)
+{
+	const struct bundle_about told = { "shop", "https://ca.example/dir",
+		1764000000000, true, false, true };
+	struct bundle_about about;
+	struct buf out;
+	struct err e;
+
+	(void)state;
+	buf_init(&out, BUNDLE_MAX);
+	assert_int_equal(bundle_pack_two(it.ring, NAME, &it.cert, it.pem, NULL,
+			     NULL, &told, &out, &e),
+	    0);
+	assert_string_equal(open_as(NAME, out.p, out.len, it.now_ms), "");
+	assert_int_equal(bundle_about(&about, out.p, out.len, &e), 0);
+	assert_string_equal(about.app, told.app);
+	assert_string_equal(about.ca, told.ca);
+	assert_int_equal(about.created_at, told.created_at);
+	assert_true(about.custom && !about.letsencrypt && about.canonical);
+	assert_int_equal(bundle_about(&about, out.p, out.len - 1, &e), -1);
+	buf_clear(&out);
+}
+
+static void
+a_bundle_of_before_tells_nothing_of_its_record(void **state)
+{
+	struct bundle_about about;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(
+	    bundle_about(&about, it.bundle.p, it.bundle.len, &e), 0);
+	assert_string_equal(about.app, "");
+	assert_true(about.letsencrypt && !about.custom && !about.canonical);
+}
+
+static void
+an_app_that_cannot_be_is_none(void **state)
+{
+	const struct bundle_about told = { .app = "a b" };
+	struct bundle_about about;
+	struct buf out;
+	struct err e;
+
+	(void)state;
+	buf_init(&out, BUNDLE_MAX);
+	assert_int_equal(bundle_pack_two(it.ring, NAME, &it.cert, it.pem, NULL,
+			     NULL, &told, &out, &e),
+	    0);
+	assert_int_equal(bundle_about(&about, out.p, out.len, &e), 0);
+	assert_string_equal(about.app, "");
+	buf_clear(&out);
+}
+
 #define with_bundle(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -375,6 +430,9 @@ main(void)
 		with_bundle(a_second_certificate_has_its_own_key),
 		with_bundle(there_need_not_be_a_second_certificate),
 		with_bundle(a_second_certificate_is_checked_like_the_first),
+		with_bundle(what_its_record_was_is_told),
+		with_bundle(a_bundle_of_before_tells_nothing_of_its_record),
+		with_bundle(an_app_that_cannot_be_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,436 @@
+#include "sync/outbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/domain.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/table.h"
+#include "sync/bundle.h"
+#include "sync/outbox_file.h"
+
+/* A domain that something is kept of. */
+struct kept {
+	UT_hash_handle hh;
+	bool key, bundle; /* which files there are */
+	char sha1[41];    /* of the bundle, "" when it was left from before */
+	int64_t gen;      /* 0: not known to be in Redis */
+	int64_t turn;     /* when it was committed */
+	bool held;        /* by a node, on its disk */
+	bool replicated;
+	char name[];
+};
+
+struct outbox {
+	const struct seal_ring *ring;
+	struct outbox_dir *dir;
+	struct kept *names;
+	int64_t turn;
+	size_t max;
+	bool told; /* the disk takes nothing, or too much is kept */
+};
+
+static void
+found(void *arg, const char *name, enum outbox_kind kind)
+{
+	struct outbox *o = arg;
+	size_t len = strlen(name);
+	struct kept *k;
+
+	if (kind == OUTBOX_ACCOUNT)
+		return;
+	HASH_FIND_STR(o->names, name, k);
+	if (k == NULL) {
+		k = xcalloc(1, sizeof(*k) + len + 1);
+		memcpy(k->name, name, len + 1);
+		HASH_ADD_KEYPTR(hh, o->names, k->name, len, k);
+	}
+	k->key |= kind == OUTBOX_KEY;
+	k->bundle |= kind == OUTBOX_BUNDLE;
+}
+
+struct outbox *
+outbox_new(const char *state_dir, const struct seal_ring *ring, size_t max,
+    struct err *e)
+{
+	struct outbox *o = xcalloc(1, sizeof(*o));
+
+	o->max = max;
+	o->ring = ring;
+	o->dir = outbox_dir_new(state_dir, found, o, e);
+	if (o->dir == NULL) {
+		outbox_free(o);
+		return NULL;
+	}
+	if (HASH_COUNT(o->names) > 0)
+		log_info(
+		    "outbox: domains=%u were left in it", HASH_COUNT(o->names));
+	return o;
+}
+
+static void
+forget(struct outbox *o, struct kept *k)
+{
+	HASH_DEL(o->names, k);
+	free(k);
+}
+
+void
+outbox_free(struct outbox *o)
+{
+	struct kept *k, *next;
+
+	if (o == NULL)
+		return;
+	HASH_ITER (hh, o->names, k, next)
+		forget(o, k);
+	outbox_dir_free(o->dir);
+	free(o);
+}
+
+static void
+drop(struct outbox *o, struct kept *k)
+{
+	if (k->key)
+		outbox_dir_drop(o->dir, k->name, OUTBOX_KEY);
+	if (k->bundle)
+		outbox_dir_drop(o->dir, k->name, OUTBOX_BUNDLE);
+	forget(o, k);
+}
+
+static struct kept *
+find(const struct outbox *o, const char *name)
+{
+	struct kept *k = NULL;
+
+	if (o != NULL)
+		HASH_FIND_STR(o->names, name, k);
+	return k;
+}
+
+void
+outbox_drop(struct outbox *o, const char *name)
+{
+	struct kept *k = find(o, name);
+
+	if (k != NULL)
+		drop(o, k);
+}
+
+static void
+drop_if_safe(struct outbox *o, struct kept *k)
+{
+	if (k->bundle && k->held && k->replicated)
+		drop(o, k);
+}
+
+/* Told once, until it works again. */
+static void
+tell(struct outbox *o, const struct err *e)
+{
+	if (e != NULL && !o->told)
+		log_error("outbox: %s; until that is mended Redis alone has "
+			  "what is new",
+		    e->text);
+	else if (e == NULL && o->told)
+		log_info("outbox: in use again");
+	o->told = e != NULL;
+}
+
+/* There is room for another, if need be in the place of what a node has. */
+static bool
+make_room(struct outbox *o)
+{
+	struct kept *k, *next;
+	struct err e;
+
+	if (HASH_COUNT(o->names) < o->max)
+		return true;
+	HASH_ITER (hh, o->names, k, next)
+		if (k->held) {
+			drop(o, k);
+			return true;
+		}
+	err_set(&e, ERR_AGAIN,
+	    "it is full: %zu domains, and no node has acknowledged one of them",
+	    o->max);
+	tell(o, &e);
+	return false;
+}
+
+static void
+put(struct outbox *o, const char *name, enum outbox_kind kind,
+    const void *bytes, size_t len)
+{
+	struct err e;
+
+	if (find(o, name) == NULL && !make_room(o))
+		return;
+	if (outbox_dir_put(o->dir, name, kind, bytes, len, &e) == -1) {
+		tell(o, &e);
+		return;
+	}
+	tell(o, NULL);
+	found(o, name, kind);
+}
+
+/* --- keys -------------------------------------------------------------------------- */
+
+static int
+seal_pair(const struct outbox *o, const char *type, const char *name,
+    const char *url, const char *key_pem, struct buf *sealed, struct err *e)
+{
+	struct buf plain;
+	int rc;
+
+	buf_init(sealed, OUTBOX_FILE_MAX);
+	buf_init(&plain, OUTBOX_FILE_MAX);
+	buf_putf(&plain, "%s\n%s", url, key_pem);
+	rc = seal(o->ring, type, name, "", plain.p, plain.len, sealed, e);
+	buf_wipe(&plain);
+	return rc;
+}
+
+static bool
+open_pair(const struct outbox *o, const char *type, const char *name,
+    const struct buf *sealed, char **url, char **key_pem)
+{
+	struct buf plain;
+	struct err e;
+	char *end;
+
+	buf_init(&plain, OUTBOX_FILE_MAX);
+	if (seal_open(o->ring, type, name, "", sealed->p, sealed->len, &plain,
+		&e) == -1) {
+		log_warn("outbox: %s of %s: %s", type, name, e.text);
+	} else if ((end = memchr(plain.p, '\n', plain.len)) != NULL) {
+		*url = xmemdup0(plain.p, (size_t)(end - plain.p));
+		*key_pem =
+		    xmemdup0(end + 1, plain.len - (size_t)(end + 1 - plain.p));
+	}
+	buf_wipe(&plain);
+	return *key_pem != NULL;
+}
+
+static bool
+get_pair(const struct outbox *o, const char *type, enum outbox_kind kind,
+    const char *name, char **url, char **key_pem)
+{
+	struct buf sealed;
+	struct err e;
+	bool got = false;
+
+	*url = *key_pem = NULL;
+	buf_init(&sealed, OUTBOX_FILE_MAX);
+	if (outbox_dir_get(o->dir, name, kind, &sealed, &e) == 0)
+		got = open_pair(o, type, name, &sealed, url, key_pem);
+	buf_clear(&sealed);
+	return got;
+}
+
+/* The first line is the URL, a blank, and what is to be replaced. */
+void
+outbox_put_key(struct outbox *o, const char *name, const char *url,
+    const char *was, const char *key_pem)
+{
+	struct buf sealed;
+	struct err e;
+	char *line;
+
+	if (o == NULL)
+		return;
+	line = xasprintf("%s %s", url, was);
+	if (seal_pair(o, "outbox", name, line, key_pem, &sealed, &e) == 0)
+		put(o, name, OUTBOX_KEY, sealed.p, sealed.len);
+	buf_clear(&sealed);
+	free(line);
+}
+
+bool
+outbox_get_key(struct outbox *o, const char *name, const char *was, char **url,
+    char **key_pem)
+{
+	struct kept *k = find(o, name);
+	char *blank;
+
+	*url = *key_pem = NULL;
+	if (k == NULL || !k->key)
+		return false;
+	if (get_pair(o, "outbox", OUTBOX_KEY, name, url, key_pem) &&
+	    (blank = strchr(*url, ' ')) != NULL) {
+		*blank = '\0';
+		if (strcmp(blank + 1, was) == 0)
+			return true;
+	}
+	free(*url);
+	mem_wipe_free(*key_pem);
+	*url = *key_pem = NULL;
+	outbox_dir_drop(o->dir, name, OUTBOX_KEY);
+	k->key = false;
+	if (!k->bundle)
+		forget(o, k);
+	return false;
+}
+
+void
+outbox_put_account(
+    struct outbox *o, const char *ca, const char *key_pem, const char *url)
+{
+	char *had_url, *had_key;
+	struct buf sealed;
+	struct err e;
+	bool same;
+
+	if (o == NULL)
+		return;
+	same = outbox_get_account(o, ca, &had_url, &had_key) &&
+	       strcmp(had_url, url) == 0 && strcmp(had_key, key_pem) == 0;
+	free(had_url);
+	mem_wipe_free(had_key);
+	if (same)
+		return;
+	if (seal_pair(o, "account", ca, url, key_pem, &sealed, &e) == 0 &&
+	    outbox_dir_put(
+		o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len, &e) == -1)
+		tell(o, &e);
+	buf_clear(&sealed);
+}
+
+bool
+outbox_get_account(struct outbox *o, const char *ca, char **url, char **key_pem)
+{
+	*url = *key_pem = NULL;
+	return o != NULL &&
+	       get_pair(o, "account", OUTBOX_ACCOUNT, ca, url, key_pem);
+}
+
+/* --- certificates ------------------------------------------------------------------ */
+
+void
+outbox_put_bundle(struct outbox *o, const char *name, const char *sha1,
+    const void *bundle, size_t len)
+{
+	struct kept *k;
+
+	if (o == NULL)
+		return;
+	put(o, name, OUTBOX_BUNDLE, bundle, len);
+	k = find(o, name);
+	if (k == NULL || !k->bundle)
+		return;
+	snprintf(k->sha1, sizeof(k->sha1), "%s", sha1);
+	k->gen = 0;
+	k->held = k->replicated = false;
+	/* The key is in the bundle as well. */
+	if (k->key)
+		outbox_dir_drop(o->dir, name, OUTBOX_KEY);
+	k->key = false;
+}
+
+void
+outbox_committed(struct outbox *o, const char *name, int64_t gen)
+{
+	struct kept *k = find(o, name);
+
+	if (k == NULL)
+		return;
+	k->gen = gen;
+	k->turn = ++o->turn;
+	k->held = k->replicated = false;
+}
+
+void
+outbox_acked(struct outbox *o, const struct gens *gens)
+{
+	struct kept *k, *next;
+
+	if (o == NULL)
+		return;
+	HASH_ITER (hh, o->names, k, next) {
+		if (k->gen == 0 || !gens_reached(gens, k->name, k->gen))
+			continue;
+		k->held = true;
+		drop_if_safe(o, k);
+	}
+}
+
+void
+outbox_held(struct outbox *o, const char *name, const char *sha1)
+{
+	struct kept *k = find(o, name);
+
+	if (k == NULL || !k->bundle || strcmp(k->sha1, sha1) != 0)
+		return;
+	k->held = true;
+	drop_if_safe(o, k);
+}
+
+int64_t
+outbox_mark(const struct outbox *o)
+{
+	return o != NULL ? o->turn : 0;
+}
+
+static bool
+is_waiting(const struct kept *k, int partition, int npartitions)
+{
+	return k->gen > 0 && !k->replicated &&
+	       domain_partition(k->name, npartitions) == partition;
+}
+
+bool
+outbox_waits(const struct outbox *o, int partition, int npartitions)
+{
+	const struct kept *k;
+
+	for (k = o != NULL ? o->names : NULL; k != NULL; k = k->hh.next)
+		if (is_waiting(k, partition, npartitions))
+			return true;
+	return false;
+}
+
+void
+outbox_replicated(
+    struct outbox *o, int partition, int npartitions, int64_t mark)
+{
+	struct kept *k, *next;
+
+	if (o == NULL)
+		return;
+	HASH_ITER (hh, o->names, k, next) {
+		if (!is_waiting(k, partition, npartitions) || k->turn > mark)
+			continue;
+		k->replicated = true;
+		drop_if_safe(o, k);
+	}
+}
+
+void
+outbox_each(struct outbox *o, outbox_fn *fn, void *arg)
+{
+	struct kept *k, *next;
+	struct buf bundle;
+	struct err e;
+
+	if (o == NULL)
+		return;
+	HASH_ITER (hh, o->names, k, next) {
+		if (!k->bundle)
+			continue;
+		buf_init(&bundle, OUTBOX_FILE_MAX);
+		if (outbox_dir_get(
+			o->dir, k->name, OUTBOX_BUNDLE, &bundle, &e) == -1)
+			log_warn("outbox: %s", e.text);
+		else
+			fn(arg, k->name, bundle.p, bundle.len);
+		buf_clear(&bundle);
+	}
+}
+
+size_t
+outbox_size(const struct outbox *o)
+{
+	return o != NULL ? HASH_COUNT(o->names) : 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * The outbox's files: state_dir/outbox/DIGEST.KIND, mode 0600, each a name, a
+ * newline and sealed bytes.
+ */
+#ifndef SYNC_OUTBOX_FILE_H
+#define SYNC_OUTBOX_FILE_H
+
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+#define OUTBOX_FILE_MAX ((size_t)128 * 1024)
+
+enum outbox_kind {
+	OUTBOX_KEY = 0,
+	OUTBOX_BUNDLE,
+	OUTBOX_ACCOUNT, /* its name is a directory's URL */
+	/* must stay last */
+	OUTBOX_KINDS
+};
+
+struct outbox_dir;
+
+/*
+ * Make the directory where it is missing, remove what a crash has left half
+ * done, and tell of each file.  NULL with ERR_CONFIG when it cannot be used.
+ */
+typedef void outbox_found_fn(void *arg, const char *name, enum outbox_kind);
+struct outbox_dir *outbox_dir_new(
+    const char *state_dir, outbox_found_fn *, void *arg, struct err *);
+void outbox_dir_free(struct outbox_dir *);
+
+/*
+ * What is put is on the disk, but for a bundle, which survives a crash of this
+ * process and not one of the machine: nodes have it a moment later.
+ */
+int outbox_dir_put(struct outbox_dir *, const char *name, enum outbox_kind,
+    const void *, size_t len, struct err *);
+int outbox_dir_get(const struct outbox_dir *, const char *name,
+    enum outbox_kind, struct buf *out, struct err *);
+void outbox_dir_drop(
+    const struct outbox_dir *, const char *name, enum outbox_kind);
+
+#endif
