@@ -69,6 +69,10 @@ class Referee(Process):
         self.stop()
         lines = load(self.history)
         assert lines[-1]["what"] == "end", self.tail()
+        looked = [line for line in lines if line["what"] == "looked"]
+        print(f"{self.dir}: {len(lines)} lines, the referee made "
+              f"{sum(l['rounds'] for l in looked) / (len(looked) or 1):.1f} "
+              "rounds a second and node")
         return judge(lines, Rules(**{"hole_s": 10 * SLOW, "back_s": SLOW,
                                      "takeover_s": 2 * SLOW, **rules}))
 
