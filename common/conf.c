@@ -22,7 +22,7 @@
 #include "common/str.h"
 
 #define FILE_MAX (256 * 1024)
-#define SETTINGS_MAX 128
+#define SETTINGS_MAX 192
 #define FAULTS_MAX 64
 #define UNKNOWN_MAX 16 /* names that are no setting, before we give up */
 #define SECTIONS_MAX (16 + UNKNOWN_MAX)

@@ -180,6 +180,17 @@ struct conf {
 		int stalled_s; /* 900: a leader that comes no further; 0 */
 	} fleet;
 
+	struct {
+		char *url;               /* "": nothing is told */
+		char *secret;            /* secret, "whsec_..." or text */
+		struct conf_list events; /* names, "*" at the end; empty: all */
+		char *ca_file;      /* trust this for its HTTPS; "" system */
+		bool allow_private; /* false: private addresses, http:// */
+		int timeout_ms;     /* 10000 */
+		int retry_first_s, retry_max_s; /* 1, 300 */
+		int give_up_s; /* 86400: then an event is dropped */
+	} webhook;
+
 	struct conf_provider provider[CONF_PROVIDERS]; /* in order of names */
 
 	char *embedded_url; /* no setting: where the embedded Redis listens */

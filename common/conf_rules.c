@@ -508,6 +508,41 @@ check_providers(const struct check *k)
 	}
 }
 
+static bool
+is_url(const char *url, bool plain)
+{
+	const char *host = strstr(url, "://");
+
+	if (host == NULL || strpbrk(url, "#@\\ \t") != NULL ||
+	    strchr("/?:", host[3]) != NULL)
+		return false;
+	return str_has_prefix(url, "https://") ||
+	       (plain && str_has_prefix(url, "http://"));
+}
+
+/* Names and times of domains go there, signed but for anybody to read. */
+static void
+check_webhook(const struct check *k)
+{
+	const struct conf *c = k->c;
+
+	if (c->webhook.url[0] == '\0')
+		return;
+	if (!is_url(c->webhook.url, c->webhook.allow_private))
+		expect(k, &c->webhook.url, "url",
+		    "a URL that begins with https://, or http:// with "
+		    "allow_private",
+		    c->webhook.url);
+	else if (strlen(c->webhook.secret) < 16)
+		wrong(k, &c->webhook.secret,
+		    "webhook needs a secret of 16 characters or more");
+	if (c->webhook.retry_max_s < c->webhook.retry_first_s)
+		wrong(k, &c->webhook.retry_max_s,
+		    "retry_max_s (%d) must not be less than retry_first_s "
+		    "(%d)",
+		    c->webhook.retry_max_s, c->webhook.retry_first_s);
+}
+
 static void
 check_platform(const struct check *k)
 {
@@ -555,6 +590,7 @@ conf_rules(const struct conf *c, conf_fault_fn *fault, void *arg)
 	check_haproxy(&k);
 	check_api(&k);
 	check_fleet(&k);
+	check_webhook(&k);
 }
 
 /* --- derived defaults --------------------------------------------------------- */

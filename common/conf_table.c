@@ -299,6 +299,26 @@ const struct conf_setting conf_settings[] = {
 	    "for a canary to prove it, then another node is chosen"),
 	SET(fleet, stalled_s, INT(0, 86400, "s"), "900",
 	    "a leader that comes no further for so long hands over; 0: never"),
+	SET(webhook, url, STRING(0, TEXT_MAX), "",
+	    "https://host/path: where what happens is told; default: nowhere"),
+	SET(webhook, secret, SECRET(0, TEXT_MAX), "",
+	    "what that is signed with, whsec_ and base64 or text: "
+	    "\"file:/path\" or \"env:NAME\""),
+	SET(webhook, events, LIST(1, 95), "",
+	    "names of events that are told, a \"*\" at the end is any text; "
+	    "default: all"),
+	SET(webhook, ca_file, PATH(0, PATH_MAX_LEN), "",
+	    "trust these for its HTTPS; default: the system's"),
+	SET(webhook, allow_private, BOOL, "false",
+	    "it may be at a private address, and without TLS"),
+	SET(webhook, timeout_ms, INT(100, 60000, "ms"), "10000",
+	    "for its answer"),
+	SET(webhook, retry_first_s, INT(1, 3600, "s"), "1",
+	    "first wait after a failure; doubles each time"),
+	SET(webhook, retry_max_s, INT(1, 86400, "s"), "300",
+	    "longest wait"),
+	SET(webhook, give_up_s, INT(1, 2592000, "s"), "86400",
+	    "an event that is older is dropped when it fails again"),
 };
 
 const struct conf_setting conf_provider_settings[CONF_PROVIDER_SETTINGS] = {

@@ -284,8 +284,8 @@ end
 
 -- KEYS domain due events timeline; ARGV epoch name next_at event nfields field value...
 -- [field to delete...].  next_at: "" as it is, "-" nothing due.  event: "" or
--- the event's type; it carries the record's status, reason and action.  Refused as
--- CHANGED when the owner's change came in between.
+-- the event's type; it carries the record's status, reason and action, and the
+-- version that is proven from now on.  Refused as CHANGED when the owner's change came in between.
 local function update(keys, args)
   local refused = fence(keys[1], args[1])
   if refused then
@@ -295,6 +295,7 @@ local function update(keys, args)
   if stale(keys[1], args, 6, n) then
     return fail('CHANGED', 'the owner has changed the domain meanwhile')
   end
+  local proven = redis.call('HGET', keys[1], 'proven') or ''
   if n > 0 then
     redis.call('HSET', keys[1], unpack(args, 6, 5 + 2 * n))
   end
@@ -304,10 +305,10 @@ local function update(keys, args)
   end
   schedule(keys[2], args[2], args[3])
   if args[4] ~= '' then
-    local h = redis.call('HMGET', keys[1], 'status', 'reason', 'next_at', 'action')
+    local h = redis.call('HMGET', keys[1], 'status', 'reason', 'next_at', 'action', 'proven')
     tell(keys[3], keys[4], { 'type', args[4], 'name', args[2], 'at', text(now_ms()),
       'status', h[1] or '', 'reason', h[2] or '', 'next_at', h[3] or '',
-      'action', h[4] or '' })
+      'action', h[4] or '', 'proven', h[5] and h[5] ~= proven and h[5] or '' })
   end
   return 1
 end
@@ -315,7 +316,7 @@ end
 -- KEYS domain cert order due index gen events removed timeline custom; ARGV name
 -- Returns 1, or 0 when there was no such domain.
 local function remove(keys, args)
-  local name = args[1]
+  local name, app = args[1], redis.call('HGET', keys[1], 'app')
   if redis.call('DEL', keys[1]) == 0 then
     return 0
   end
@@ -325,7 +326,8 @@ local function remove(keys, args)
   redis.call('HDEL', partition .. 'canary', name)
   redis.call('ZREM', keys[4], name)
   local gen = unserve(keys[5], keys[6], keys[8], name)
-  event(keys[7], { 'type', 'removed', 'name', name, 'at', text(now_ms()), 'gen', text(gen) })
+  event(keys[7], { 'type', 'removed', 'name', name, 'at', text(now_ms()), 'gen', text(gen),
+    'app', app or '' })
   return 1
 end
 
@@ -441,70 +443,6 @@ local function canonical(keys, args)
   tell(k.events, k.timeline, { 'type', 'canonical', 'name', name, 'at', text(now_ms()),
     'canonical', on })
   return 1
-end
-
--- KEYS as custom_set; ARGV name app sha1 not_after dry bundle nfields field value...
--- A certificate that was made elsewhere becomes the managed one of the domain,
--- which is added when it is not there.  One that is there stays when it ends
--- later; while a custom one is served, or Let's Encrypt is off, it is only kept.
--- dry "1": nothing is changed.  Returns what it was, or would be: "imported"
--- (there was none), "replaced", "kept", "unchanged" or "worse".
-local function import(keys, args)
-  local k, name, app, sha1, not_after = owner_keys(keys), args[1], args[2], args[3], args[4]
-  local h = redis.call('HMGET', k.domain, 'app', 'custom_sha1', 'letsencrypt', 'sha1',
-    'not_after', 'status')
-  if h[1] and h[1] ~= app then
-    return fail('TAKEN', 'the name has already been taken')
-  end
-  local old, had = indexed(k.index, name), has_managed(k.domain, k.cert)
-  if had then
-    if h[4] == sha1 then
-      return 'unchanged'
-    end
-    -- One that was revoked is in the index with no end: anything is better.
-    local ends = old and old.sha1 == h[4] and old.not_after or tonumber(h[5])
-    if ends >= tonumber(not_after) then
-      return 'worse'
-    end
-  end
-  local spare = h[2] or h[3] == '0'
-  local result = spare and 'kept' or had and 'replaced' or 'imported'
-  if args[5] == '1' then
-    return result
-  end
-  local now = text(now_ms())
-  if not h[1] then
-    redis.call('HSET', k.domain, 'name', name, 'app', app, 'letsencrypt', '1',
-      'created_at', now, 'epoch', '0')
-  end
-  owner_changed(k.domain)
-  if old and had and not spare then
-    redis.call('SET', k.cert .. BUNDLE_PREVIOUS, redis.call('GET', k.cert))
-  end
-  redis.call('SET', k.cert, args[6])
-  redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
-  redis.call('HDEL', k.domain, 'action', 'attempts', 'last_error', 'rate_limited_until')
-  put_fields(k.domain, args, 8, tonumber(args[7]))
-  redis.call('HSET', k.domain, 'sha1', sha1, 'not_after', not_after)
-  schedule(k.due, name, now)
-  local fields = { 'type', 'imported', 'name', name, 'at', now, 'sha1', sha1,
-    'not_after', not_after }
-  if spare then
-    fields[#fields + 1], fields[#fields + 2] = 'spare', '1'
-  else
-    local choice = old and old.choice or ''
-    local v, gen = next_version(k.domain, old), redis.call('INCR', k.gen)
-    redis.call('HSET', k.index, name, v .. ':' .. not_after .. ':' .. sha1 .. choice)
-    redis.call('ZREM', k.removed, name)
-    redis.call('HSET', k.domain, 'version', v, 'gen', gen)
-    say(k.domain, h[6] == 'in_use' and 'in_use' or 'creating',
-      'the imported certificate is on its way to the nodes')
-    for _, x in ipairs { 'version', v, 'gen', gen, 'since', string.match(choice, ':(%d+)$') or '' } do
-      fields[#fields + 1] = x
-    end
-  end
-  tell(k.events, k.timeline, fields)
-  return result
 end
 
 -- KEYS as custom_set; ARGV name reason
@@ -785,6 +723,71 @@ local function restore(keys, args)
   return { 1, v, gen }
 end
 
+-- KEYS as custom_set; ARGV name app sha1 not_after dry bundle nfields field value...
+-- A certificate that was made elsewhere becomes the managed one of the domain,
+-- which is added when it is not there.  One that is there stays when it ends
+-- later; while a custom one is served, or Let's Encrypt is off, it is only kept.
+-- dry "1": nothing is changed.  Returns what it was, or would be: "imported"
+-- (there was none), "replaced", "kept", "unchanged" or "worse".
+local function import(keys, args)
+  local k, name, app, sha1, not_after = owner_keys(keys), args[1], args[2], args[3], args[4]
+  local h = redis.call('HMGET', k.domain, 'app', 'custom_sha1', 'letsencrypt', 'sha1',
+    'not_after', 'status')
+  if h[1] and h[1] ~= app then
+    return fail('TAKEN', 'the name has already been taken')
+  end
+  local old, had = indexed(k.index, name), has_managed(k.domain, k.cert)
+  if had then
+    if h[4] == sha1 then
+      return 'unchanged'
+    end
+    -- One that was revoked is in the index with no end: anything is better.
+    local ends = old and old.sha1 == h[4] and old.not_after or tonumber(h[5])
+    if ends >= tonumber(not_after) then
+      return 'worse'
+    end
+  end
+  local spare = h[2] or h[3] == '0'
+  local result = spare and 'kept' or had and 'replaced' or 'imported'
+  if args[5] == '1' then
+    return result
+  end
+  local now = text(now_ms())
+  if not h[1] then
+    redis.call('HSET', k.domain, 'name', name, 'app', app, 'letsencrypt', '1',
+      'created_at', now, 'epoch', '0')
+  end
+  owner_changed(k.domain)
+  if old and had and not spare then
+    keep_previous(k.domain, k.cert, old)
+  end
+  redis.call('SET', k.cert, args[6])
+  redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
+  redis.call('HDEL', k.domain, 'action', 'attempts', 'last_error', 'rate_limited_until',
+    'rolled_back_at')
+  put_fields(k.domain, args, 8, tonumber(args[7]))
+  redis.call('HSET', k.domain, 'sha1', sha1, 'not_after', not_after)
+  schedule(k.due, name, now)
+  local fields = { 'type', 'imported', 'name', name, 'at', now, 'sha1', sha1,
+    'not_after', not_after }
+  if spare then
+    fields[#fields + 1], fields[#fields + 2] = 'spare', '1'
+  else
+    local choice = old and old.choice or ''
+    local v, gen = next_version(k.domain, old), redis.call('INCR', k.gen)
+    redis.call('HSET', k.index, name, v .. ':' .. not_after .. ':' .. sha1 .. choice)
+    redis.call('ZREM', k.removed, name)
+    redis.call('HSET', k.domain, 'version', v, 'gen', gen)
+    say(k.domain, h[6] == 'in_use' and 'in_use' or 'creating',
+      'the imported certificate is on its way to the nodes')
+    for _, x in ipairs { 'version', v, 'gen', gen, 'since', string.match(choice, ':(%d+)$') or '' } do
+      fields[#fields + 1] = x
+    end
+  end
+  tell(k.events, k.timeline, fields)
+  return result
+end
+
 -- Older leaders say with it that the previous bundle is needed no longer; it is,
 -- to be rolled back to.
 local function proven(_, _)
@@ -978,6 +981,16 @@ local function beat(keys, args)
   if told ~= gen then
     redis.call('PUBLISH', args[4], id .. ' ' .. gen)
   end
+  return 1
+end
+
+-- KEYS webhook; ARGV epoch partition id.  Events up to that one were delivered.
+local function webhook(keys, args)
+  local seen = tonumber(redis.call('HGET', keys[1], 'epoch') or '0') or 0
+  if tonumber(args[1]) < seen then
+    return fail('FENCED', 'epoch ' .. args[1] .. ' is older than ' .. text(seen))
+  end
+  redis.call('HSET', keys[1], 'epoch', args[1], args[2], args[3])
   return 1
 end
 
@@ -1326,6 +1339,7 @@ redis.register_function('certfleet_publish', publish)
 redis.register_function('certfleet_withdraw', withdraw)
 redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
+redis.register_function('certfleet_webhook', webhook)
 redis.register_function('certfleet_init', init)
 redis.register_function('certfleet_count', count)
 redis.register_function('certfleet_fill', fill)

@@ -43,6 +43,9 @@ static const struct series {
 	[METRIC_RESTORED] = { "certfleet_restored_total",
 	    "Certificates that Redis had lost, by who brought them back.",
 	    "from", { "node", "outbox" }, NULL, { NULL } },
+	[METRIC_WEBHOOKS] = { "certfleet_webhooks_total",
+	    "Webhooks of this node, by how their delivery went.", "result",
+	    { "ok", "retried", "dropped", "lost" }, NULL, { NULL } },
 };
 
 static uint64_t counts[METRICS][VALUES_MAX][VALUES_MAX];

@@ -25,6 +25,7 @@ enum metric {
 	METRIC_ROLLOUT,
 	METRIC_LEADERSHIP,
 	METRIC_RESTORED,
+	METRIC_WEBHOOKS,
 	/* must stay last */
 	METRICS
 };
@@ -73,6 +74,13 @@ enum metric_ca {
 	METRIC_CA_KEY_CHANGE,
 	METRIC_CA_RENEWAL_INFO,
 	METRIC_CA_OTHER, /* orders, authorizations, challenges, certificates */
+};
+
+enum metric_webhook {
+	METRIC_WEBHOOK_OK = 0,
+	METRIC_WEBHOOK_RETRIED,
+	METRIC_WEBHOOK_DROPPED, /* given up */
+	METRIC_WEBHOOK_LOST,    /* the stream was too short: how often */
 };
 
 /* One more.  second is of those that have two labels, else 0. */

@@ -102,7 +102,10 @@ got_nodes(
 	if (proven == -1)
 		snprintf(d->last_error, sizeof(d->last_error), "%s", why);
 	news = work_say(d, work_unless_in_use(d, DOMAIN_CREATING), why);
-	work_put_down(w, loop_wall_ms() + PROOF_MS, news ? "status" : NULL);
+	work_put_down(w, loop_wall_ms() + PROOF_MS,
+	    !news          ? NULL
+	    : proven == -1 ? "not_served"
+			   : "status");
 }
 
 void

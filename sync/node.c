@@ -33,6 +33,7 @@
 #include "sync/store.h"
 #include "sync/trials.h"
 #include "sync/watch.h"
+#include "sync/webhook.h"
 #include "sync/witness.h"
 
 #define CHANNELS 3
@@ -60,6 +61,7 @@ struct node {
 	struct barrier *barrier;
 	struct issuer *issuer;
 	struct platform *platform;
+	struct webhooks *webhooks;
 	struct leader *leader;
 	struct api *api;
 	struct event *beat, *init, *open, *stop;
@@ -267,6 +269,7 @@ on_event(void *arg, const char *type)
 
 	if (strcmp(type, "rollover") == 0)
 		issuer_rollover(n->issuer);
+	webhooks_kick(n->webhooks);
 	if (by_owner(type))
 		issuer_kick(n->issuer);
 	if (strcmp(type, "reconciled") == 0 || strcmp(type, "restored") == 0)
@@ -326,6 +329,10 @@ on_leader(void *arg, bool leading, int64_t epoch)
 		issuer_start(n->issuer, epoch);
 	else
 		issuer_stop(n->issuer);
+	if (leading)
+		webhooks_start(n->webhooks, epoch);
+	else
+		webhooks_stop(n->webhooks);
 	if (!n->leaving)
 		loop_after(n->base, &n->beat, 0, beat, n);
 }
@@ -341,6 +348,7 @@ api_ask(void *arg, struct api_state *s)
 	if (s->wants_ends)
 		hold_ends(n->hold, loop_wall_ms(), &s->ends);
 	s->redis_up = rds_up(n->rds);
+	s->webhook_lag_ms = webhooks_lag(n->webhooks, loop_wall_ms());
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
 	snprintf(s->error, sizeof(s->error), "%s",
@@ -494,6 +502,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	issuer_watched(n->issuer, on_stalled, n);
 	n->platform = platform_new(n->base, conf, files, n->hold);
 	issuer_platform(n->issuer, n->platform);
+	n->webhooks = webhooks_new(n->base, conf, n->store);
 	listen_to_redis(n);
 	n->failed = e;
 	loop_after(n->base, &n->open, OPEN_LATEST_MS, open_api, n);
@@ -511,6 +520,7 @@ end(struct node *n)
 	leader_free(n->leader);
 	issuer_free(n->issuer);
 	platform_free(n->platform);
+	webhooks_free(n->webhooks);
 	barrier_free(n->barrier);
 	watch_free(n->watch);
 	trials_free(n->trials);

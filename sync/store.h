@@ -382,6 +382,17 @@ typedef void store_events_fn(
 void store_events(
     struct store *, int partition, int n, store_events_fn *, void *arg);
 
+/* The oldest n events from id on, that one included, oldest first. */
+void store_events_from(struct store *, int partition, const char *id, int n,
+    store_events_fn *, void *arg);
+
+/* Up to which event webhooks have been delivered; "": none ever was. */
+typedef void store_text_fn(void *arg, const char *text, const struct err *e);
+void store_webhook_cursor(
+    struct store *, int partition, store_text_fn *, void *arg);
+void store_webhook_done(struct store *, int partition, int64_t epoch,
+    const char *id, store_fn *, void *arg);
+
 /* What was decided about a domain, newest first: a JSON object each. */
 #define STORE_TIMELINE_MAX 50
 void store_timeline(

@@ -50,6 +50,7 @@ union store_tell {
 	store_begun_fn *begun;
 	store_commit_fn *commit;
 	store_import_fn *import;
+	store_text_fn *text;
 	store_account_fn *account;
 	store_gen_fn *gen;
 	store_index_fn *index;

@@ -25,6 +25,7 @@ struct api_state {
 	int haproxies, haproxies_up;
 	char error[256];
 	struct hold_status hold;
+	int64_t webhook_lag_ms;
 	bool wants_ends; /* asked for: each certificate is looked at */
 	struct hold_ends ends;
 };

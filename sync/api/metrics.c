@@ -70,6 +70,9 @@ put_node(struct buf *out, const struct api_state *s)
 	    (double)s->epoch);
 	metric_gauge(out, "certfleet_healthy",
 	    "0: certfleet status says what is wrong.", s->error[0] == '\0');
+	metric_gauge(out, "certfleet_webhook_lag_seconds",
+	    "How old the event is that waits longest for its webhook.",
+	    (double)s->webhook_lag_ms / 1000);
 	put_certificates(out, &s->hold);
 	put_ends(out, &s->ends);
 	for (int m = METRIC_PUSH; m < METRICS; m++)

@@ -192,6 +192,15 @@ static const struct {
 	{ "fleet { node_ttl_ms = 10000 }",
 	    "certfleet.conf:1: node_ttl_ms (10000) must be more than twice "
 	    "heartbeat_ms (5000)" },
+	{ "webhook { url = \"https://h.example/x\" }",
+	    "certfleet.conf: webhook needs a secret of 16 characters or "
+	    "more" },
+	{ "webhook { url = \"http://h.example/x?a=b\" }",
+	    "certfleet.conf:1: url must be a URL that begins with https://, "
+	    "or http:// with allow_private, not \"http://h.example/x?a=b\"" },
+	{ "webhook { url = \"https:///x\" allow_private = true }",
+	    "certfleet.conf:1: url must be a URL that begins with https://, "
+	    "or http:// with allow_private, not \"https:///x\"" },
 	{ "acme { directory = http://ca.example/d }",
 	    "certfleet.conf:1: directory must be a URL that begins with "
 	    "https://, not \"http://ca.example/d\"" },
