@@ -71,6 +71,7 @@ struct node {
 	char refused[160]; /* why Redis takes no writes, or "" */
 	char stalled[160]; /* why this node leads no longer, or "" */
 	struct gens told;  /* in the last beat */
+	int64_t full_at;   /* the next beat that says all, not only how far */
 	int64_t behind_at; /* heard of more than is applied since, or 0 */
 	int64_t mustered;  /* told in the last beat */
 	bool ready;        /* store_init() went well */
@@ -146,18 +147,37 @@ put_lag(struct node *n, struct store_node *b)
 	b->behind_at = n->behind_at;
 }
 
+/*
+ * From time to time also that we are there, and what time it is; in between,
+ * which may be often, only how far we are.  True when it is time for all.
+ */
+static bool
+next_beat(struct node *n)
+{
+	int64_t now = loop_now_ms();
+	bool full = now >= n->full_at;
+
+	if (full)
+		n->full_at = now + n->conf->fleet.heartbeat_ms;
+	loop_after(n->base, &n->beat, n->full_at - now, beat, n);
+	return full;
+}
+
 static void
 beat(void *arg)
 {
 	struct node *n = arg;
+	bool full = next_beat(n);
 	struct hold_status hold;
 	struct store_node b = { 0 };
 	struct intake_progress progress;
 
-	loop_after(n->base, &n->beat, n->conf->fleet.heartbeat_ms, beat, n);
 	if (!n->ready || n->leaving)
 		return;
-	store_time(n->store, got_time, n);
+	if (full) {
+		store_time(n->store, got_time, n);
+		store_present(n->store, n->conf->node, loop_wall_ms());
+	}
 	forget_stall(n);
 	issuer_remember(n->issuer);
 	hold_status(n->hold, &hold);
@@ -406,6 +426,7 @@ initialised(void *arg, const struct err *e)
 	else
 		issuer_muster(n->issuer);
 	watch_reconcile(n->watch);
+	n->full_at = 0;
 	loop_after(n->base, &n->beat, 0, beat, n);
 }
 

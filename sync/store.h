@@ -356,6 +356,8 @@ struct store_node {
 	int64_t mustered; /* of the last store_muster() that it has followed */
 	bool live;        /* filled when read */
 };
+/* It is one of the fleet, whatever it does: said now and then. */
+void store_present(struct store *, const char *id, int64_t now_ms);
 void store_beat(
     struct store *, const struct store_node *, store_fn *, void *arg);
 void store_leave(struct store *, const char *id);

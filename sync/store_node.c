@@ -214,8 +214,8 @@ store_bundle(struct store *s, const char *name, bool custom,
 }
 
 /* The nodes by their last beat; who has not been seen for a day is dropped. */
-static void
-note_node(struct store *s, const struct store_node *n)
+void
+store_present(struct store *s, const char *id, int64_t now_ms)
 {
 	char nodes[KEY_MAX];
 	struct rds_cmd cmd;
@@ -223,13 +223,13 @@ note_node(struct store *s, const struct store_node *n)
 	store_key(s, KEY_NODES, nodes, sizeof(nodes), 0, NULL);
 	rds_cmd(&cmd, "ZADD");
 	rds_arg(&cmd, nodes);
-	rds_arg_int(&cmd, n->at);
-	rds_arg(&cmd, n->id);
+	rds_arg_int(&cmd, now_ms);
+	rds_arg(&cmd, id);
 	call_forget(s, &cmd);
 	rds_cmd(&cmd, "ZREMRANGEBYSCORE");
 	rds_arg(&cmd, nodes);
 	rds_arg(&cmd, "-inf");
-	rds_arg_int(&cmd, n->at - DAY_MS);
+	rds_arg_int(&cmd, now_ms - DAY_MS);
 	call_forget(s, &cmd);
 }
 
@@ -241,7 +241,6 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	struct rds_cmd cmd;
 
 	gens_format(&n->gens, gens);
-	note_node(s, n);
 	c->tell.done = fn;
 	call_function(&cmd, "certfleet_beat", 1);
 	rds_arg(&cmd, store_key(s, KEY_NODE, node, sizeof(node), 0, n->id));

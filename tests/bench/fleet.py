@@ -14,6 +14,7 @@ reconcile  a HAProxy is restarted with its crt-list: until sync has compared all
 Ends with 0 also when a target is missed: it says so.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -44,6 +45,9 @@ RESTARTS = 3
 ACK_P99_MAX_S = 1.5
 IDLE_PERCENT_MAX = 0.2
 RECONCILE_MAX = 2
+
+# What nodes send; the rest is done by functions.
+BY_NODES = ("xread", "get", "fcall", "time", "zadd", "zremrangebyscore")
 
 LIBRARY = Path(__file__).parents[2] / "common" / "library.lua"
 
@@ -160,11 +164,12 @@ class Acks(threading.Thread):
         self.heard = []
 
     def run(self):
-        while True:
-            _, _, text = self.client.read()
-            at = time.monotonic()
-            name, gen = text.split()
-            self.heard.append((at, name, int(gen)))
+        with contextlib.suppress(OSError):  # Redis ends
+            while True:
+                _, _, text = self.client.read()
+                at = time.monotonic()
+                name, gen = text.split()
+                self.heard.append((at, name, int(gen)))
 
 
 def calls(redis):
@@ -239,9 +244,9 @@ def report(took, each, at_rest, seconds, nodes, busy):
             f"p99 below {ACK_P99_MAX_S}")
     per = {name: (n - at_rest.get(name, 0) * seconds) / len(took) / nodes
            for name, n in each.items()}
-    print(f"  {'commands of Redis per certificate and node':48} "
-          f"{sum(per.values()):>9.2f}")
-    # What a function does counts as commands too.
+    sent = sum(n for name, n in per.items() if name in BY_NODES)
+    print(f"  {'commands to Redis per certificate and node':48} {sent:>9.2f}")
+    print(f"  {'the same with what functions do':48} {sum(per.values()):>9.2f}")
     print("    " + ", ".join(f"{name} {n:.2f}" for name, n in sorted(
         per.items(), key=lambda i: -i[1]) if n >= 0.05))
     print(f"  {'ms of processor per certificate and node':48} "
