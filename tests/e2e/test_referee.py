@@ -110,7 +110,7 @@ WRONG = {
         line(15, "due"), certificate(15, C), index(15, C, 3), served(15.1, C)]),
     "a newer one comes late": (["late", "limit"], [
         line(15, "due"), certificate(15, C), index(15, C, 3), served(15.1, C),
-        served(19, C, "n2", pid=2)]),
+        served(19, C, "n2", pid=2, before=18)]),
 }
 
 
@@ -141,6 +141,11 @@ FINE = {
         {"at": 90, "what": "orders", "n": 3}] + [
         {"at": t + 0.5, "what": "looked", "node": n}
         for t in range(30, 90) for n in ("n1", "n2")],
+    "a newer one was served before we looked again": [
+        line(15, "due"), certificate(81, C), index(81, C, 3),
+        served(85, C, before=82.9), served(85, C, "n2", pid=2, before=82.9)] + [
+        {"at": t + 0.5, "what": "looked", "node": n}
+        for t in range(30, 86) for n in ("n1", "n2")],
     "Redis lost its data": [line(14, "lost"), line(15, "unindexed"),
                             index(16, B, 1)],
     "the domain was removed": [line(14, "removed"), line(15, "unindexed")],

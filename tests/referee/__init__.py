@@ -16,6 +16,7 @@ tests appends to it too (an append of one short line is whole):
     lost                     Redis has lost its data: its index may go back
 
 The rest is what was seen: served, bad (TLS without a good certificate) and
-silent (no TLS) of a node and a name, at each change; issued and orders of the
+silent (no TLS) of a node and a name, at each change, with the time of the
+visit before, which has still seen what was there; issued and orders of the
 CA; index and unindexed of Redis; looked, once a second, how often.
 """

@@ -42,6 +42,11 @@ def fits(name, certificate):
     return name in certificate["names"] or parent in certificate["names"]
 
 
+def before(line):
+    """When what was there before this line was last seen."""
+    return line.get("before", line["at"])
+
+
 def outside(start, end, intervals):
     """Is any part of start..end in none of the intervals?"""
     for a, b in sorted(intervals):
@@ -156,8 +161,8 @@ class Judge:
 
     def older(self, lines, best, best_of_process):
         line, rank = lines[0], self.rank(best["sha1"])
-        until = next((l["at"] for l in lines if self.rank(l["sha1"]) >= rank),
-                     None)
+        until = next((before(l) for l in lines
+                      if self.rank(l["sha1"]) >= rank), None)
         where = f"{line['name']} at {line['node']}"
         if self.rank(line["sha1"]) < best_of_process:
             self.says("downgrade", line["at"], f"{where}: process {line['pid']} "
@@ -251,12 +256,15 @@ class Judge:
         left = [s["at"] for s in seen if s["what"] == "leave"]
         if until > end or any(line["at"] < at <= until for at in left):
             return
-        before = [s for s in seen if s["at"] <= until]
-        if not before or before[-1]["what"] == "leave":
+        early = [s for s in seen if s["at"] <= until]
+        after = [s for s in seen if s["at"] > until]
+        if not early or early[-1]["what"] == "leave":
             return  # nobody looked
-        if before[-1].get("sha1") != line["sha1"]:
-            when = next((s["at"] for s in seen if s["at"] > until
-                         and s.get("sha1") == line["sha1"]), None)
+        if after and before(after[0]) < until:
+            return  # it has changed since, and that may have been in time
+        if early[-1].get("sha1") != line["sha1"]:
+            when = next((s["at"] for s in after
+                         if s.get("sha1") == line["sha1"]), None)
             took = f"after {when - since:.1f} s" if when else "never"
             self.says("late", until, f"{name} at {node}: {line['sha1']} is in "
                       f"the index, it is served {took}")

@@ -63,11 +63,15 @@ class Watch:
             began = time.monotonic()
             for name in self.names:
                 before = last.get(name, {})
+                at = time.time()
                 seen = visitor.visit(name, before.get("sha1", ""))
                 if (seen["what"], seen.get("sha1")) != \
                         (before.get("what"), before.get("sha1")):
                     last[name] = seen
-                    self.history.write({"node": node, "name": name, **seen})
+                    self.history.write({
+                        "node": node, "name": name, **seen,
+                        "before": before.get("looked", at)})
+                last[name]["looked"] = at
             last = {n: s for n, s in last.items() if n in self.names}
             rounds += 1
             if time.monotonic() - told >= 1:
