@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 11
+local VERSION = 12
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -1305,6 +1305,24 @@ local function scan(_, args)
   return redis.call('SCAN', args[1], 'MATCH', args[2], 'COUNT', args[3])
 end
 
+-- KEYS key; ARGV old new [field]
+-- What is sealed there, or in that field, is sealed with another key of the
+-- ring now.  Returns 1, or 0 when it is something else by now.
+local function reseal(keys, args)
+  local field = args[3]
+  local now = field and redis.call('HGET', keys[1], field) or
+    not field and redis.call('GET', keys[1])
+  if now ~= args[1] then
+    return 0
+  end
+  if field then
+    redis.call('HSET', keys[1], field, args[2])
+  else
+    redis.call('SET', keys[1], args[2], 'KEEPTTL')
+  end
+  return 1
+end
+
 local read_only = { 'no-writes' }
 
 redis.register_function { function_name = 'certfleet_version', callback = version, flags = read_only }
@@ -1341,6 +1359,7 @@ redis.register_function('certfleet_thumbprint', thumbprint)
 redis.register_function('certfleet_beat', beat)
 redis.register_function('certfleet_webhook', webhook)
 redis.register_function('certfleet_init', init)
+redis.register_function('certfleet_reseal', reseal)
 redis.register_function('certfleet_count', count)
 redis.register_function('certfleet_fill', fill)
 redis.register_function('certfleet_named', named)

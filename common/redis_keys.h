@@ -60,6 +60,7 @@
 #define KEY_AUDIT "%saudit"       /* STREAM: who did what by the API, capped */
 #define KEY_ROLLOVER "%srollover" /* STRING: "" or the next account key */
 #define KEY_WEBHOOK "%swebhook"   /* HASH: epoch, pN -> event delivered */
+#define KEY_RESEAL "%sreseal"     /* HASH: what is sealed by which key */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */
 #define KEY_META "%smeta" /* HASH: schema, partitions, cluster_id, named */

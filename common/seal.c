@@ -138,6 +138,19 @@ seal(const struct seal_ring *ring, const char *type, const char *name,
 	return rc;
 }
 
+uint32_t
+seal_key_id(const void *sealed, size_t len)
+{
+	const uint8_t *p = sealed;
+	uint32_t id = 0;
+
+	if (len < SEAL_OVERHEAD || memcmp(p, MAGIC, 4) != 0)
+		return 0;
+	for (int i = 0; i < 4; i++)
+		id = id << 8 | p[6 + i];
+	return id;
+}
+
 int
 seal_open(const struct seal_ring *ring, const char *type, const char *name,
     const char *bind, const void *sealed, size_t len, struct buf *out,

@@ -9,8 +9,9 @@
  * sealed secret cannot be moved to another name, kind or certificate.
  *
  * A ring file has one line per key, "id created state base64": id a number
- * from 1, created RFC 3339, state "active" or "retired", 32 bytes of key.  The
- * newest active key seals, any key opens.  "#" starts a comment.
+ * from 1, created RFC 3339, state "active", "retired" or "next" (it is to be
+ * active when all have it), 32 bytes of key.  The newest active key seals, any
+ * key opens.  "#" starts a comment.
  */
 #ifndef COMMON_SEAL_H
 #define COMMON_SEAL_H
@@ -38,6 +39,28 @@ void seal_ring_free(struct seal_ring *);
  * file exists already.
  */
 int seal_ring_create(const char *path, struct err *);
+
+/* What is in a ring, but for the keys themselves. */
+enum seal_state {
+	SEAL_ACTIVE = 0,
+	SEAL_RETIRED,
+	SEAL_NEXT,
+};
+const char *seal_state_name(enum seal_state);
+
+struct seal_key {
+	uint32_t id;
+	int64_t created_at; /* wall ms */
+	enum seal_state state;
+};
+#define SEAL_KEYS_MAX 256
+size_t seal_ring_keys(
+    const struct seal_ring *, struct seal_key *out, size_t max);
+uint32_t seal_ring_seals(
+    const struct seal_ring *); /* id of the one that does */
+
+/* The id of the key that sealed it; 0: it is not sealed. */
+uint32_t seal_key_id(const void *sealed, size_t len);
 
 /*
  * Seal len bytes into out (appended).  type ("bundle", "csrkey", "account"),

@@ -102,9 +102,14 @@ parse_key(char *line, struct ring_key *k, const char **why)
 	*why = "created must be a time such as 2026-01-31T12:00:00Z";
 	if (parse_created(word[1], &k->created) == -1)
 		return -1;
-	*why = "the state must be \"active\" or \"retired\"";
-	k->active = strcmp(word[2], "active") == 0;
-	if (!k->active && strcmp(word[2], "retired") != 0)
+	*why = "the state must be \"active\", \"retired\" or \"next\"";
+	if (strcmp(word[2], "active") == 0)
+		k->state = SEAL_ACTIVE;
+	else if (strcmp(word[2], "retired") == 0)
+		k->state = SEAL_RETIRED;
+	else if (strcmp(word[2], "next") == 0)
+		k->state = SEAL_NEXT;
+	else
 		return -1;
 	*why = "the key must be 32 bytes in base64";
 	n = b64_decode(raw, word[3], strlen(word[3]));
@@ -128,7 +133,7 @@ add_key(struct seal_ring *ring, char *line, const char **why)
 	if (seal_ring_key(ring, k->id) != NULL)
 		return -1;
 	ring->nkeys++;
-	if (k->active &&
+	if (k->state == SEAL_ACTIVE &&
 	    (ring->newest == NULL || k->created > ring->newest->created ||
 		(k->created == ring->newest->created &&
 		    k->id > ring->newest->id)))
@@ -185,9 +190,8 @@ put_file(int fd, const char *text, size_t len)
 	return fsync(fd);
 }
 
-/* A new name in a directory survives a crash once the directory is synced. */
-static int
-sync_directory(const char *path)
+int
+seal_ring_sync_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *dir =
@@ -224,7 +228,7 @@ put_new_file(const char *path, const char *text, size_t len)
 		errno = saved;
 	}
 	if (rc == 0)
-		rc = sync_directory(path);
+		rc = seal_ring_sync_directory(path);
 	free(temp);
 	return rc;
 }
@@ -243,11 +247,7 @@ seal_ring_create(const char *path, struct err *e)
 		err_set(e, ERR_BUG, "OpenSSL has no random bytes");
 	} else {
 		b64_encode(base64, key, sizeof(key));
-		buf_putf(&text,
-		    "# Key ring of certfleet.  Whoever has it can open every "
-		    "sealed key;\n# without it none can be opened: keep a "
-		    "copy in a safe place.\n1 %s active %s\n",
-		    now, base64);
+		buf_putf(&text, SEAL_RING_HEAD "1 %s active %s\n", now, base64);
 		rc = put_new_file(path, text.p, text.len);
 		if (rc == -1)
 			err_set(e, ERR_CONFIG,
@@ -258,4 +258,36 @@ seal_ring_create(const char *path, struct err *e)
 	mem_wipe(base64, sizeof(base64));
 	buf_wipe(&text);
 	return rc;
+}
+
+uint32_t
+seal_ring_seals(const struct seal_ring *ring)
+{
+	return ring->newest->id;
+}
+
+size_t
+seal_ring_keys(const struct seal_ring *ring, struct seal_key *out, size_t max)
+{
+	size_t n = ring->nkeys < max ? ring->nkeys : max;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct seal_key){ .id = ring->key[i].id,
+			.created_at = ring->key[i].created * 1000,
+			.state = ring->key[i].state };
+	return n;
+}
+
+const char *
+seal_state_name(enum seal_state state)
+{
+	switch (state) {
+	case SEAL_ACTIVE:
+		return "active";
+	case SEAL_RETIRED:
+		return "retired";
+	case SEAL_NEXT:
+		return "next";
+	}
+	return "";
 }

@@ -486,3 +486,50 @@ bundle_about(
 		about->app[0] = '\0';
 	return rc;
 }
+
+int
+bundle_reseal(const struct seal_ring *ring, const char *name, const void *bytes,
+    size_t len, struct buf *out, struct err *e)
+{
+	struct cert first = { 0 }, second = { 0 };
+	char *key = NULL, *key2 = NULL;
+	struct bundle_about about;
+	int rc = -1;
+
+	if (bundle_about(&about, bytes, len, e) == 0 &&
+	    bundle_open(
+		ring, name, bytes, len, CERT_ANY_TIME, &first, &key, e) == 0 &&
+	    bundle_open_second(
+		ring, name, bytes, len, CERT_ANY_TIME, &second, &key2, e) == 0)
+		rc = bundle_pack_two(ring, name, &first, key,
+		    key2 != NULL ? &second : NULL, key2,
+		    about.app[0] != '\0' ? &about : NULL, out, e);
+	mem_wipe_free(key);
+	mem_wipe_free(key2);
+	cert_clear(&first);
+	cert_clear(&second);
+	return rc;
+}
+
+uint32_t
+bundle_key_id(const void *bytes, size_t len)
+{
+	msgpack_unpacked u;
+	uint32_t id = 0;
+	size_t at = 0;
+
+	if (len > BUNDLE_MAX || !bounded(bytes, len))
+		return 0;
+	msgpack_unpacked_init(&u);
+	if (msgpack_unpack_next(&u, bytes, len, &at) ==
+		MSGPACK_UNPACK_SUCCESS &&
+	    u.data.type == MSGPACK_OBJECT_MAP) {
+		struct parts p = { 0 };
+
+		for (uint32_t i = 0; i < u.data.via.map.size; i++)
+			take_field(&p, &u.data.via.map.ptr[i]);
+		id = seal_key_id(p.key, p.key_len);
+	}
+	msgpack_unpacked_destroy(&u);
+	return id;
+}

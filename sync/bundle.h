@@ -62,4 +62,14 @@ int bundle_open_second(const struct seal_ring *, const char *name,
 int bundle_about(
     struct bundle_about *, const void *bytes, size_t len, struct err *);
 
+/*
+ * The same bundle sealed by the ring's newest key; what is not known of it is
+ * lost.  out is appended to.
+ */
+int bundle_reseal(const struct seal_ring *, const char *name, const void *bytes,
+    size_t len, struct buf *out, struct err *);
+
+/* The id of the key that sealed it; 0: it is no bundle. */
+uint32_t bundle_key_id(const void *bytes, size_t len);
+
 #endif

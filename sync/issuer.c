@@ -184,6 +184,8 @@ issuer_heal(struct issuer *is, const struct seal_ring *ring,
 	    is->base, is->conf, ring, is->store, watch, hold, outbox);
 	is->replicas = replicas_new(is->base, is->conf, is->store, outbox);
 	driver_outbox(is->driver, outbox);
+	outbox_seal_anew(outbox, is->conf->acme.directory);
+	outbox_seal_anew(outbox, is->conf->acme_fallback.directory);
 }
 
 /* Who has not even begun waits for what it needs to. */

@@ -21,6 +21,23 @@ not_worse(int64_t was, int64_t is, struct err *e)
 	    str_time(is_text, is), str_time(was_text, was));
 }
 
+/* The copy on disk is sealed by the ring's newest key, whoever sealed it. */
+static int
+put(const struct seal_ring *ring, struct files *files, const char *name,
+    const void *bundle, size_t len, const char *pem, struct err *e)
+{
+	struct buf again;
+	int rc = -1;
+
+	if (bundle_key_id(bundle, len) == seal_ring_seals(ring))
+		return files_put(files, name, bundle, len, pem, e);
+	buf_init(&again, BUNDLE_MAX);
+	if (bundle_reseal(ring, name, bundle, len, &again, e) == 0)
+		rc = files_put(files, name, again.p, again.len, pem, e);
+	buf_clear(&again);
+	return rc;
+}
+
 /* sealed: the sealed copy, too. */
 static int
 keep(const struct seal_ring *ring, struct files *files, const char *name,
@@ -38,7 +55,7 @@ keep(const struct seal_ring *ring, struct files *files, const char *name,
 		pem = cert_pem(cert, key);
 		if (key2 != NULL)
 			pem2 = cert_pem(second, key2);
-		rc = sealed ? files_put(files, name, bundle, len, pem, e)
+		rc = sealed ? put(ring, files, name, bundle, len, pem, e)
 		            : files_put_pem(files, name, pem, e);
 		if (rc == 0)
 			rc = files_put_second(files, name, pem2, e);

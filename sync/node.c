@@ -28,6 +28,7 @@
 #include "sync/offers.h"
 #include "sync/outbox.h"
 #include "sync/platform.h"
+#include "sync/reseal.h"
 #include "sync/resolve.h"
 #include "sync/skew.h"
 #include "sync/store.h"
@@ -60,6 +61,8 @@ struct node {
 	struct outbox *outbox; /* NULL where nobody leads, or without a disk */
 	struct barrier *barrier;
 	struct issuer *issuer;
+	const struct seal_ring *ring;
+	struct reseal *reseal;
 	struct platform *platform;
 	struct webhooks *webhooks;
 	struct leader *leader;
@@ -147,6 +150,20 @@ put_lag(struct node *n, struct store_node *b)
 	b->behind_at = n->behind_at;
 }
 
+/* "2:1,2": the key that seals, then all that are there. */
+static void
+put_keks(const struct seal_ring *ring, char *out, size_t size)
+{
+	struct seal_key *key = xcalloc(SEAL_KEYS_MAX, sizeof(*key));
+	size_t n = seal_ring_keys(ring, key, SEAL_KEYS_MAX), at;
+
+	at = (size_t)snprintf(out, size, "%u", seal_ring_seals(ring));
+	for (size_t i = 0; i < n && at < size; i++)
+		at += (size_t)snprintf(
+		    out + at, size - at, "%s%u", i == 0 ? ":" : ",", key[i].id);
+	free(key);
+}
+
 /*
  * From time to time also that we are there, and what time it is; in between,
  * which may be often, only how far we are.  True when it is time for all.
@@ -195,6 +212,7 @@ beat(void *arg)
 	b.served = (int64_t)hold.served;
 	b.failed = (int64_t)hold.failed;
 	b.leader = leader_epoch(n->leader) != 0;
+	put_keks(n->ring, b.keks, sizeof(b.keks));
 	b.candidate = n->conf->fleet.candidate;
 	issuer_progress(n->issuer, &progress);
 	b.in_hand = (int64_t)progress.domains;
@@ -287,6 +305,9 @@ on_event(void *arg, const char *type)
 {
 	struct node *n = arg;
 
+	if (strcmp(type, "reseal") == 0 && n->leader != NULL &&
+	    leader_epoch(n->leader) != 0)
+		reseal_start(n->reseal, 1);
 	if (strcmp(type, "rollover") == 0)
 		issuer_rollover(n->issuer);
 	webhooks_kick(n->webhooks);
@@ -349,10 +370,13 @@ on_leader(void *arg, bool leading, int64_t epoch)
 		issuer_start(n->issuer, epoch);
 	else
 		issuer_stop(n->issuer);
-	if (leading)
+	if (leading) {
 		webhooks_start(n->webhooks, epoch);
-	else
+		reseal_start(n->reseal, 0);
+	} else {
 		webhooks_stop(n->webhooks);
+		reseal_stop(n->reseal);
+	}
 	if (!n->leaving)
 		loop_after(n->base, &n->beat, 0, beat, n);
 }
@@ -397,6 +421,7 @@ open_api(void *arg)
 		loop_stop(n->base);
 		return;
 	}
+	api_ring(n->api, n->ring);
 	api_checks(n->api, issuer_checks(n->issuer));
 	api_witness(n->api, n->witness);
 	log_info("node=%s version=%s redis=%s ready", n->conf->node,
@@ -513,6 +538,8 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
 		return -1;
+	n->ring = ring;
+	n->reseal = reseal_new(n->base, conf, ring, n->store);
 	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
 	    n->resolve, authorities);
 	if (conf->fleet.candidate && (n->outbox = outbox_new(conf->state_dir,
@@ -539,6 +566,7 @@ end(struct node *n)
 	loop_timer_free(&n->stop);
 	api_free(n->api);
 	leader_free(n->leader);
+	reseal_free(n->reseal);
 	issuer_free(n->issuer);
 	platform_free(n->platform);
 	webhooks_free(n->webhooks);

@@ -274,13 +274,25 @@ outbox_get_key(struct outbox *o, const char *name, const char *was, char **url,
 	return false;
 }
 
+static void
+keep_account(
+    struct outbox *o, const char *ca, const char *key_pem, const char *url)
+{
+	struct buf sealed;
+	struct err e;
+
+	if (seal_pair(o, "account", ca, url, key_pem, &sealed, &e) == 0 &&
+	    outbox_dir_put(
+		o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len, &e) == -1)
+		tell(o, &e);
+	buf_clear(&sealed);
+}
+
 void
 outbox_put_account(
     struct outbox *o, const char *ca, const char *key_pem, const char *url)
 {
 	char *had_url, *had_key;
-	struct buf sealed;
-	struct err e;
 	bool same;
 
 	if (o == NULL)
@@ -289,13 +301,22 @@ outbox_put_account(
 	       strcmp(had_url, url) == 0 && strcmp(had_key, key_pem) == 0;
 	free(had_url);
 	mem_wipe_free(had_key);
-	if (same)
+	if (!same)
+		keep_account(o, ca, key_pem, url);
+}
+
+void
+outbox_seal_anew(struct outbox *o, const char *ca)
+{
+	struct seal_key key[2];
+	char *url, *key_pem;
+
+	if (o == NULL || ca[0] == '\0' || seal_ring_keys(o->ring, key, 2) < 2)
 		return;
-	if (seal_pair(o, "account", ca, url, key_pem, &sealed, &e) == 0 &&
-	    outbox_dir_put(
-		o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len, &e) == -1)
-		tell(o, &e);
-	buf_clear(&sealed);
+	if (outbox_get_account(o, ca, &url, &key_pem))
+		keep_account(o, ca, key_pem, url);
+	free(url);
+	mem_wipe_free(key_pem);
 }
 
 bool

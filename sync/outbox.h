@@ -80,4 +80,7 @@ void outbox_put_account(
 bool outbox_get_account(
     struct outbox *, const char *ca, char **url, char **key_pem);
 
+/* By the ring's newest key: an older one may be gone with the next start. */
+void outbox_seal_anew(struct outbox *, const char *ca);
+
 #endif

@@ -343,7 +343,8 @@ struct store_node {
 	char haproxy_pids[64];
 	int64_t wanted, served, failed; /* certificates */
 	char errors[1024]; /* "name=why; name=why" of those that failed */
-	bool candidate;    /* may become the leader */
+	char keks[128]; /* "2:1,2": the key that seals, and all of the ring */
+	bool candidate; /* may become the leader */
 	/* Of the leader: domains and orders in hand, the last certificate. */
 	int64_t in_hand, orders, committed_at;
 	char differs[1024]; /* "name=SHA1; ..." shown in place of ours */

@@ -11,9 +11,9 @@
 
 #define ACCOUNT_MAX (16 * 1024)
 
-/* The account's key names the CA by its directory, without what is no name. */
-static void
-account_key(const struct store *s, const char *ca, char key[static KEY_MAX])
+void
+store_account_key(
+    const struct store *s, const char *ca, char key[static KEY_MAX])
 {
 	char name[256];
 	size_t n = 0;
@@ -86,7 +86,7 @@ store_account(struct store *s, const char *ca, store_account_fn *fn, void *arg)
 	char key[KEY_MAX];
 	struct rds_cmd cmd;
 
-	account_key(s, ca, key);
+	store_account_key(s, ca, key);
 	c->tell.account = fn;
 	c->state = xstrdup(ca);
 	c->drop = drop_text;
@@ -121,7 +121,7 @@ store_account_put(struct store *s, const char *ca, const char *key_pem,
 	free(b64);
 	if (text == NULL)
 		return err_set(e, ERR_BUG, "the account's URL is not UTF-8");
-	account_key(s, ca, key);
+	store_account_key(s, ca, key);
 	c = call_new(s, arg);
 	c->tell.done = fn;
 	rds_cmd(&cmd, "SET");

@@ -14,6 +14,7 @@
 #include "sync/store_canary.h"
 #include "sync/store_heal.h"
 #include "sync/store_limit.h"
+#include "sync/store_reseal.h"
 #include "sync/store_search.h"
 #include "sync/store_token.h"
 
@@ -68,6 +69,8 @@ union store_tell {
 	store_offers_fn *offers;
 	store_restore_fn *restore;
 	store_role_fn *role;
+	store_sealed_fn *sealed;
+	store_pairs_fn *pairs;
 };
 
 /*
@@ -130,6 +133,10 @@ void call_keys(struct rds_cmd *, const char *function, const char *const *keys);
 
 /* Fill in a number that was not known when its argument was made. */
 void call_arg_set(struct rds_cmd *, size_t at, int64_t);
+
+/* The account's key names the CA by its directory, without what is no name. */
+void store_account_key(
+    const struct store *, const char *ca, char key[static KEY_MAX]);
 
 /* The keys of one domain and its partition. */
 struct domain_keys {

@@ -264,6 +264,8 @@ store_beat(struct store *s, const struct store_node *n, store_fn *fn, void *arg)
 	rds_arg_int(&cmd, n->failed);
 	rds_arg(&cmd, "errors");
 	rds_arg(&cmd, n->errors);
+	rds_arg(&cmd, "keks");
+	rds_arg(&cmd, n->keks);
 	rds_arg(&cmd, "candidate");
 	rds_arg_int(&cmd, n->candidate);
 	rds_arg(&cmd, "in_hand");
@@ -358,6 +360,7 @@ read_node(struct store_node *n, const struct rds_reply *r)
 	n->wanted = field_int(r, "wanted");
 	n->served = field_int(r, "served");
 	n->failed = field_int(r, "failed");
+	keep_text(n->keks, sizeof(n->keks), r, "keks");
 	n->candidate = field_int(r, "candidate") == 1;
 	n->in_hand = field_int(r, "in_hand");
 	n->orders = field_int(r, "orders");

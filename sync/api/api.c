@@ -155,6 +155,12 @@ api_checks(struct api *a, struct checks *checks)
 	a->checks = checks;
 }
 
+void
+api_ring(struct api *a, const struct seal_ring *ring)
+{
+	a->ring = ring;
+}
+
 static int
 read_body(struct request *q, struct err *e)
 {

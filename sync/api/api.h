@@ -47,6 +47,10 @@ void api_checks(struct api *, struct checks *);
 struct witness;
 void api_witness(struct api *, struct witness *);
 
+/* The key ring, of which it tells what is in it. */
+struct seal_ring;
+void api_ring(struct api *, const struct seal_ring *);
+
 /*
  * Calls in flight end without an answer: the loop must not run again before
  * store_free(), for the store would answer to what is gone.

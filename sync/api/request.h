@@ -90,6 +90,7 @@ struct api {
 	struct quota *quota; /* of the tokens */
 	struct hub *hub;     /* follow.c */
 	struct checks *checks;
+	const struct seal_ring *ring;
 	int looks;               /* of look.c, under way */
 	struct witness *witness; /* NULL: nobody knows */
 	struct http *ca_http[2]; /* of ca.c; NULL until one is asked */
@@ -147,7 +148,7 @@ request_fn limits_show, plan_make, import_make;
 request_fn own_domains_list, own_domains_show, own_domains_revoke;
 request_fn own_domains_renew, look_show, leader_show, config_show;
 request_fn own_domains_rollback;
-request_fn ca_show;
+request_fn ca_show, kek_show, kek_reseal;
 request_fn account_rollover;
 request_fn session_exchange, session_regions, session_self;
 request_fn login_show, login_begin, login_end;

@@ -42,6 +42,8 @@ const struct route routes[] = {
 	{ GET, "/api/v1/check/:name", look_show, READ, OWN, 0 },
 	{ GET, "/api/v1/leader", leader_show, READ, FLEET, 0 },
 	{ GET, "/api/v1/ca", ca_show, ADMIN, FLEET, 0 },
+	{ GET, "/api/v1/kek", kek_show, ADMIN, FLEET, 0 },
+	{ POST, "/api/v1/kek/reseal", kek_reseal, ADMIN, FLEET, 0 },
 	{ GET, "/api/v1/config", config_show, ADMIN, FLEET, 0 },
 	{ POST, "/api/v1/apps/:app/import", import_make, OPERATE, APP, 0 },
 	{ POST, "/api/v1/domains/:name/rollback", own_domains_rollback, OPERATE, OWN, 0 },

@@ -64,8 +64,7 @@ static const struct {
 	  "plan names.txt --json" } },
 	{ "config", { "config check", "config check -f new.conf",
 	  "config show --json" } },
-	{ "kek", { "kek backed-up", "kek backed-up --json",
-	  "--config /etc/certfleet/other.conf kek backed-up" } },
+	{ "kek", { "kek list", "kek rotate", "kek backed-up" } },
 	{ "doctor", { "doctor", "doctor --json",
 	  "doctor --haproxy-config /etc/haproxy/haproxy.cfg" } },
 	/* clang-format on */

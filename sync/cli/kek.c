@@ -1,45 +1,439 @@
-/* The key ring: what is in it, and that it is backed up. */
+/*
+ * The key ring: who has which keys, what is sealed by each, another key, one
+ * that goes.  The file is changed here, on this node; the other nodes get it by
+ * whatever brings them files, and read it when they start.
+ */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/seal.h"
+#include "common/seal_change.h"
+#include "common/str.h"
 #include "sync/cli/cli.h"
 #include "sync/cli/kek.h"
+#include "sync/cli/show.h"
+#include "sync/cli/text.h"
+
+#define COUNT_MS (10 * 60 * 1000) /* the leader has to count */
+#define ASK_MS 3000
+
+/* What a verb works with. */
+struct kek {
+	const struct cli *cli;
+	struct conf *conf;
+	char *path;
+	json_t *fleet; /* what certfleet-sync says */
+};
+
+static void
+kek_clear(struct kek *k)
+{
+	free(k->path);
+	json_decref(k->fleet);
+	conf_free(k->conf);
+}
 
 static int
-backed_up(const struct cli *cli)
+complain(const struct err *e)
+{
+	cli_complain("%s", e->text);
+	return e->kind == ERR_REFUSED ? CLI_REFUSED : CLI_FAILED;
+}
+
+static int
+ask_fleet(struct kek *k)
+{
+	struct cli copy = *k->cli;
+	char *path = cli_socket(k->cli);
+	json_t *answer;
+	int rc;
+
+	if (path == NULL)
+		return CLI_FAILED;
+	copy.socket = path;
+	rc = cli_ask(&copy, "GET", "/api/v1/kek", NULL, "", &answer);
+	k->fleet = json_incref(json_object_get(answer, "kek"));
+	json_decref(answer);
+	free(path);
+	return rc;
+}
+
+static int
+open_file(struct kek *k)
+{
+	struct err e = { 0 };
+
+	k->conf = conf_load_public(k->cli->conf, &e);
+	if (k->conf == NULL)
+		return CLI_FAILED;
+	k->path = kek_path(k->conf);
+	return CLI_OK;
+}
+
+/* --- backed-up --------------------------------------------------------------------- */
+
+static int
+backed_up(struct kek *k)
 {
 	char digest[KEK_DIGEST_SIZE];
 	struct err e = { 0 };
-	struct conf *conf = conf_load_public(cli->conf, &e);
-	char *path;
 	json_t *o;
-	int rc;
+	int rc = open_file(k);
 
-	if (conf == NULL)
-		return CLI_FAILED;
-	path = kek_path(conf);
-	rc = kek_digest(path, digest, &e);
-	if (rc == 0)
-		rc = kek_say_backed_up(conf, digest, &e);
-	if (rc == -1)
-		cli_complain("%s", e.text);
-	else if (!cli->json)
-		cli_say("noted that %s, as it is now, is backed up", path);
-	if (rc == 0 && cli->json) {
-		o = json_pack("{s:s, s:s}", "file", path, "sha256", digest);
+	if (rc != CLI_OK)
+		return rc;
+	if (kek_digest(k->path, digest, &e) == -1 ||
+	    kek_say_backed_up(k->conf, digest, &e) == -1)
+		return complain(&e);
+	if (!k->cli->json) {
+		cli_say("noted that %s, as it is now, is backed up", k->path);
+		return CLI_OK;
+	}
+	o = json_pack("{s:s, s:s}", "file", k->path, "sha256", digest);
+	cli_print_json(o);
+	json_decref(o);
+	return CLI_OK;
+}
+
+/* --- list, reseal ------------------------------------------------------------------ */
+
+static int
+list(struct kek *k)
+{
+	struct show s = { 0, k->cli->colours };
+	struct buf out;
+	json_t *o;
+	int rc = ask_fleet(k);
+
+	if (rc != CLI_OK)
+		return rc;
+	if (k->cli->json) {
+		o = json_pack("{s:O}", "kek", k->fleet);
 		cli_print_json(o);
 		json_decref(o);
+		return CLI_OK;
 	}
+	buf_init(&out, CLI_OUTPUT_MAX);
+	show_kek(&s, k->fleet, &out);
+	cli_print(&out);
+	return CLI_OK;
+}
+
+/* Ask the leader to go through all of it. */
+static int
+ask_reseal(const struct kek *k, json_t **answer)
+{
+	struct cli copy = *k->cli;
+	char *path = cli_socket(k->cli);
+	int rc;
+
+	*answer = NULL;
+	if (path == NULL)
+		return CLI_FAILED;
+	copy.socket = path;
+	rc = cli_ask(&copy, "POST", "/api/v1/kek/reseal", NULL, "", answer);
 	free(path);
-	conf_free(conf);
-	return rc == 0 ? CLI_OK : CLI_FAILED;
+	return rc;
+}
+
+static int
+reseal(struct kek *k)
+{
+	json_t *answer;
+	int rc = ask_reseal(k, &answer);
+
+	if (rc == CLI_OK && k->cli->json)
+		cli_print_json(answer);
+	else if (rc == CLI_OK)
+		cli_say("the leader goes through all that is sealed; certfleet "
+			"kek list tells how far it is");
+	json_decref(answer);
+	return rc;
+}
+
+/* --- rotate ------------------------------------------------------------------------ */
+
+static bool
+has_key(const json_t *node, int64_t id)
+{
+	const json_t *key;
+	size_t i;
+
+	json_array_foreach (json_object_get(node, "keys"), i, key)
+		if (json_integer_value(key) == id)
+			return true;
+	return false;
+}
+
+/* The first node that lacks the key, NULL: all have it. */
+static char *
+node_without(const struct kek *k, int64_t id)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach (json_object_get(k->fleet, "nodes"), i, node)
+		if (!has_key(node, id))
+			return text_member(node, "id");
+	return NULL;
+}
+
+static void
+say_changed(const struct kek *k, const char *verb, uint32_t id,
+    const char *next, const char *sentence)
+{
+	json_t *o;
+
+	if (!k->cli->json) {
+		cli_say("%s", sentence);
+		return;
+	}
+	o = json_pack("{s:s, s:I, s:s, s:s}", "file", k->path, "id",
+	    (json_int_t)id, "change", verb, "next", next);
+	cli_print_json(o);
+	json_decref(o);
+}
+
+static int
+activate(struct kek *k, uint32_t id)
+{
+	char *without = node_without(k, id), *text;
+	struct err e = { 0 };
+
+	if (without != NULL) {
+		cli_complain("node %s has no key %u yet: give it %s and "
+			     "restart its certfleet-sync before one seals with "
+			     "it",
+		    without, id, k->path);
+		free(without);
+		return CLI_REFUSED;
+	}
+	if (seal_ring_activate(k->path, id, &e) == -1)
+		return complain(&e);
+	text = xasprintf("key %u seals from now on: give %s to every node and "
+			 "restart certfleet-sync there; the leader then seals "
+			 "anew what older keys have sealed",
+	    id, k->path);
+	say_changed(k, "activated", id, "restart", text);
+	free(text);
+	return CLI_OK;
+}
+
+/* Where there is only this node nobody else has to have it first. */
+static int
+add(struct kek *k)
+{
+	size_t n = json_array_size(json_object_get(k->fleet, "nodes"));
+	struct err e = { 0 };
+	uint32_t id;
+	char *text;
+
+	if (seal_ring_add(k->path, n <= 1, &id, &e) == -1)
+		return complain(&e);
+	text = n <= 1 ? xasprintf("key %u seals from now on: restart "
+				  "certfleet-sync, which then seals anew what "
+				  "older keys have sealed",
+			    id)
+	              : xasprintf("key %u is in %s: give that to every node "
+				  "and restart certfleet-sync there, then "
+				  "certfleet kek rotate again makes it seal",
+			    id, k->path);
+	say_changed(k, n <= 1 ? "activated" : "added", id, "restart", text);
+	free(text);
+	return CLI_OK;
+}
+
+static int
+rotate(struct kek *k)
+{
+	struct seal_key *key;
+	struct seal_ring *ring;
+	struct err e = { 0 };
+	uint32_t next = 0;
+	size_t n;
+	int rc = open_file(k);
+
+	if (rc == CLI_OK)
+		rc = ask_fleet(k);
+	if (rc != CLI_OK)
+		return rc;
+	ring = seal_ring_load(k->path, &e);
+	if (ring == NULL)
+		return complain(&e);
+	key = xcalloc(SEAL_KEYS_MAX, sizeof(*key));
+	n = seal_ring_keys(ring, key, SEAL_KEYS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (key[i].state == SEAL_NEXT)
+			next = key[i].id;
+	free(key);
+	seal_ring_free(ring);
+	return next != 0 ? activate(k, next) : add(k);
+}
+
+/* --- retire ------------------------------------------------------------------------ */
+
+/* A node that seals with another key than the others, NULL: there is none. */
+static char *
+odd_node(const struct kek *k)
+{
+	const json_t *nodes = json_object_get(k->fleet, "nodes"), *one;
+	int64_t seals = text_int_member(json_array_get(nodes, 0), "seals");
+	size_t i;
+
+	json_array_foreach (nodes, i, one)
+		if (text_int_member(one, "seals") != seals)
+			return text_member(one, "id");
+	return NULL;
+}
+
+/*
+ * Let the leader count once more and wait for it: what was sealed since it last
+ * did is not in what it told.
+ */
+static int
+count_anew(struct kek *k)
+{
+	int64_t deadline = loop_now_ms() + COUNT_MS, before, asked_at = 0;
+	const json_t *o = json_object_get(k->fleet, "reseal");
+	const struct timespec pause = { 0, 300 * 1000000L };
+	json_t *answer;
+	int rc = CLI_OK;
+
+	before = text_time_member(o, "started_at");
+	while (rc == CLI_OK) {
+		o = json_object_get(k->fleet, "reseal");
+		if (json_is_true(json_object_get(o, "done")) &&
+		    text_time_member(o, "started_at") > before)
+			return CLI_OK;
+		if (loop_now_ms() > deadline) {
+			cli_complain("the leader has not counted in time: "
+				     "certfleet kek list tells how far it is");
+			return CLI_TIMEOUT;
+		}
+		/* One that was under way already does not count. */
+		if (loop_now_ms() - asked_at > ASK_MS) {
+			asked_at = loop_now_ms();
+			rc = ask_reseal(k, &answer);
+			json_decref(answer);
+		}
+		nanosleep(&pause, NULL);
+		json_decref(k->fleet);
+		k->fleet = NULL;
+		if (rc == CLI_OK)
+			rc = ask_fleet(k);
+	}
+	return rc;
+}
+
+/* Why nobody can do without that key yet, NULL: all can. */
+static char *
+needed(const struct kek *k, int64_t id)
+{
+	const json_t *o = json_object_get(k->fleet, "reseal"), *one;
+	int64_t failed = text_int_member(o, "failed");
+	int64_t txt = text_int_member(o, "txt");
+	size_t i;
+
+	json_array_foreach (json_object_get(o, "keys"), i, one) {
+		int64_t its = text_int_member(one, "id");
+		int64_t n = text_int_member(one, "records");
+
+		if (its == id && n > 0)
+			return xasprintf(
+			    "%" PRId64 " records are sealed with it", n);
+		if (its == 0 && n > 0)
+			return xasprintf("of %" PRId64 " records it is not "
+					 "known what has sealed them",
+			    n);
+	}
+	if (failed > 0)
+		return xasprintf(
+		    "%" PRId64 " records could not be looked at", failed);
+	if (txt > 0)
+		return xasprintf("%" PRId64 " TXT records are at DNS "
+				 "providers, whose variables it may have "
+				 "sealed: try again when they are gone",
+		    txt);
+	return NULL;
+}
+
+static int
+retire(struct kek *k)
+{
+	struct err e = { 0 };
+	int64_t id;
+	char *why, *text;
+	int rc;
+
+	if (k->cli->narg != 2 ||
+	    str_int(k->cli->arg[1], 1, UINT32_MAX, &id) == -1) {
+		cli_complain("kek retire wants the id of a key: certfleet kek "
+			     "list");
+		return CLI_USAGE;
+	}
+	rc = open_file(k);
+	if (rc == CLI_OK)
+		rc = ask_fleet(k);
+	if (rc != CLI_OK)
+		return rc;
+	why = odd_node(k);
+	if (why != NULL) {
+		cli_complain("node %s seals with another key than the first "
+			     "one: restart what has not read its ring yet",
+		    why);
+		free(why);
+		return CLI_REFUSED;
+	}
+	rc = count_anew(k);
+	if (rc != CLI_OK)
+		return rc;
+	why = needed(k, id);
+	if (why != NULL) {
+		cli_complain("key %" PRId64 " is needed: %s", id, why);
+		free(why);
+		return CLI_REFUSED;
+	}
+	if (seal_ring_drop(k->path, (uint32_t)id, &e) == -1)
+		return complain(&e);
+	text = xasprintf("key %" PRId64 " is no longer in %s: give that to "
+			 "every node.  Backups of Redis from before it was "
+			 "resealed need the old ring",
+	    id, k->path);
+	say_changed(k, "retired", (uint32_t)id, "copy", text);
+	free(text);
+	return CLI_OK;
 }
 
 int
 cli_kek(const struct cli *cli)
 {
-	if (strcmp(cli->arg[0], "backed-up") == 0)
-		return backed_up(cli);
-	cli_complain("\"backed-up\", not \"%s\"", cli->arg[0]);
+	static const struct {
+		const char *verb;
+		int (*fn)(struct kek *);
+	} verbs[] = {
+		{ "list", list },
+		{ "rotate", rotate },
+		{ "reseal", reseal },
+		{ "retire", retire },
+		{ "backed-up", backed_up },
+	};
+	struct kek k = { .cli = cli };
+	int rc;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(cli->arg[0], verbs[i].verb) != 0)
+			continue;
+		rc = verbs[i].fn(&k);
+		kek_clear(&k);
+		return rc;
+	}
+	cli_complain("\"list\", \"rotate\", \"reseal\", \"retire\" or "
+		     "\"backed-up\", not \"%s\"",
+	    cli->arg[0]);
 	return CLI_USAGE;
 }

@@ -29,6 +29,8 @@ void show_plan(const struct show *, const json_t *answer, struct buf *out);
 void show_check(const struct show *, const json_t *check, struct buf *out);
 void show_leader(const struct show *, const json_t *leader, struct buf *out);
 
+void show_kek(const struct show *, const json_t *kek, struct buf *out);
+
 /* One line: "Pending DNS: ...; checked again in 41 s". */
 void show_line(const struct show *, const json_t *domain, struct buf *out);
 

@@ -1007,3 +1007,41 @@ def test_the_later_choice_of_an_owner_wins_whatever_the_dates(redis):
     assert redis("HGET", INDEX, NAME) == f"3:9000:{SHA_C}:managed:101"
     assert not redis("HEXISTS", DOMAIN, "custom_sha1")
     assert not redis("EXISTS", CUSTOM)
+
+
+
+def test_what_is_sealed_anew_replaces_only_what_was_seen(redis):
+    redis("SET", "a", "old", "PX", "60000")
+    assert redis.fcall("certfleet_reseal", ["a"], "other", "new") == 0
+    assert redis("GET", "a") == "old"
+    assert redis.fcall("certfleet_reseal", ["a"], "old", "new") == 1
+    assert redis("GET", "a") == "new" and redis("PTTL", "a") > 0
+    redis("HSET", "h", "csrkey", "old", "step", "new")
+    assert redis.fcall("certfleet_reseal", ["h"], "other", "x", "csrkey") == 0
+    assert redis.fcall("certfleet_reseal", ["h"], "old", "x", "csrkey") == 1
+    assert redis.fcall("certfleet_reseal", ["h"], "old", "x", "first") == 0
+    assert redis("HGETALL", "h") == ["csrkey", "x", "step", "new"]
+    assert redis.fcall("certfleet_reseal", ["gone"], "old", "x") == 0
+    assert redis("EXISTS", "gone") == 0
+
+
+def renew(redis):
+    return redis.fcall("certfleet_renew", OWNER_KEYS, NAME)
+
+
+def test_a_renewal_that_is_asked_for_is_due_at_once(redis):
+    refused("GONE", renew, redis)
+    add(redis)
+    assert renew(redis) == 1
+    assert "renew_at" not in redis.hash(DOMAIN), "there is nothing to renew"
+    managed(redis)
+    redis("ZREM", DUE, NAME)
+    changed = redis.hash(DOMAIN)["changed_at"]
+    before = time.time() * 1000 - 1
+    assert renew(redis) == 1
+    record = redis.hash(DOMAIN)
+    assert before <= float(record["renew_at"]) <= time.time() * 1000 + 1
+    assert before <= float(redis("ZSCORE", DUE, NAME))
+    # What the leader has decided upon before is refused.
+    assert int(record["changed_at"]) > int(changed)
+    assert events(redis)[-1]["type"] == "renew"

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/mem.h"
+#include "common/seal_change.h"
 #include "sync/bundle.h"
 
 #define NAME "certfleet.invalid" /* what the placeholder covers */
@@ -413,12 +414,47 @@ an_app_that_cannot_be_is_none(void **state)
 
 #define with_bundle(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void
+sealed_by_a_newer_key_it_is_the_same(void **state)
+{
+	const struct bundle_about told = { "shop", "https://ca.example/dir", 5,
+		.canonical = true };
+	struct bundle_about about;
+	struct buf old, new;
+	struct err e;
+	uint32_t id;
+
+	(void)state;
+	buf_init(&old, BUNDLE_MAX);
+	buf_init(&new, BUNDLE_MAX);
+	assert_int_equal(bundle_pack_two(it.ring, NAME, &it.cert, it.pem, NULL,
+			     NULL, &told, &old, &e),
+	    0);
+	assert_int_equal(bundle_key_id(old.p, old.len), 1);
+	assert_int_equal(seal_ring_add(it.path, true, &id, &e), 0);
+	seal_ring_free(it.ring);
+	assert_non_null(it.ring = seal_ring_load(it.path, &e));
+	assert_int_equal(
+	    bundle_reseal(it.ring, NAME, old.p, old.len, &new, &e), 0);
+	assert_int_equal(bundle_key_id(new.p, new.len), 2);
+	assert_string_equal(open_as(NAME, new.p, new.len, it.now_ms), "");
+	assert_int_equal(bundle_about(&about, new.p, new.len, &e), 0);
+	assert_string_equal(about.app, told.app);
+	assert_string_equal(about.ca, told.ca);
+	assert_int_equal(about.created_at, 5);
+	assert_true(about.canonical && !about.letsencrypt && !about.custom);
+	assert_int_equal(bundle_key_id("x", 1), 0);
+	buf_clear(&old);
+	buf_clear(&new);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_bundle(what_was_packed_comes_back),
 		with_bundle(the_key_is_not_readable_in_it),
+		with_bundle(sealed_by_a_newer_key_it_is_the_same),
 		with_bundle(a_bundle_cannot_be_another_names),
 		with_bundle(an_expired_bundle_is_refused),
 		with_bundle(a_key_sealed_for_another_certificate_does_not_open),

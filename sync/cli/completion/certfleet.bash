@@ -112,7 +112,7 @@ _certfleet_argument()
         ;;
     account:0) _certfleet_words rollover ;;
     config:0) _certfleet_words check show ;;
-    kek:0) _certfleet_words backed-up ;;
+    kek:0) _certfleet_words list rotate reseal retire backed-up ;;
     token:0) _certfleet_words create list revoke ;;
     env-set:*)
         compopt -o nospace 2>/dev/null

@@ -69,7 +69,7 @@ complete -c certfleet -n '__certfleet_at 1 domains-letsencrypt' -a 'enable disab
 complete -c certfleet -n '__certfleet_at 1 domains-ssl' -a disable
 complete -c certfleet -n '__certfleet_at 0 account' -a rollover
 complete -c certfleet -n '__certfleet_at 0 config' -a 'check show'
-complete -c certfleet -n '__certfleet_at 0 kek' -a backed-up
+complete -c certfleet -n '__certfleet_at 0 kek' -a 'list rotate reseal retire backed-up'
 complete -c certfleet -n '__certfleet_at 0 token' -a 'create list revoke'
 complete -c certfleet -n '__certfleet_at -1 env-set' -a DNS_PROVIDER=
 complete -c certfleet -n '__certfleet_at 0 import plan' -F
