@@ -39,6 +39,20 @@ b64_encode(char *dst, const void *src, size_t len)
 	dst[n] = '\0';
 }
 
+static int
+value_of(char c, const char *chars)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == chars[62] || c == chars[63])
+		return c == chars[62] ? 62 : 63;
+	return -1;
+}
+
 static ptrdiff_t
 decode(uint8_t *dst, const char *src, size_t len, const char *chars)
 {
@@ -49,11 +63,11 @@ decode(uint8_t *dst, const char *src, size_t len, const char *chars)
 	if (len % 4 == 1)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
-		const char *c = src[i] != '\0' ? strchr(chars, src[i]) : NULL;
+		int value = value_of(src[i], chars);
 
-		if (c == NULL)
+		if (value == -1)
 			return -1;
-		bits = bits << 6 | (uint32_t)(c - chars);
+		bits = bits << 6 | (uint32_t)value;
 		n += 6;
 		if (n >= 8) {
 			n -= 8;

@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "common/crypto.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/str.h"
@@ -38,6 +39,14 @@ static void on_event(struct bufferevent *, short what, void *arg);
 static void on_failed(void *arg);
 static void on_deadline(void *arg);
 
+/* Whoever wants to know compares the leaf: no chain has to be built. */
+static int
+judge_nothing(X509_STORE_CTX *store, void *arg)
+{
+	(void)store, (void)arg;
+	return 1;
+}
+
 /* One for all: making it costs more than a handshake. */
 static SSL_CTX *
 context(void)
@@ -45,10 +54,12 @@ context(void)
 	static SSL_CTX *ctx;
 
 	if (ctx == NULL) {
-		ctx = SSL_CTX_new(TLS_client_method());
+		ctx =
+		    SSL_CTX_new_ex(crypto_context(), NULL, TLS_client_method());
 		if (ctx == NULL)
 			abort();
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+		SSL_CTX_set_cert_verify_callback(ctx, judge_nothing, NULL);
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 		/* What is served is to be seen, however weak it is. */
 		SSL_CTX_set_security_level(ctx, 0);

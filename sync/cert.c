@@ -13,12 +13,16 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "common/buf.h"
+#include "common/crypto.h"
 #include "common/mem.h"
 #include "common/str.h"
 #include "sync/checked.h"
 #include "sync/key.h"
+#include "sync/pem.h"
 
 #define PEM_MAX (256 * 1024)
+#define DER_MAX (32 * 1024) /* of one that is read the quick way */
 #define KEY_BEGIN "-----BEGIN PRIVATE KEY-----\n"
 #define BASE64_CHARS \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -62,9 +66,13 @@ parsed_get(const uint8_t *der, long len)
 		if (it->used < oldest->used)
 			oldest = it;
 	}
-	x = d2i_X509(NULL, &p, len);
+	x = X509_new_ex(crypto_context(), NULL);
 	if (x == NULL)
+		abort();
+	if (d2i_X509(&x, &p, len) == NULL) {
+		X509_free(x);
 		return NULL;
+	}
 	X509_free(oldest->x);
 	free(oldest->der);
 	oldest->x = x;
@@ -91,6 +99,32 @@ chain_next(BIO *bio)
 	return x;
 }
 
+/* A chain in the usual form; false: OpenSSL is to look at it. */
+static bool
+chain_plain(STACK_OF(X509) * chain, const char *pem, size_t len)
+{
+	uint8_t *der = xmalloc(DER_MAX);
+	X509 *x = NULL;
+	ptrdiff_t n;
+
+	while (!pem_at_end(pem, len) && sk_X509_num(chain) <= CERT_CHAIN_MAX) {
+		n = pem_take(&pem, &len, der, DER_MAX);
+		x = n > 0 ? parsed_get(der, (long)n) : NULL;
+		if (x == NULL || sk_X509_push(chain, x) == 0)
+			break;
+	}
+	free(der);
+	return x != NULL && pem_at_end(pem, len) &&
+	       sk_X509_num(chain) <= CERT_CHAIN_MAX;
+}
+
+static void
+chain_empty(STACK_OF(X509) * chain)
+{
+	while (sk_X509_num(chain) > 0)
+		X509_free(sk_X509_pop(chain));
+}
+
 /*
  * Read a PEM chain; NULL when it is none, too long, or a certificate in it is
  * damaged.  What OpenSSL leaves in its error queue would be taken for an error
@@ -99,11 +133,16 @@ chain_next(BIO *bio)
 static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
-	BIO *bio = BIO_new_mem_buf(pem, len <= PEM_MAX ? (int)len : 0);
 	unsigned long why = 0;
+	BIO *bio;
 	X509 *x;
 
 	ERR_clear_error();
+	if (len <= PEM_MAX && chain_plain(chain, pem, len))
+		return chain;
+	chain_empty(chain);
+	ERR_clear_error();
+	bio = BIO_new_mem_buf(pem, len <= PEM_MAX ? (int)len : 0);
 	while (bio != NULL && sk_X509_num(chain) <= CERT_CHAIN_MAX) {
 		x = chain_next(bio);
 		if (x == NULL || sk_X509_push(chain, x) == 0) {
@@ -132,19 +171,20 @@ static STACK_OF(X509) * chain_read(const char *pem, size_t len, struct err *e)
 static char *
 chain_write(STACK_OF(X509) * chain)
 {
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *p = NULL, *pem;
-	long len;
+	uint8_t *der;
+	struct buf pem;
+	int len;
 
-	if (bio == NULL)
-		abort();
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (PEM_write_bio_X509(bio, sk_X509_value(chain, i)) != 1)
+	buf_init(&pem, 2 * PEM_MAX);
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		der = NULL;
+		len = i2d_X509(sk_X509_value(chain, i), &der);
+		if (len <= 0)
 			abort();
-	len = BIO_get_mem_data(bio, &p);
-	pem = xmemdup0(p != NULL ? p : "", len > 0 ? (size_t)len : 0);
-	BIO_free(bio);
-	return pem;
+		pem_put(&pem, der, (size_t)len);
+		OPENSSL_free(der);
+	}
+	return buf_take(&pem);
 }
 
 static int

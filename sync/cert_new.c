@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/b64.h"
+#include "common/crypto.h"
 #include "common/mem.h"
 #include "sync/cert.h"
 #include "sync/key.h"
@@ -103,7 +104,7 @@ cert_csr(const char *key_pem, const char *const *names, size_t nnames,
 	*csr = NULL;
 	if (pkey == NULL)
 		return -1;
-	req = X509_REQ_new();
+	req = X509_REQ_new_ex(crypto_context(), NULL);
 	if (req != NULL && nnames > 0 &&
 	    csr_fill(req, pkey, names, nnames) == 0)
 		len = i2d_X509_REQ(req, &der);

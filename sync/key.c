@@ -12,10 +12,29 @@
 #include <openssl/pem.h>
 
 #include "common/b64.h"
+#include "common/crypto.h"
 #include "common/mem.h"
+#include "common/str.h"
 
 #define P256_LEN 32
 #define P256_POINT (1 + 2 * P256_LEN) /* uncompressed */
+
+/*
+ * PKCS #8 of a P-256 key, which is the same each time but for two numbers:
+ * head, the secret, middle, the point.  OpenSSL 3.0 takes longer to find its
+ * encoder or decoder than to make the key.
+ */
+static const uint8_t p256_head[] = { 0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30,
+	0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+	0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b,
+	0x02, 0x01, 0x01, 0x04, 0x20 };
+static const uint8_t p256_middle[] = { 0xa1, 0x44, 0x03, 0x42, 0x00 };
+#define P256_MIDDLE_AT (sizeof(p256_head) + P256_LEN)
+#define P256_POINT_AT (P256_MIDDLE_AT + sizeof(p256_middle))
+#define P256_DER_LEN (P256_POINT_AT + P256_POINT)
+#define PEM_LINE 64
+#define PEM_BEGIN "-----BEGIN PRIVATE KEY-----\n"
+#define PEM_END "\n-----END PRIVATE KEY-----\n"
 
 static const struct {
 	const char *name;
@@ -93,12 +112,76 @@ decode(BIO *bio)
 	return pkey;
 }
 
+/* The DER of what write_p256() has written; false: it is something else. */
+static bool
+p256_der(const char *pem, uint8_t der[static P256_DER_LEN])
+{
+	char base64[B64_SIZE(P256_DER_LEN)];
+	size_t left = sizeof(base64) - 1, at = 0, n;
+	bool good = str_has_prefix(pem, PEM_BEGIN);
+
+	for (pem += good ? strlen(PEM_BEGIN) : 0; good && at < left; at += n) {
+		n = left - at < PEM_LINE ? left - at : PEM_LINE;
+		if (at > 0)
+			good = *pem++ == '\n';
+		good = good && strnlen(pem, n) == n;
+		if (good)
+			memcpy(base64 + at, pem, n);
+		pem += good ? n : 0;
+	}
+	good =
+	    good && strcmp(pem, PEM_END) == 0 &&
+	    b64_decode(der, base64, left) == (ptrdiff_t)P256_DER_LEN &&
+	    memcmp(der, p256_head, sizeof(p256_head)) == 0 &&
+	    memcmp(der + P256_MIDDLE_AT, p256_middle, sizeof(p256_middle)) == 0;
+	mem_wipe(base64, sizeof(base64));
+	return good;
+}
+
+/* NULL: it is none of ours, or its numbers are none. */
+static EVP_PKEY *
+read_p256(const char *pem)
+{
+	static char group[] = "prime256v1";
+	static EVP_PKEY_CTX *ctx;
+	uint8_t der[P256_DER_LEN], secret[P256_LEN];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+		    OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+		OSSL_PARAM_construct_octet_string(
+		    OSSL_PKEY_PARAM_PUB_KEY, der + P256_POINT_AT, P256_POINT),
+		OSSL_PARAM_construct_BN(
+		    OSSL_PKEY_PARAM_PRIV_KEY, secret, sizeof(secret)),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_PKEY *pkey = NULL;
+	BIGNUM *n;
+
+	if (!p256_der(pem, der))
+		return NULL;
+	if (ctx == NULL)
+		ctx = EVP_PKEY_CTX_new_from_name(crypto_context(), "EC", NULL);
+	n = BN_bin2bn(der + sizeof(p256_head), P256_LEN, NULL);
+	if (ctx == NULL || n == NULL ||
+	    BN_bn2nativepad(n, secret, P256_LEN) != P256_LEN)
+		abort();
+	if (EVP_PKEY_fromdata_init(ctx) != 1 ||
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) != 1)
+		pkey = NULL;
+	BN_clear_free(n);
+	mem_wipe(der, sizeof(der));
+	mem_wipe(secret, sizeof(secret));
+	return pkey;
+}
+
 EVP_PKEY *
 key_read(const char *pem, struct err *e)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *pkey = bio != NULL ? decode(bio) : NULL;
+	EVP_PKEY *pkey = read_p256(pem);
+	BIO *bio = pkey == NULL ? BIO_new_mem_buf(pem, -1) : NULL;
 
+	if (bio != NULL)
+		pkey = decode(bio);
 	BIO_free(bio);
 	ERR_clear_error();
 	if (pkey == NULL)
@@ -158,41 +241,30 @@ key_new(enum key_type type)
 	return pem;
 }
 
-/*
- * PKCS #8 of a P-256 key, which is the same each time but for two numbers;
- * OpenSSL 3.0 takes longer to find its encoder than to make the key.  Return
- * NULL for any other key.
- */
+/* NULL for any other key. */
 static char *
 write_p256(EVP_PKEY *pkey)
 {
-	static const uint8_t head[] = { 0x30, 0x81, 0x87, 0x02, 0x01, 0x00,
-		0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-		0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
-		0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20 };
-	static const uint8_t middle[] = { 0xa1, 0x44, 0x03, 0x42, 0x00 };
-	uint8_t der[sizeof(head) + P256_LEN + sizeof(middle) + P256_POINT];
-	uint8_t *at = der + sizeof(head) + P256_LEN + sizeof(middle);
+	uint8_t der[P256_DER_LEN], *point = der + P256_POINT_AT;
 	char base64[B64_SIZE(sizeof(der))], group[32], *pem = NULL;
 	BIGNUM *secret = NULL;
 	size_t len = 0;
 
-	memcpy(der, head, sizeof(head));
-	memcpy(at - sizeof(middle), middle, sizeof(middle));
+	memcpy(der, p256_head, sizeof(p256_head));
+	memcpy(der + P256_MIDDLE_AT, p256_middle, sizeof(p256_middle));
 	if (EVP_PKEY_is_a(pkey, "EC") &&
 	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
 	    strcmp(group, "prime256v1") == 0 &&
 	    EVP_PKEY_get_octet_string_param(
-		pkey, OSSL_PKEY_PARAM_PUB_KEY, at, P256_POINT, &len) == 1 &&
-	    len == P256_POINT && at[0] == 4 &&
+		pkey, OSSL_PKEY_PARAM_PUB_KEY, point, P256_POINT, &len) == 1 &&
+	    len == P256_POINT && point[0] == 4 &&
 	    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_PRIV_KEY, &secret) ==
 		1 &&
-	    BN_bn2binpad(secret, der + sizeof(head), P256_LEN) == P256_LEN) {
+	    BN_bn2binpad(secret, der + sizeof(p256_head), P256_LEN) ==
+		P256_LEN) {
 		b64_encode(base64, der, sizeof(der));
-		pem = xasprintf("-----BEGIN PRIVATE KEY-----\n"
-				"%.64s\n%.64s\n%s\n"
-				"-----END PRIVATE KEY-----\n",
-		    base64, base64 + 64, base64 + 128);
+		pem = xasprintf(PEM_BEGIN "%.64s\n%.64s\n%s" PEM_END, base64,
+		    base64 + PEM_LINE, base64 + 2 * (size_t)PEM_LINE);
 	}
 	ERR_clear_error();
 	BN_clear_free(secret);

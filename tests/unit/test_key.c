@@ -98,6 +98,56 @@ a_new_key_is_read_back(void **state)
 	mem_wipe_free(pem);
 }
 
+/* Ours takes the short way, with anything before it the key takes OpenSSL's. */
+static void
+both_ways_of_reading_give_the_same_key(void **state)
+{
+	static const char before[] = "-----BEGIN EC PARAMETERS-----\n"
+				     "BggqhkjOPQMBBw==\n"
+				     "-----END EC PARAMETERS-----\n";
+	struct err e;
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		char *pem = key_new(KEY_ECDSA_P256);
+		char *longer = xasprintf("%s%s", before, pem), *again;
+		EVP_PKEY *ours = key_read(pem, &e);
+		EVP_PKEY *theirs = key_read(longer, &e);
+
+		assert_non_null(ours);
+		assert_int_equal(EVP_PKEY_eq(ours, theirs), 1);
+		again = key_write(ours);
+		assert_string_equal(again, pem);
+		EVP_PKEY_free(ours);
+		EVP_PKEY_free(theirs);
+		mem_wipe_free(again);
+		mem_wipe_free(longer);
+		mem_wipe_free(pem);
+	}
+}
+
+static void
+a_damaged_key_is_refused(void **state)
+{
+	char *pem = key_new(KEY_ECDSA_P256), *bad;
+	size_t len = strlen(pem);
+	struct err e;
+
+	(void)state;
+	for (size_t n = 0; n + 1 < len; n++) {
+		bad = xmemdup0(pem, n);
+		/* The end of the last line is all that may be missing. */
+		assert_null(key_read(bad, &e));
+		free(bad);
+	}
+	/* Its point is not on the curve. */
+	bad = xstrdup(pem);
+	bad[len - strlen("\n-----END PRIVATE KEY-----\n") - 4] ^= 1;
+	assert_null(key_read(bad, &e));
+	free(bad);
+	mem_wipe_free(pem);
+}
+
 int
 main(void)
 {
@@ -105,6 +155,8 @@ main(void)
 		cmocka_unit_test(keys_are_written_as_openssl_does),
 		cmocka_unit_test(other_kinds_are_written_too),
 		cmocka_unit_test(a_new_key_is_read_back),
+		cmocka_unit_test(both_ways_of_reading_give_the_same_key),
+		cmocka_unit_test(a_damaged_key_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
