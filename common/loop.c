@@ -24,15 +24,25 @@ struct signals {
 	int asked; /* how often we were asked to stop */
 };
 
+/*
+ * What is waited for at a socket often changes to and fro within a turn: the
+ * kernel hears of the result.
+ */
 struct event_base *
 loop_new(void)
 {
+	struct event_config *config;
 	struct event_base *base;
 
 	event_set_mem_functions(xmalloc, mem_resize, mem_release);
-	base = event_base_new();
+	config = event_config_new();
+	if (config == NULL || event_config_set_flag(config,
+				  EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == -1)
+		abort();
+	base = event_base_new_with_config(config);
 	if (base == NULL)
 		abort();
+	event_config_free(config);
 	signal(SIGPIPE, SIG_IGN);
 	return base;
 }

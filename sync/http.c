@@ -20,6 +20,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define WAITING_MAX 10000
+#define UPLOAD_SIZE 16384 /* the least: bodies are short, and it is wiped */
 #define USER_AGENT "certfleet/" CERTFLEET_VERSION
 
 TAILQ_HEAD(exchanges, exchange);
@@ -64,6 +65,8 @@ struct http {
 	uint64_t last_id;
 	CURL **idle; /* easy handles to use again */
 	int nidle;
+	char date[40]; /* the last one, and what it says */
+	int64_t date_ms;
 	bool forgets;
 	bool calling, closing; /* http_free() within a callback waits */
 };
@@ -275,6 +278,19 @@ set_failure(struct exchange *x, CURLcode rc)
 	}
 }
 
+/* Answers of the same second have the same date. */
+static int64_t
+date_of(struct http *h, const char *text)
+{
+	if (strcmp(text, h->date) == 0)
+		return h->date_ms;
+	if (strlen(text) >= sizeof(h->date))
+		return http_date(text);
+	memcpy(h->date, text, strlen(text) + 1);
+	h->date_ms = http_date(text);
+	return h->date_ms;
+}
+
 static void
 deliver(struct exchange *x)
 {
@@ -287,7 +303,7 @@ deliver(struct exchange *x)
 		.location = http_head_get(head, HTTP_LOCATION),
 		.replay_nonce = http_head_get(head, HTTP_REPLAY_NONCE),
 		.link = http_head_get(head, HTTP_LINK),
-		.date_ms = http_date(http_head_get(head, HTTP_DATE)),
+		.date_ms = date_of(x->http, http_head_get(head, HTTP_DATE)),
 	};
 
 	res.retry_ms = http_retry_after(
@@ -407,6 +423,7 @@ start(struct exchange *x)
 		abort();
 	x->easy = c;
 	curl_easy_setopt(c, CURLOPT_PRIVATE, (void *)x);
+	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_SIZE);
 	curl_easy_setopt(c, CURLOPT_URL, x->url);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, USER_AGENT);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);

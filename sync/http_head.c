@@ -95,6 +95,8 @@ http_date(const char *value)
 	static const char *const forms[] = { "%a, %d %b %Y %H:%M:%S GMT",
 		"%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y" };
 
+	if (value[0] == '\0')
+		return 0;
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		struct tm tm = { 0 };
 		const char *end = strptime(value, forms[i], &tm);

@@ -20,6 +20,7 @@
 #define TIMEOUT_MS 120000 /* an RSA key of 4096 bits on a busy machine */
 #define PEM_MAX 8192
 #define NICE 10
+#define FIRST_FD (STDERR_FILENO + 1)
 
 struct job {
 	TAILQ_ENTRY(job) link;
@@ -162,6 +163,10 @@ child(enum key_type type, int fd, pid_t parent)
 	signal(SIGINT, SIG_DFL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
 		_exit(1);
+	/* What the parent closes meanwhile is closed. */
+	if (fd > FIRST_FD)
+		close_range(FIRST_FD, (unsigned int)fd - 1, 0);
+	close_range((unsigned int)fd + 1, ~0U, 0);
 	if (nice(NICE) == -1)
 		errno = 0; /* slower for others, but a key all the same */
 	pem = key_new(type);

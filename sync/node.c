@@ -38,6 +38,7 @@
 #include "sync/witness.h"
 
 #define CHANNELS 3
+#define BEATS_MS 50    /* from one beat to the next, at the least */
 #define GOODBYE_MS 300 /* for what is said at the end to reach Redis */
 #define INIT_AGAIN_MS 1000
 #define OPEN_LATEST_MS 3000 /* without Redis the API has only that to say */
@@ -77,7 +78,8 @@ struct node {
 	int64_t full_at;   /* the next beat that says all, not only how far */
 	int64_t behind_at; /* heard of more than is applied since, or 0 */
 	int64_t mustered;  /* told in the last beat */
-	bool ready;        /* store_init() went well */
+	int64_t beat_at;
+	bool ready; /* store_init() went well */
 	bool leaving;
 	bool gave_up; /* a new process may have more luck */
 };
@@ -174,6 +176,7 @@ next_beat(struct node *n)
 	int64_t now = loop_now_ms();
 	bool full = now >= n->full_at;
 
+	n->beat_at = now;
 	if (full)
 		n->full_at = now + n->conf->fleet.heartbeat_ms;
 	loop_after(n->base, &n->beat, n->full_at - now, beat, n);
@@ -231,19 +234,23 @@ beat(void *arg)
 	    hold.failed);
 }
 
-/* A certificate was settled: others wait for us to say so. */
+/*
+ * A certificate was settled: others wait for us to say so.  Of many we tell in
+ * one, as each beat makes the leader look at all nodes.
+ */
 static void
 on_hold(void *arg)
 {
 	struct node *n = arg;
 	struct gens applied;
+	int64_t wait = n->beat_at + BEATS_MS - loop_now_ms();
 
 	if (!n->ready)
 		return;
 	trials_check(n->trials);
 	watch_applied(n->watch, &applied);
 	if (!gens_equal(&applied, &n->told))
-		loop_after(n->base, &n->beat, 0, beat, n);
+		loop_after(n->base, &n->beat, wait > 0 ? wait : 0, beat, n);
 }
 
 /* As the canary we know more: the leader waits for it. */
