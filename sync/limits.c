@@ -14,10 +14,13 @@
 #include "sync/ledger.h"
 #include "sync/ledger_file.h"
 #include "sync/limits_replay.h"
+#include "sync/renew.h"
 #include "sync/store.h"
 #include "sync/store_limit.h"
+#include "sync/turn.h"
 
 #define FORGET_MS (10 * 60 * 1000)
+#define FLUSH_MS 20  /* from one flush to the next */
 #define EDGE_MS 1000 /* the end of a window: either clock may be right */
 #define LINES_MAX (4 * 1024 * 1024)
 
@@ -43,6 +46,8 @@ struct limits {
 	struct ledger_file *file; /* NULL: it cannot be used */
 	struct spendings asking, written;
 	struct buf lines; /* for the next flush */
+	int64_t flushed_at;
+	struct turns *turns;
 	struct event *flush, *forget;
 	struct replay *replay;
 	limits_fn *started;
@@ -73,8 +78,8 @@ finish(struct spending *s, const struct err *e)
 }
 
 /*
- * All lines of one turn of the loop share one flush to the disk.  Without it
- * orders go on: Redis has counted them.
+ * Many orders share one flush to the disk, and one alone does not wait.  Without
+ * it orders go on: Redis has counted them.
  */
 static void
 flush(void *arg)
@@ -88,6 +93,8 @@ flush(void *arg)
 		log_error("%s; a Redis that loses data could forget what was "
 			  "ordered",
 		    e.text);
+	if (l->lines.len > 0)
+		l->flushed_at = loop_now_ms();
 	buf_clear(&l->lines);
 	buf_init(&l->lines, LINES_MAX);
 	while ((s = LIST_FIRST(&l->written)) != NULL)
@@ -97,7 +104,9 @@ flush(void *arg)
 static void
 flush_soon(struct limits *l)
 {
-	loop_after(l->base, &l->flush, 0, flush, l);
+	int64_t wait = l->flushed_at + FLUSH_MS - loop_now_ms();
+
+	loop_after(l->base, &l->flush, wait > 0 ? wait : 0, flush, l);
 }
 
 /* What is older than its window is needed no longer. */
@@ -115,6 +124,7 @@ forget(void *arg)
 		since[b] = now - limit.window_ms - EDGE_MS;
 	}
 	ledger_forget(l->ledger, since);
+	turns_forget(l->turns, now);
 	if (l->file != NULL && ledger_file_large(l->file, l->ledger) &&
 	    l->lines.len == 0 &&
 	    ledger_file_rewrite(l->file, l->ledger, &e) == -1)
@@ -133,6 +143,7 @@ limits_new(
 	l->conf = conf;
 	l->store = store;
 	l->ledger = ledger_new();
+	l->turns = turns_new();
 	LIST_INIT(&l->asking);
 	LIST_INIT(&l->written);
 	buf_init(&l->lines, LINES_MAX);
@@ -156,6 +167,7 @@ limits_free(struct limits *l)
 	while (!LIST_EMPTY(&l->written))
 		spending_free(LIST_FIRST(&l->written));
 	flush(l);
+	turns_free(l->turns);
 	loop_timer_free(&l->flush);
 	loop_timer_free(&l->forget);
 	ledger_file_free(l->file);
@@ -201,8 +213,11 @@ void
 limits_ticket(struct ticket *t, const struct domain *d, const char *directory,
     int64_t journal_ms)
 {
+	int64_t now = loop_wall_ms();
+
 	*t = (struct ticket){ .name = d->name, .directory = directory };
-	t->kind = limit_kind_of(d, loop_wall_ms());
+	t->kind = limit_kind_of(d, now);
+	t->urgent = renew_urgent(d, now);
 	if (journal_ms > 0)
 		snprintf(
 		    t->id, sizeof(t->id), "%s:%" PRId64, d->name, journal_ms);
@@ -266,18 +281,35 @@ grant(struct spending *s, int64_t at)
 	flush_soon(l);
 }
 
+/*
+ * Many may wait for a place of an account or a domain: each has its turn, but
+ * for a certificate that ends soon.
+ */
+static int64_t
+turn_of(const struct spending *s, const struct limit *limit,
+    const struct store_limit *found)
+{
+	if (s->ticket->urgent ||
+	    (limit->bucket != LIMIT_DOMAIN && limit->bucket != LIMIT_ORDERS))
+		return found->free_at;
+	return turns_take(s->limits->turns, limit, found->free_at, found->now);
+}
+
 /* The first bucket without room says how long to wait. */
 static void
 deny(struct spending *s, const struct store_limit *found)
 {
 	struct err e = { 0 };
+	int64_t at;
+	bool ca_said;
 	size_t i = 0;
 
 	while (i + 1 < s->nlimits && found[i].granted)
 		i++;
 	forget_spends(s);
-	limit_wait(&e, &s->limit[i], s->limit[i].max == 0 || found[i].left > 0,
-	    found[i].free_at, found[i].now);
+	ca_said = s->limit[i].max == 0 || found[i].left > 0;
+	at = ca_said ? found[i].free_at : turn_of(s, &s->limit[i], &found[i]);
+	limit_wait(&e, &s->limit[i], ca_said, at, found[i].now);
 	finish(s, &e);
 }
 

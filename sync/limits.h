@@ -26,6 +26,7 @@ struct ticket {
 	const char *name;      /* borrowed */
 	const char *directory; /* of the CA, borrowed */
 	enum limit_kind kind;
+	bool urgent;                   /* it has no time to wait for its turn */
 	char id[DOMAIN_NAME_MAX + 24]; /* "name:when its journal was begun" */
 };
 

@@ -361,6 +361,11 @@ def test_orders_of_the_account_are_counted(ground):
     # What the other buckets gave for it went back.
     assert not limits_of(node).get("domain:acc2.test")
     assert node.pebble.orders() == 2
+    # The next one has a turn of its own: one place does not wake all.
+    added(node, "n3.acc3.test")
+    after = await_limited(node, "n3.acc3.test")
+    assert int(after["rate_limited_until"]) > \
+        int(record["rate_limited_until"]) + 100
 
 
 # --- what the CA says ---------------------------------------------------------
