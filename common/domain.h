@@ -100,6 +100,7 @@ struct domain {
 	char ca[256];            /* that issued it: the directory's URL */
 	char ari_id[128];        /* RFC 9773 section 4.1; "" when it has none */
 	char ari_id_second[128]; /* of two certificates the second one's */
+	char ca_second[256];     /* and its CA */
 	int64_t ari_poll_at; /* when to ask the CA for the window, 0: never */
 	int64_t ari_start, ari_end; /* in which the CA wants it renewed */
 	char explanation_url[256];  /* why then, or "" */

@@ -56,6 +56,7 @@ static const struct field {
 	FIELD(ca, TEXT, false),
 	FIELD(ari_id, TEXT, false),
 	FIELD(ari_id_second, TEXT, false),
+	FIELD(ca_second, TEXT, false),
 	FIELD(ari_poll_at, NUMBER, false),
 	FIELD(ari_start, NUMBER, false),
 	FIELD(ari_end, NUMBER, false),

@@ -130,7 +130,7 @@ local function next_version(domain, entry)
 end
 
 local MANAGED_FIELDS = { 'sha1', 'serial', 'issuer', 'not_before', 'not_after', 'renew_at',
-  'ca', 'ari_id', 'ari_id_second', 'ari_poll_at', 'ari_start', 'ari_end', 'explanation_url' }
+  'ca', 'ari_id', 'ari_id_second', 'ca_second', 'ari_poll_at', 'ari_start', 'ari_end', 'explanation_url' }
 local CUSTOM_FIELDS = { 'custom_sha1', 'custom_serial', 'custom_issuer', 'custom_subject',
   'custom_key', 'custom_note', 'custom_not_before', 'custom_not_after', 'custom_left_at' }
 

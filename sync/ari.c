@@ -117,11 +117,25 @@ ari_begin(struct domain *d, const char *ca, const char *id, bool poll,
 
 	snprintf(d->ca, sizeof(d->ca), "%s", ca);
 	snprintf(d->ari_id, sizeof(d->ari_id), "%s", id);
-	d->ari_id_second[0] = '\0';
+	d->ari_id_second[0] = d->ca_second[0] = '\0';
 	d->ari_start = d->ari_end = d->ari_poll_at = 0;
 	d->explanation_url[0] = '\0';
 	if (poll && id[0] != '\0')
 		d->ari_poll_at = now_ms + (wait < part ? wait : part);
+}
+
+void
+ari_second(struct domain *d, const char *ca, const char *id)
+{
+	snprintf(d->ca_second, sizeof(d->ca_second), "%s", ca);
+	snprintf(d->ari_id_second, sizeof(d->ari_id_second), "%s", id);
+}
+
+/* Older records have one CA for both. */
+const char *
+ari_ca(const struct domain *d, bool second)
+{
+	return second && d->ca_second[0] != '\0' ? d->ca_second : d->ca;
 }
 
 const char *
@@ -130,7 +144,7 @@ ari_replaces(const struct domain *d, const char *ca, bool second)
 	const char *id = second ? d->ari_id_second : d->ari_id;
 
 	if (d->version == 0 || id[0] == '\0' || d->ari_end == 0 ||
-	    strcmp(d->ca, ca) != 0)
+	    strcmp(ari_ca(d, second), ca) != 0)
 		return NULL;
 	return id;
 }

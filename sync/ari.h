@@ -52,6 +52,12 @@ int64_t ari_next_poll(int64_t now_ms, int64_t asked_ms, int min_s, int max_s);
 void ari_begin(struct domain *, const char *ca, const char *id, bool poll,
     int64_t now_ms, int min_s);
 
+/* Of two certificates the second: which one, and the CA that made it. */
+void ari_second(struct domain *, const char *ca, const char *id);
+
+/* The CA that issued the certificate of the record, or the second of two. */
+const char *ari_ca(const struct domain *, bool second);
+
 /*
  * The certificate that an order at ca replaces ("replaces", section 5): of two
  * the first, or the second.  NULL when there is none, when it is not this CA's,

@@ -232,7 +232,8 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		begin(r); /* it has gone meanwhile */
 		return;
 	}
-	if (!run_resume_first(r, saved->first, saved->first_len) ||
+	if (!run_resume_first(
+		r, saved->first, saved->first_len, saved->first_ca) ||
 	    is_stale(r, saved)) {
 		store_abandon(
 		    r->driver->store, r->d.name, r->d.epoch, forgotten, r);

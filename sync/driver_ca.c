@@ -49,8 +49,9 @@ run_use_ca(struct run *r, struct ca *ca)
 					    : c->acme.preferred_chain);
 	r->order.replaces =
 	    ari_replaces(&r->d, ca_directory(ca), r->first.len > 0);
-	/* The window that is known is the first one's. */
-	r->order.ari_renewal = r->order.replaces != NULL && r->first.len == 0 &&
+	/* Of two certificates the window that is known is either one's. */
+	r->order.ari_renewal = r->order.replaces != NULL &&
+	                       r->d.ari_id_second[0] == '\0' &&
 	                       ari_within(&r->d, loop_wall_ms());
 }
 
@@ -59,11 +60,12 @@ void
 run_new_ticket(struct run *r, int64_t journal_ms)
 {
 	const char *directory = ca_directory(r->ca);
+	const char *was = ari_ca(&r->d, r->first.len > 0);
 
 	limits_ticket(&r->ticket, &r->d, directory, journal_ms);
 	if (r->order.ari_renewal)
 		r->ticket.kind = LIMIT_ARI;
-	else if (r->d.ca[0] != '\0' && strcmp(r->d.ca, directory) != 0)
+	else if (was[0] != '\0' && strcmp(was, directory) != 0)
 		r->ticket.kind = LIMIT_NEW;
 	r->spent = false;
 }

@@ -45,7 +45,7 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 }
 
 void
-run_describe(struct run *r, const struct cert *cert)
+run_describe(struct run *r, const struct cert *cert, const char *ca)
 {
 	const struct conf *conf = r->driver->conf;
 	struct domain *d = &r->d;
@@ -59,7 +59,7 @@ run_describe(struct run *r, const struct cert *cert)
 	d->renew_at = renew_at(d->name, cert->not_before, cert->not_after,
 	    conf->acme.renew_percent);
 	cert_ari_id(cert, id, sizeof(id));
-	ari_begin(d, ca_directory(r->ca), id, conf->acme.ari, loop_wall_ms(),
+	ari_begin(d, ca, id, conf->acme.ari, loop_wall_ms(),
 	    conf->acme.ari_poll_min_s);
 	d->last_error[0] = '\0';
 	d->action[0] = '\0';

@@ -40,6 +40,7 @@ struct run {
 	char *key_pem; /* the certificate's; "" until needed */
 	/* Of two certificates the first, as a bundle; empty while there is none. */
 	struct buf first;
+	char first_ca[256]; /* the directory of its CA */
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
 	uint64_t posting;
@@ -133,15 +134,16 @@ bool run_try_again(struct run *, const struct err *);
 int run_pack(
     struct run *, const struct cert *, struct buf *bundle, struct err *);
 
-/* What the record says of a certificate. */
-void run_describe(struct run *, const struct cert *);
+/* What the record says of a certificate, and that this CA has issued it. */
+void run_describe(struct run *, const struct cert *, const char *ca);
 
 /* Two are wanted, and this is the first: keep its bundle, order the other. */
 bool run_wants_second(const struct run *);
 void run_order_second(struct run *, const struct buf *bundle);
 
 /* Take the first out of a journal; false when it is too old by now. */
-bool run_resume_first(struct run *, const void *bundle, size_t len);
+bool run_resume_first(
+    struct run *, const void *bundle, size_t len, const char *ca);
 
 /* The second order is given up, but not the first certificate. */
 void run_keep_first(struct run *, store_fn *);

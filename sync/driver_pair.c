@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "sync/ari.h"
 #include "sync/bundle.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
@@ -69,8 +70,10 @@ run_order_second(struct run *r, const struct buf *bundle)
 	buf_clear(&r->first);
 	buf_init(&r->first, BUNDLE_MAX);
 	buf_put(&r->first, bundle->p, bundle->len);
+	snprintf(r->first_ca, sizeof(r->first_ca), "%s", ca_directory(r->ca));
 	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
-		r->first.p, r->first.len, second_begins, r, &e) == -1)
+		r->first.p, r->first.len, r->first_ca, second_begins, r,
+		&e) == -1)
 		run_fail(r, &e);
 }
 
@@ -80,7 +83,7 @@ run_keep_first(struct run *r, store_fn *done)
 	struct err e;
 
 	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
-		r->first.p, r->first.len, done, r, &e) == -1)
+		r->first.p, r->first.len, r->first_ca, done, r, &e) == -1)
 		run_tell(r, &r->why);
 }
 
@@ -93,7 +96,7 @@ due(const struct run *r, const struct cert *c)
 }
 
 bool
-run_resume_first(struct run *r, const void *bundle, size_t len)
+run_resume_first(struct run *r, const void *bundle, size_t len, const char *ca)
 {
 	int64_t now = loop_wall_ms();
 	struct cert cert = { 0 };
@@ -111,16 +114,18 @@ run_resume_first(struct run *r, const void *bundle, size_t len)
 		    r->d.name);
 	else
 		buf_put(&r->first, bundle, len);
+	snprintf(r->first_ca, sizeof(r->first_ca), "%s",
+	    ca[0] != '\0' ? ca : ca_directory(r->ca));
 	mem_wipe_free(key);
 	cert_clear(&cert);
 	return r->first.len > 0;
 }
 
 static void
-describe(const struct run *r, struct bundle_about *about)
+describe(const struct run *r, const char *ca, struct bundle_about *about)
 {
 	bundle_describe(about, &r->d);
-	snprintf(about->ca, sizeof(about->ca), "%s", ca_directory(r->ca));
+	snprintf(about->ca, sizeof(about->ca), "%s", ca);
 }
 
 /* Both in one bundle; the record is the first one's, due is the earlier end. */
@@ -129,19 +134,20 @@ pack_both(
     struct run *r, const struct cert *second, struct buf *bundle, struct err *e)
 {
 	const struct seal_ring *ring = r->driver->ring;
+	char id[sizeof(r->d.ari_id_second)];
 	struct bundle_about about;
 	struct cert first = { 0 };
 	char *key = NULL;
 	int rc = -1;
 
-	describe(r, &about);
+	describe(r, r->first_ca, &about);
 	if (bundle_open(ring, r->d.name, r->first.p, r->first.len,
 		loop_wall_ms(), &first, &key, e) == 0 &&
 	    bundle_pack_two(ring, r->d.name, &first, key, second, r->key_pem,
 		&about, bundle, e) == 0) {
-		run_describe(r, &first);
-		cert_ari_id(
-		    second, r->d.ari_id_second, sizeof(r->d.ari_id_second));
+		run_describe(r, &first, r->first_ca);
+		cert_ari_id(second, id, sizeof(id));
+		ari_second(&r->d, ca_directory(r->ca), id);
 		if (due(r, second) < r->d.renew_at)
 			r->d.renew_at = due(r, second);
 		rc = 0;
@@ -159,12 +165,12 @@ run_pack(
 
 	if (r->first.len > 0)
 		return pack_both(r, cert, bundle, e);
-	describe(r, &about);
+	describe(r, ca_directory(r->ca), &about);
 	if (bundle_pack_two(r->driver->ring, r->d.name, cert, r->key_pem, NULL,
 		NULL, &about, bundle, e) == -1)
 		return -1;
 	/* While there is another to come, the record is what is served. */
 	if (!run_wants_second(r))
-		run_describe(r, cert);
+		run_describe(r, cert, ca_directory(r->ca));
 	return 0;
 }

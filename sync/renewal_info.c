@@ -18,6 +18,10 @@ struct question {
 	struct domain *d;
 	struct ca *ca;
 	uint64_t id;
+	int nasked; /* of two certificates there are two windows */
+	int nknown;
+	struct ari ari;  /* the first of those that are known */
+	int64_t poll_at; /* when to ask again */
 	renewal_info_fn *fn;
 	void *arg;
 };
@@ -70,26 +74,62 @@ renewal_info_cancel(struct renewal_info *ri, const void *arg)
 	}
 }
 
-/* Take the answer into the record; true when the renewal is at another time. */
-static bool
-take(struct domain *d, const struct reply *r, int64_t now)
+static struct ca *
+ca_of(const struct renewal_info *ri, const char *directory)
 {
+	return ri->fallback != NULL &&
+	               strcmp(ca_directory(ri->fallback), directory) == 0
+	           ? ri->fallback
+	           : ri->ca;
+}
+
+/* Of two windows the one whose second comes first. */
+static void
+keep(struct question *q, const struct ari *ari)
+{
+	const char *name = q->d->name;
+
+	if (q->nknown++ == 0 || ari_pick(name, ari->start, ari->end) <
+				    ari_pick(name, q->ari.start, q->ari.end))
+		q->ari = *ari;
+}
+
+/*
+ * Section 4.3.3: a failure changes nothing about the renewal.  With what only
+ * one of two says it comes sooner, never later.
+ */
+static bool
+take(const struct question *q, int64_t now)
+{
+	struct domain *d = q->d;
+	const struct ari *ari = &q->ari;
 	int64_t before = d->renew_at;
 	char at[STR_TIME_MAX];
-	struct ari ari;
-	struct err e;
 
-	if (ari_parse(&ari, r->body, &e) == -1) {
-		log_warn("domain=%s ca=%s: %s", d->name, d->ca, e.text);
+	if (q->nknown == 0 ||
+	    (ari->start == d->ari_start && ari->end == d->ari_end) ||
+	    (q->nknown < q->nasked &&
+		ari_pick(d->name, ari->start, ari->end) >= before))
 		return false;
-	}
-	if (ari.start == d->ari_start && ari.end == d->ari_end)
-		return false;
-	ari_take(d, &ari, now);
+	ari_take(d, ari, now);
 	log_info("domain=%s renew_at=%s: as the CA suggests%s%s", d->name,
 	    str_time(at, d->renew_at),
 	    d->explanation_url[0] != '\0' ? ", " : "", d->explanation_url);
 	return d->renew_at != before;
+}
+
+static void ask(struct question *, bool second);
+
+static void
+finish(struct question *q)
+{
+	renewal_info_fn *fn = q->fn;
+	void *owner = q->arg;
+	bool moved = take(q, loop_wall_ms());
+
+	q->d->ari_poll_at = q->poll_at;
+	question_free(q);
+	fn(owner, moved);
 }
 
 static void
@@ -97,27 +137,44 @@ answered(void *arg, const struct reply *r, const struct err *e)
 {
 	struct question *q = arg;
 	const struct conf *conf = q->ri->conf;
-	struct domain *d = q->d;
-	renewal_info_fn *fn = q->fn;
-	void *owner = q->arg;
-	int64_t now = loop_wall_ms(), asked = 0;
-	bool moved = false;
+	const struct domain *d = q->d;
+	int64_t asked, poll_at;
+	struct ari ari;
+	struct err why;
 
 	q->id = 0;
-	question_free(q);
 	if (e == NULL) {
 		asked = r->retry_ms;
-		moved = take(d, r, now);
+		if (ari_parse(&ari, r->body, &why) == 0)
+			keep(q, &ari);
+		else
+			log_warn("domain=%s ca=%s: %s", d->name,
+			    ca_directory(q->ca), why.text);
 	} else {
-		/* Section 4.3.3: a failure changes nothing about the renewal. */
 		asked =
 		    e->retry_ms > 0 || e->kind != ERR_AGAIN ? e->retry_ms : 1;
 		log_debug(
 		    "domain=%s renewal information: %s", d->name, e->text);
 	}
-	d->ari_poll_at = ari_next_poll(
-	    now, asked, conf->acme.ari_poll_min_s, conf->acme.ari_poll_max_s);
-	fn(owner, moved);
+	poll_at = ari_next_poll(loop_wall_ms(), asked,
+	    conf->acme.ari_poll_min_s, conf->acme.ari_poll_max_s);
+	if (q->nasked == 1 || poll_at < q->poll_at)
+		q->poll_at = poll_at;
+	if (q->nasked == 1 && d->ari_id_second[0] != '\0')
+		ask(q, true);
+	else
+		finish(q);
+}
+
+static void
+ask(struct question *q, bool second)
+{
+	const struct domain *d = q->d;
+
+	q->nasked++;
+	q->ca = ca_of(q->ri, ari_ca(d, second));
+	q->id = ca_renewal_info(
+	    q->ca, second ? d->ari_id_second : d->ari_id, answered, q);
 }
 
 void
@@ -130,10 +187,6 @@ renewal_info_ask(
 	q->d = d;
 	q->fn = fn;
 	q->arg = arg;
-	q->ca = ri->fallback != NULL &&
-	                strcmp(ca_directory(ri->fallback), d->ca) == 0
-	            ? ri->fallback
-	            : ri->ca;
 	LIST_INSERT_HEAD(&ri->questions, q, link);
-	q->id = ca_renewal_info(q->ca, d->ari_id, answered, q);
+	ask(q, false);
 }

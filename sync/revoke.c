@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "sync/ari.h"
 #include "sync/bundle.h"
 #include "sync/ca.h"
 #include "sync/reason.h"
@@ -20,7 +21,8 @@
 struct revoke {
 	LIST_ENTRY(revoke) link;
 	struct revokes *all;
-	struct ca *ca; /* that issued it */
+	struct ca *ca;     /* that issued it */
+	struct ca *its_ca; /* and the second one */
 	char name[DOMAIN_NAME_MAX], sha1[41];
 	int64_t epoch, not_after;
 	int reason;
@@ -121,6 +123,7 @@ posted(void *arg, const struct reply *reply, const struct err *e)
 	}
 	if (second != NULL) {
 		r->second = NULL;
+		r->ca = r->its_ca;
 		post(r, second);
 		free(second);
 		return;
@@ -195,6 +198,15 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 	cert_clear(&second);
 }
 
+static struct ca *
+ca_of(const struct revokes *all, const char *directory)
+{
+	return all->second != NULL &&
+	               strcmp(directory, ca_directory(all->second)) == 0
+	           ? all->second
+	           : all->first;
+}
+
 void
 revoke_start(
     struct revokes *all, const struct domain *d, revoke_fn *fn, void *arg)
@@ -204,10 +216,8 @@ revoke_start(
 	r->all = all;
 	memcpy(r->name, d->name, sizeof(r->name));
 	memcpy(r->sha1, d->sha1, sizeof(r->sha1));
-	r->ca = all->first;
-	if (all->second != NULL &&
-	    strcmp(d->ca, ca_directory(all->second)) == 0)
-		r->ca = all->second;
+	r->ca = ca_of(all, ari_ca(d, false));
+	r->its_ca = ca_of(all, ari_ca(d, true));
 	r->epoch = d->epoch;
 	r->not_after = d->not_after;
 	r->reason = reason_number(d->revoke);

@@ -195,6 +195,7 @@ struct store_order {
 	/* Of two certificates the first: a bundle, kept until both are there. */
 	const void *first;
 	size_t first_len;
+	char *first_ca; /* the directory of its CA; "": not known */
 };
 typedef void store_order_fn(
     void *arg, const struct store_order *, const struct err *e);
@@ -222,7 +223,8 @@ int store_journal(struct store *, const char *name, int64_t epoch,
  * the first order is forgotten, but for what came of it.
  */
 int store_journal_first(struct store *, const char *name, int64_t epoch,
-    const void *first, size_t len, store_fn *, void *arg, struct err *);
+    const void *first, size_t len, const char *ca, store_fn *, void *arg,
+    struct err *);
 void store_abandon(
     struct store *, const char *name, int64_t epoch, store_fn *, void *arg);
 

@@ -115,6 +115,7 @@ got_order(struct call *c, const struct rds_reply *r, const struct err *e)
 	}
 	o.step = xstrdup((text = rds_field(r, "step")) ? text : "");
 	o.url = xstrdup((text = rds_field(r, "url")) ? text : "");
+	o.first_ca = xstrdup((text = rds_field(r, "first_ca")) ? text : "");
 	if (o.key_pem == NULL)
 		o.key_pem = xstrdup("");
 	for (size_t i = 0; i + 1 < r->nitems; i += 2) {
@@ -130,6 +131,7 @@ got_order(struct call *c, const struct rds_reply *r, const struct err *e)
 	c->tell.order(c->arg, &o, NULL);
 	free(o.step);
 	free(o.url);
+	free(o.first_ca);
 	mem_wipe_free(o.key_pem);
 }
 
@@ -227,7 +229,8 @@ store_journal(struct store *s, const char *name, int64_t epoch,
 /* A time of its own: each order spends what the CA allows. */
 int
 store_journal_first(struct store *s, const char *name, int64_t epoch,
-    const void *first, size_t len, store_fn *fn, void *arg, struct err *e)
+    const void *first, size_t len, const char *ca, store_fn *fn, void *arg,
+    struct err *e)
 {
 	struct domain_keys k;
 	struct rds_cmd cmd;
@@ -253,6 +256,8 @@ store_journal_first(struct store *s, const char *name, int64_t epoch,
 	rds_arg_mem(&cmd, sealed.p, sealed.len);
 	rds_arg(&cmd, "first");
 	rds_arg_mem(&cmd, first, len);
+	rds_arg(&cmd, "first_ca");
+	rds_arg(&cmd, ca);
 	rds_arg(&cmd, "started_at");
 	rds_arg_int(&cmd, loop_wall_ms());
 	call_send(c, &cmd, call_done);

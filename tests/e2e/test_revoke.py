@@ -7,9 +7,10 @@ from harness import wait_for
 from test_switch import switch
 
 
-def status_at_ca(node, serial):
+def status_at_ca(node, serial, ca=None):
     """What the CA says of a certificate: Valid or Revoked."""
-    text = node.pebble.managed(f"cert-status-by-serial/{serial.lower()}")
+    text = (ca or node.pebble).managed(
+        f"cert-status-by-serial/{serial.lower()}")
     return json.loads(text or "{}").get("Status", "")
 
 

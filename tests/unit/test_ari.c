@@ -302,6 +302,29 @@ of_two_certificates_each_has_a_predecessor_of_its_own(void **state)
 	assert_string_equal(d.ari_id_second, "");
 }
 
+static void
+two_certificates_may_be_of_two_cas(void **state)
+{
+	static const char other[] = "https://other.example/d";
+	struct domain d = served();
+
+	(void)state;
+	ari_begin(&d, ca, "a.b", true, 100 * DAY, 3600);
+	d.ari_end = 5;
+	memcpy(d.ari_id_second, "c.d", 4);
+	assert_string_equal(ari_ca(&d, true), ca);
+	ari_second(&d, other, "e.f");
+	assert_string_equal(ari_ca(&d, false), ca);
+	assert_string_equal(ari_ca(&d, true), other);
+	assert_string_equal(ari_replaces(&d, other, true), "e.f");
+	assert_string_equal(ari_replaces(&d, ca, false), "a.b");
+	assert_null(ari_replaces(&d, ca, true));
+	assert_null(ari_replaces(&d, other, false));
+	ari_begin(&d, other, "g.h", true, 100 * DAY, 3600);
+	assert_string_equal(ari_ca(&d, true), other);
+	assert_string_equal(d.ca_second, "");
+}
+
 int
 main(void)
 {
@@ -322,6 +345,7 @@ main(void)
 		cmocka_unit_test(replaces_is_for_the_ca_that_has_told_a_window),
 		cmocka_unit_test(
 		    of_two_certificates_each_has_a_predecessor_of_its_own),
+		cmocka_unit_test(two_certificates_may_be_of_two_cas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,7 +291,8 @@ a_record_is_its_fields_that_have_a_value(void **state)
 	assert_string_equal(text.p,
 	    "reason action last_error serial issuer not_before renew_at "
 	    "next_at created_at status_at rate_limited_until ca ari_id "
-	    "ari_id_second ari_poll_at ari_start ari_end explanation_url "
+	    "ari_id_second ca_second ari_poll_at ari_start ari_end "
+	    "explanation_url "
 	    "attempts "
 	    "version proven gen revoke changed_at custom_sha1 custom_serial "
 	    "custom_issuer custom_subject custom_key custom_note "
