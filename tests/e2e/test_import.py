@@ -108,29 +108,40 @@ def looks(directory):
             for p in sorted(directory.rglob("*")) if p.is_file()}
 
 
-def lego(world, directory, *names):
-    """The real one, against the world's CA."""
-    domains = [a for n in names for a in ("--domains", n)]
-    for name in names:
-        world.dns.clear_a(name)
-        world.dns.add_a(name, ELSEWHERE)
-    done = subprocess.run(
-        [program("lego"), "--server", world.pebble.directory, "--accept-tos",
-         "--email", "ops@fleet.test", *domains, "--http", "--http.port",
-         f"{ELSEWHERE}:{world.http_port}", "--path", directory, "run"],
-        env=environment({"LEGO_CA_CERTIFICATES": str(world.tls.ca)}),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60 * SLOW)
-    assert done.returncode == 0, done.stdout
+LEGO_NAMES = ["a.lego.test", "b.lego.test"]
 
 
-@pytest.fixture(scope="module")
-def fleet(session_ground):
-    """Two nodes, one Redis."""
-    redis = session_ground.redis("moving")
+@pytest.fixture(scope="module", autouse=True)
+def lego(session_ground, tmp_path_factory):
+    """The real one at work against a CA, while other tests run: it waits for
+    seconds where we do not."""
+    if not shutil.which("lego"):
+        yield None
+        return
     world = session_ground.world("moving")
+    for name in LEGO_NAMES:
+        world.dns.add_a(name, ELSEWHERE)
+    directory = tmp_path_factory.mktemp("lego")
+    with open(directory.parent / "lego.log", "wb") as log:
+        running = subprocess.Popen(
+            [program("lego"), "--server", world.pebble.directory,
+             "--accept-tos", "--email", "ops@fleet.test",
+             *(a for n in LEGO_NAMES for a in ("--domains", n)), "--http",
+             "--http.port", f"{ELSEWHERE}:{world.http_port}", "--path",
+             directory, "run"],
+            env=environment({"LEGO_CA_CERTIFICATES": str(world.tls.ca)}),
+            stdout=log, stderr=subprocess.STDOUT)
+    yield world, directory, running
+    running.kill()
+    running.wait()
+
+
+@pytest.fixture
+def fleet(session_ground, lego):
+    """Two nodes, one Redis, where lego was."""
+    redis = session_ground.redis("moving")
     first, second = (session_ground.node(
-        world, start=False, name=f"m{i}", address=f"127.0.0.{i + 1}",
+        lego[0], start=False, name=f"m{i}", address=f"127.0.0.{i + 1}",
         redis=redis, settings={"dns": {"targets": ["127.0.0.2", "127.0.0.3"]}})
         for i in (1, 2))
     first.start()
@@ -138,43 +149,6 @@ def fleet(session_ground):
     shutil.copy(first.state_dir / "kek", second.state_dir / "kek")
     second.start()
     return first, second
-
-
-@pytest.mark.skipif(not shutil.which("lego"),
-                    reason="lego is not installed")
-def test_what_a_real_lego_has_is_served_by_all_nodes_without_an_order(
-        fleet, tmp_path):
-    node, other = fleet
-    names = ["a.lego.test", "b.lego.test"]
-    lego(node.world, tmp_path, *names)
-    sha1 = sha1_of(tmp_path / "certificates/a.lego.test.crt")
-    orders, before = node.pebble.orders_made(), looks(tmp_path)
-
-    dry = imported(node, tmp_path, "--dry-run")
-    assert dry["from"] == "lego" and dry["dry_run"] is True
-    assert set(results(dry).values()) == {"imported"}
-    assert all(node.record(n) == {} for n in results(dry))
-
-    told = imported(node, tmp_path, "--wait")
-    assert results(told) == dict.fromkeys(names, "imported")
-    for name in names:
-        record = node.record(name)
-        assert record["status"] == "in_use" and record["sha1"] == sha1
-        # Its own CA can be asked when to renew.
-        assert record["ca"] == node.pebble.directory
-        assert int(record["ari_poll_at"]) < int(record["renew_at"])
-        for each in fleet:
-            served = each.served(name)
-            assert served.sha1 == sha1 and served.verified, (each.name, served)
-
-    # Again: nothing changes, and DNS that points elsewhere is no matter.
-    version = node.record(names[0])["version"]
-    assert set(results(imported(other, tmp_path)).values()) == {"unchanged"}
-    time.sleep(1)
-    record = node.record(names[0])
-    assert (record["version"], record["status"]) == (version, "in_use")
-    assert node.pebble.orders_made() == orders
-    assert looks(tmp_path) == before, "the source was changed"
 
 
 @pytest.mark.parametrize("program", LAYOUTS)
@@ -382,3 +356,41 @@ def test_where_nothing_is_it_says_so(shared, tmp_path):
     assert "must be certbot" in shared.cli(
         "import", str(tmp_path), "--from", "nginx", code=2).err
     shared.cli("import", str(tmp_path / "not-there"), code=1)
+
+
+@pytest.mark.skipif(not shutil.which("lego"),
+                    reason="lego is not installed")
+def test_what_a_real_lego_has_is_served_by_all_nodes_without_an_order(
+        lego, fleet):
+    _, path, running = lego
+    assert running.wait(60 * SLOW) == 0, \
+        (path.parent / "lego.log").read_text()
+    node, other = fleet
+    sha1 = sha1_of(path / "certificates/a.lego.test.crt")
+    orders, before = node.pebble.orders_made(), looks(path)
+
+    dry = imported(node, path, "--dry-run")
+    assert dry["from"] == "lego" and dry["dry_run"] is True
+    assert set(results(dry).values()) == {"imported"}
+    assert all(node.record(n) == {} for n in results(dry))
+
+    told = imported(node, path, "--wait")
+    assert results(told) == dict.fromkeys(LEGO_NAMES, "imported")
+    for name in LEGO_NAMES:
+        record = node.record(name)
+        assert record["status"] == "in_use" and record["sha1"] == sha1
+        # Its own CA can be asked when to renew.
+        assert record["ca"] == node.pebble.directory
+        assert int(record["ari_poll_at"]) < int(record["renew_at"])
+        for each in fleet:
+            served = each.served(name)
+            assert served.sha1 == sha1 and served.verified, (each.name, served)
+
+    # Again: nothing changes, and DNS that points elsewhere is no matter.
+    version = node.record(LEGO_NAMES[0])["version"]
+    assert set(results(imported(other, path)).values()) == {"unchanged"}
+    time.sleep(1)
+    record = node.record(LEGO_NAMES[0])
+    assert (record["version"], record["status"]) == (version, "in_use")
+    assert node.pebble.orders_made() == orders
+    assert looks(path) == before, "the source was changed"
