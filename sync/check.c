@@ -42,6 +42,8 @@ struct check {
 	char token[B64URL_SIZE(32)];
 	char keyauth[KEYAUTH_MAX];
 	size_t probing;
+	bool settled; /* the verdict is: they are asked for who looks */
+	char unreached[256];
 };
 
 /* The addresses of the targets that are names. */
@@ -204,13 +206,16 @@ tell_seen(struct check *c, enum precheck_verdict verdict)
 	struct err why = c->why;
 	struct resolve_answer answer = c->answer;
 	struct targets targets = c->all->targets;
+	char unreached[sizeof(c->unreached)];
 	const struct check_seen s = { .verdict = verdict,
 		.why = verdict == PRECHECK_OK ? NULL : &why,
 		.answer = &answer,
 		.target = targets.address,
 		.ntargets = targets.n,
-		.probed = c->probing };
+		.probed = c->probing,
+		.unreached = unreached };
 
+	memcpy(unreached, c->unreached, sizeof(unreached));
 	check_free(c);
 	seen(arg, &s);
 }
@@ -239,10 +244,11 @@ got_probe(void *arg, const struct http_res *res, const struct err *e)
 	c->fetching = 0;
 	if (e != NULL || res->status != 200 || res->len < strlen(c->keyauth) ||
 	    memcmp(res->body, c->keyauth, strlen(c->keyauth)) != 0) {
-		log_debug("domain=%s probe of %s: %s", c->name,
+		snprintf(c->unreached, sizeof(c->unreached), "%s: %.180s",
 		    c->answer.address[c->probing - 1],
 		    e != NULL ? e->text : "another server answers");
-		tell(c, PRECHECK_PENDING);
+		log_debug("domain=%s probe of %s", c->name, c->unreached);
+		tell(c, c->settled ? PRECHECK_OK : PRECHECK_PENDING);
 		return;
 	}
 	probe_next(c);
@@ -283,7 +289,7 @@ published(void *arg, const struct err *e)
 
 	if (e != NULL) {
 		c->why = *e;
-		tell(c, PRECHECK_AGAIN);
+		tell(c, c->settled ? PRECHECK_OK : PRECHECK_AGAIN);
 		return;
 	}
 	probe_next(c);
@@ -320,7 +326,11 @@ got_answer(void *arg, const struct resolve_answer *answer)
 	precheck_caa(c->name, answer,
 	    conf->dns.caa ? &conf->acme_fallback.caa_identities : &nobody,
 	    &c->second);
-	if (verdict != PRECHECK_PROBE)
+	c->settled = c->seen != NULL && verdict == PRECHECK_OK &&
+	             conf->dns.self_probe && !domain_wildcard(c->name);
+	if (c->settled)
+		probe(c);
+	else if (verdict != PRECHECK_PROBE)
 		tell(c, verdict);
 	else if (conf->dns.self_probe && c->thumbprint[0] != '\0')
 		probe(c);

@@ -33,7 +33,8 @@ void check_start(struct checks *, const char *name, const char *thumbprint,
 
 /*
  * The same for who wants to see what was found; why is NULL when it is OK.
- * Everything lives until fn returns.
+ * Where DNS is right the addresses are asked as well, as a CA would; that they
+ * answer is no part of the verdict.  Everything lives until fn returns.
  */
 struct check_seen {
 	enum precheck_verdict verdict;
@@ -41,7 +42,8 @@ struct check_seen {
 	const struct resolve_answer *answer;
 	const char (*target)[46]; /* addresses of the targets that are names */
 	size_t ntargets;
-	size_t probed; /* addresses that were asked by HTTP */
+	size_t probed;         /* addresses that were asked by HTTP */
+	const char *unreached; /* which did not answer, and why; "": all did */
 };
 typedef void check_seen_fn(void *arg, const struct check_seen *);
 void check_look(struct checks *, const char *name, const char *thumbprint,

@@ -38,9 +38,9 @@ json_found(const struct request *q, const struct check_seen *seen)
 		    json_pack("{s:s, s:b}", "address", a->address[i], "ours",
 			(int)precheck_ours(q->name, a, a->address[i], targets,
 			    seen->target, seen->ntargets)));
-	return json_pack("{s:o, s:o, s:o, s:I}", "cnames", cnames, "addresses",
-	    addresses, "error", json_text(a->error), "probed",
-	    (json_int_t)seen->probed);
+	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "cnames", cnames,
+	    "addresses", addresses, "error", json_text(a->error), "probed",
+	    (json_int_t)seen->probed, "unreached", json_text(seen->unreached));
 }
 
 static json_t *

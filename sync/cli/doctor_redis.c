@@ -126,8 +126,8 @@ check_replicas(const struct asking *a)
 {
 	struct doctor *d = a->d;
 	const struct conf *conf = d->conf;
-	bool expected =
-	    conf->redis.sentinels.n > 0 || conf->redis.cluster.n > 0;
+	bool expected = conf->redis.sentinels.n > 0 ||
+	                conf->redis.cluster.n > 0 || conf->redis.replicas > 0;
 	char n[16], first[256];
 
 	info(a, "connected_slaves", n, sizeof(n));

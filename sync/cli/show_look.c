@@ -79,13 +79,33 @@ put_verdict(const struct show *s, const json_t *o, struct buf *out)
 	free(sentence);
 }
 
+/* What a CA would find on port 80, as far as it can be seen from here. */
+static void
+put_reached(const struct show *s, const json_t *found, struct buf *out)
+{
+	int64_t probed = text_int_member(found, "probed");
+	char *unreached = text_member(found, "unreached");
+
+	if (probed > 0) {
+		put_name(s, out, "HTTP");
+		if (unreached[0] == '\0')
+			put_coloured(
+			    s, out, COLOUR_GREEN, "it answers a challenge");
+		else
+			put_coloured(s, out, COLOUR_RED,
+			    "it does not answer a challenge");
+		buf_putf(
+		    out, "%s%s\n", unreached[0] != '\0' ? ": " : "", unreached);
+	}
+	free(unreached);
+}
+
 static void
 put_found(const struct show *s, const json_t *found, struct buf *out)
 {
 	const json_t *cnames = json_object_get(found, "cnames");
 	const json_t *addresses = json_object_get(found, "addresses"), *a;
 	char *error = text_member(found, "error"), *address;
-	int64_t probed = text_int_member(found, "probed");
 	const char *name = "Found";
 	size_t i;
 
@@ -117,12 +137,8 @@ put_found(const struct show *s, const json_t *found, struct buf *out)
 		put_name(s, out, "");
 		buf_putf(out, "%s\n", error);
 	}
-	if (probed > 0) {
-		put_name(s, out, "");
-		buf_putf(out, "%" PRId64 " asked by HTTP whether it is us\n",
-		    probed);
-	}
 	free(error);
+	put_reached(s, found, out);
 }
 
 static void

@@ -114,6 +114,7 @@ def test_a_check_tells_what_is_and_what_should_be(shared, issued):
     assert f"{issued} (app default)" in out
     assert "Verdict      an order could be made" in out
     assert f"A {shared.address}, ours" in out
+    assert "HTTP         it answers a challenge" in out
     name = "elsewhere.verbs.test"
     shared.dns.add_a(name, "127.0.0.77")
     said = shared.cli("check", name, "--json", code=FAILED).json["check"]
@@ -152,6 +153,19 @@ def test_a_wildcard_may_point_anywhere(shared):
     out = shared.cli("check", "*.wild.verbs.test").out
     assert "dns-01" in out and "an order could be made" in out
     shared.cli("check", "not..aname", code=REFUSED)
+
+
+def test_a_name_that_points_here_and_does_not_answer_is_told(ground):
+    """As behind a firewall: DNS is right, and the CA would come in vain."""
+    node = ground.node()
+    name = "unreached.verbs.test"
+    node.point_here(name)
+    node.haproxy.stop()
+    said = node.cli("check", name, "--json").json["check"]
+    assert said["verdict"] == "ok" and said["found"]["probed"] == 1
+    assert said["found"]["unreached"].startswith(f"{node.address}: ")
+    out = node.cli("check", name).out
+    assert f"HTTP         it does not answer a challenge: {node.address}" in out
 
 
 def test_a_probe_is_made_where_dns_cannot_tell(ground):
