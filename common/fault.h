@@ -35,6 +35,8 @@
  *	F18  before a challenge or a TXT record is withdrawn    issuer
  *	C1   a canary has the certificate's files in their places node
  *	D1   the first of two certificates waits for the second issuer
+ *	O1, O2  a key, a certificate is on the leader's disk,
+ *	     not in Redis                                       issuer
  *	R1, R2  before and after the CA has another account key issuer
  */
 #ifndef COMMON_FAULT_H

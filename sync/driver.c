@@ -558,6 +558,7 @@ got_key(void *arg, const char *pem, const struct err *why)
 	r->key_pem = xstrdup(pem);
 	outbox_put_key(
 	    r->driver->outbox, r->d.name, r->order.url, r->d.sha1, r->key_pem);
+	fault_point("O1");
 	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
 		r->order.url, r->key_pem, key_saved, r, &e) == -1)
 		run_fail(r, &e);

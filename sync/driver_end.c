@@ -112,6 +112,7 @@ run_finish(struct run *r)
 		limits_issued(dr->limits, &r->ticket);
 		outbox_put_bundle(
 		    dr->outbox, r->d.name, r->d.sha1, bundle.p, bundle.len);
+		fault_point("O2");
 		store_commit(dr->store, &r->d, r->d.next_at,
 		    cert.not_before >= was, bundle.p, bundle.len, committed, r);
 	}

@@ -35,14 +35,14 @@ LEASE_MS = 1500
 # What "at once" is: the lease's time and a second.
 RESUMED_S = LEASE_MS / 1000 + 1
 
-ISSUER = [f"F{i}" for i in range(1, 14)] + ["F18"]
+ISSUER = [f"F{i}" for i in range(1, 14)] + ["F18", "O1", "O2"]
 NODE = ["F14", "F15", "F16", "F17"]
 # An order that nobody has heard of may be made again.
 EXTRA_ORDERS = {f"F{i}": 1 for i in range(1, 9)}
 
 WORDS = ("seed", "point", "how", "when")
 CASES = list(itertools.product(
-    range(SEEDS), sorted(ISSUER + NODE, key=lambda p: int(p[1:])),
+    range(SEEDS), sorted(ISSUER + NODE, key=lambda p: (p[0], int(p[1:]))),
     ("kill", "stop"), ("new", "renewal")))
 
 

@@ -157,6 +157,27 @@ def test_haproxy_is_killed_when_it_has_just_shown_a_new_name(ground):
     assert referee.verdict() == []
 
 
+def test_the_referee_notices_what_happens_behind_our_back(ground):
+    """A line that somebody takes out of HAProxy's list: it says no."""
+    (node,), referee = fleet(ground)
+    name = "gone.test"
+    issue([node], referee, [name])
+    wait_for("the referee to see it", lambda: referee.lines("served"), 10)
+    node.sync.signal(signal.SIGSTOP)
+    try:
+        node.haproxy.ask(f"del ssl crt-list {node.crt_list} "
+                         f"{node.cert_dir}/{name}.pem")
+        sha1 = node.served(name).sha1
+        wait_for("the referee to see it gone", lambda: any(
+            line["at"] > referee.lines("served")[-1]["at"]
+            for line in referee.lines("bad")), 10)
+    finally:
+        node.sync.signal(signal.SIGCONT)
+    found = referee.verdict()
+    assert found and all(text.startswith("gap: ") and sha1 in text
+                         for text in found), found
+
+
 def test_the_clock_of_a_node_jumps(faked, ground):  # noqa: F811
     """Whatever it says meanwhile, nothing is replaced by what is no better."""
     nodes, referee = fleet(ground, 2)
