@@ -131,8 +131,18 @@ export function actionDialog(domain) {
 
 // --- what is changed ----------------------------------------------------------------
 
-export function confirmDialog(title, sentence, label, send) {
-  open(title, (close) => [h("p", null, sentence), form(label, {}, send, close, true)]);
+function checkbox(label) {
+  const control = h("input", { type: "checkbox", id: unique("check") });
+  const box = h("div", { class: "check" }, control, h("label", { for: control.id }, label));
+  return { control, box };
+}
+
+// option: what may be chosen, and what send is then called with.
+export function confirmDialog(title, sentence, label, send, option) {
+  const choice = option ? checkbox(option) : null;
+  open(title, (close) => [h("p", { class: "about-it" }, sentence),
+    form(label, choice ? { choice: choice.box } : {},
+      () => send(choice !== null && choice.control.checked), close, true)]);
 }
 
 export function addDialog(session, app) {
@@ -143,18 +153,17 @@ export function addDialog(session, app) {
     ? h("select", null, session.apps.map((a) => h("option", { value: a }, a)))
     : h("input", { type: "text", autocomplete: "off", spellcheck: "false" });
   of.value = only ? session.apps[0] : app || (session.apps ? session.apps[0] : "default");
-  const encrypt = h("input", { type: "checkbox", id: unique("encrypt") });
-  encrypt.checked = true;
+  const encrypt = checkbox("Let's Encrypt makes its certificate");
+  encrypt.control.checked = true;
   const fields = {
     name: field("Domain", name, "*.example.com is a wildcard: all names one label below."),
     app: field("App", of),
-    letsencrypt_enabled: h("div", { class: "check" }, encrypt,
-      h("label", { for: encrypt.id }, "Let's Encrypt makes its certificate")),
+    letsencrypt_enabled: encrypt.box,
   };
   open("Add a domain", (close) => form("Add", fields, async () => {
     const text = name.value.trim();
     await ask("POST", `/v1/apps/${encodeURIComponent(of.value.trim() || "default")}/domains`,
-      { domain: { name: text, letsencrypt_enabled: encrypt.checked } });
+      { domain: { name: text, letsencrypt_enabled: encrypt.control.checked } });
     say(`${text} is added`);
   }, close));
   name.focus();

@@ -34,7 +34,7 @@ function why(domain) {
       ["Attempts that failed", domain.attempts > 0 ? String(domain.attempts) : null],
       ["Last error", domain.last_error],
       ["The CA says", domain.explanation_url],
-      ["So since", time(domain.status_at)],
+      ["Status changed", time(domain.status_at)],
     ]));
 }
 
@@ -83,12 +83,21 @@ function certificates(domain) {
       : null, managed(domain));
 }
 
+// Which of its certificates a node shows, and since when.
+function shownOf(n) {
+  const s = n.shown;
+  if (!n.serving && !(s && s.sha1)) return h("span", { class: "muted" }, "not served");
+  return [n.serving ? "served" : h("span", { class: "bad" }, "another is served"),
+    s && s.since ? ` since ${exactly(s.since)}` : null,
+    s && s.trial ? h("span", { class: "tag" }, "on trial") : null,
+    s && s.sha1 ? h("div", { class: "hint" }, h("code", null, s.sha1)) : null];
+}
+
 function serving(domain) {
   const rows = domain.nodes.map((n) => h("tr", null,
     h("th", { scope: "row" }, value(n.id)),
     h("td", { "data-label": "Node" }, n.live ? "live" : h("span", { class: "bad" }, "silent")),
-    h("td", { "data-label": "This certificate" }, n.serving ? "served"
-      : h("span", { class: "muted" }, "not served")),
+    h("td", { "data-label": "This certificate" }, shownOf(n)),
     h("td", { "data-label": "Trouble" }, n.error ? h("span", { class: "bad" }, value(n.error))
       : "none")));
   return section("Served by", rows.length === 0 ? h("p", { class: "none" }, "There is no node.")
@@ -102,8 +111,10 @@ const HAPPENED = {
   added: "Added", status: "Looked at", issued: "Certificate issued", custom: "Custom certificate",
   managed: "Let's Encrypt's certificate", withdrawn: "Certificate taken out of service",
   leaving: "Custom certificate removed", enabled: "Let's Encrypt switched on",
-  disabled: "Let's Encrypt switched off", canonical: "Canonical domain", revoke:
-  "Revocation asked for", revoked: "Certificate revoked", env: "Variables changed",
+  disabled: "Let's Encrypt switched off", canonical: "Canonical domain",
+  revoke: "Revocation asked for", revoked: "Certificate revoked", env: "Variables changed",
+  imported: "Certificate imported", renew: "Renewal asked for", staged: "Certificate issued, on trial",
+  canary: "On trial at a node", stopped: "Trial failed", rollback: "Rolled back",
 };
 
 function timeline(domain) {
@@ -147,8 +158,26 @@ function actions(domain, session, again, fault) {
           again();
         });
   });
+  const now = async (force) => {
+    const said = await ask("POST", `/api/v1/domains/${encodeURIComponent(domain.name)}/renew`,
+      { force });
+    say(said.renewal.sentence || "It waits for what is in the way");
+    again();
+  };
+  const check = button("Check now", async () => {
+    try {
+      await now(false);
+    } catch (failure) {
+      fault(failure.message);
+    }
+  });
+  const renew = button("Renew now", () => confirmDialog(`Renew ${domain.name} now?`,
+    "It is renewed in time by itself. Another certificate counts for the CA's limits.",
+    "Renew", now, "Also when it was issued just now"), { "aria-haspopup": "dialog" });
   const own = domain.custom && !domain.custom.left_at;
   return h("div", { class: "actions" }, toggle,
+    domain.status === "in_use" && domain.letsencrypt_enabled ? renew : null,
+    ["pending_dns", "creating", "action_required"].includes(domain.status) ? check : null,
     button(domain.custom ? "Replace certificate" : "Upload certificate",
       () => uploadDialog(domain), { "aria-haspopup": "dialog" }),
     own ? button("Remove certificate", () => confirmDialog("Remove the custom certificate?",
@@ -177,10 +206,13 @@ export function domainPage(content, session, name) {
   const notice = h("p", { class: "notice", role: "alert", hidden: true });
   const body = h("div", { class: "sections" });
   const limits = h("div");
+  const shown = new Map(); // by node: what it showed when it was asked
+  let version = "";
   let text = "";
   let status = "";
   let gone = false;
 
+  const path = `/api/v1/domains/${encodeURIComponent(name)}`;
   const fault = (sentence) => {
     fill(notice, sentence);
     notice.hidden = sentence === "";
@@ -202,11 +234,13 @@ export function domainPage(content, session, name) {
 
   async function load() {
     try {
-      const { domain } = await ask("GET", `/api/v1/domains/${encodeURIComponent(name)}`);
+      const { domain } = await ask("GET", path);
       if (gone) return;
+      for (const node of domain.nodes) node.shown = shown.get(node.id) || null;
       const now = JSON.stringify(domain);
       if (now !== text) draw(domain);
       text = now;
+      look(domain);
       if (notice.dataset.from === "load") fault("");
       notice.dataset.from = "";
     } catch (failure) {
@@ -215,6 +249,18 @@ export function domainPage(content, session, name) {
       fault(failure.status === 404 ? "This domain is not there." : failure.message);
       if (failure.status === 404) fill(body);
     }
+  }
+
+  // Asking the nodes costs each a handshake: once for each certificate.
+  async function look(domain) {
+    const known = `${domain.version} ${domain.status} ${domain.nodes.map((n) => n.serving)}`;
+    if (known === version) return;
+    version = known;
+    try {
+      const asked = await ask("GET", `${path}?shown=1`);
+      for (const node of asked.domain.nodes) shown.set(node.id, node.shown);
+      if (!gone) soon();
+    } catch { /* then it is not told */ }
   }
 
   async function loadLimits() {

@@ -140,7 +140,7 @@ class Filters {
   counts(domains) {
     for (const [status, { count }] of this.buttons) {
       const n = domains && domains[status === "" ? "total" : status];
-      count.textContent = typeof n === "number" ? number(n) : "";
+      count.textContent = typeof n === "number" ? number(Math.max(0, n)) : "";
     }
   }
 }

@@ -134,25 +134,34 @@ export function limitsPage(content, session, query) {
 
 // --- nodes ----------------------------------------------------------------------
 
-function nodeCard(n, ahead) {
-  const behind = ahead - n.gen;
+function lagOf(n) {
+  const { generations, seconds } = n.lag;
+  if (generations === 0) return "up to date";
+  return `${many(generations, "change")} behind, for ${many(Math.ceil(seconds), "second")}`;
+}
+
+function nodeCard(n) {
   const state = !n.live ? h("span", { class: "tag bad" }, "silent")
     : n.failed > 0 ? h("span", { class: "tag bad" }, `${number(n.failed)} failed`)
       : h("span", { class: "tag good" }, "live");
-  const lag = behind > 0 ? `${many(behind, "change")} behind` : "up to date";
   return h("section", { class: "card node" },
     h("h2", null, value(n.id), " ", state, n.leader ? [" ", h("span", { class: "tag" }, "leader")]
       : null),
     h("dl", { class: "facts" },
       [["Serves", `${number(n.served)} of ${number(n.wanted)}`],
-        ["Lag", lag],
+        ["Lag", lagOf(n)],
+        ["As the leader", n.agrees === null ? "not compared yet" : n.agrees ? "the same"
+          : h("span", { class: "bad" }, "not the same")],
         ["Last sign of life", n.at ? [when(n.at)] : "never"],
         ["HAProxy", n.haproxy.length > 0 ? n.haproxy.join(", ") : "none answers"],
         ["certfleet-sync", n.version || "?"]].map(([dt, dd]) =>
         h("div", null, h("dt", null, dt), h("dd", null, dd)))),
     n.errors.length > 0 ? h("div", null, h("h3", null, "Trouble"),
       h("ul", { class: "errors" }, n.errors.map((e) =>
-        h("li", null, value(e.name, "name"), ": ", value(e.error))))) : null);
+        h("li", null, value(e.name, "name"), ": ", value(e.error))))) : null,
+    n.differs.length > 0 ? h("div", null, h("h3", null, "Shows another certificate"),
+      h("ul", { class: "errors" }, n.differs.map((d) =>
+        h("li", null, value(d.name, "name"), " ", h("code", null, d.sha1 || "none"))))) : null);
 }
 
 function health(s) {
@@ -172,12 +181,11 @@ export function nodesPage(content) {
   return shown(content, "Nodes", "Who serves, and how far each node is.", async () => {
     const [{ nodes }, status] = await Promise.all([ask("GET", "/api/v1/nodes"),
       ask("GET", "/api/v1/status")]);
-    const ahead = Math.max(0, ...nodes.map((n) => n.gen));
     return {
       key: JSON.stringify([nodes, status.leader, status.nodes, status.redis, status.domains,
         status.error]),
       draw: () => [health(status), h("div", { class: "nodes" },
-        nodes.map((n) => nodeCard(n, ahead)))],
+        nodes.map(nodeCard))],
     };
   }, 2000);
 }

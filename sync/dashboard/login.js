@@ -8,7 +8,9 @@ export function loginPage(content, why, done) {
   const box = field("API token", token,
     "An operator makes one: certfleet token create NAME");
   const send = button("Log in", null, { type: "submit", class: "main" });
-  const form = h("form", { class: "login card", novalidate: true }, h("h1", null, "certfleet"),
+  const form = h("form", { class: "login card", novalidate: true },
+    h("img", { src: "/dashboard/icon.svg", alt: "", width: "40", height: "40" }),
+    h("h1", null, "certfleet"),
     h("p", null, "Certificates of your domains, and what happens next."),
     why ? h("p", { class: "notice" }, why) : null, box, send);
 

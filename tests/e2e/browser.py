@@ -70,9 +70,8 @@ class Browser(Process):
                      "--disable-dev-shm-usage", "--disable-extensions",
                      "--disable-background-networking", "--disable-sync",
                      "--disable-component-update", "--lang=en",
+                     "--no-sandbox",  # only our own pages are shown
                      f"--user-data-dir={self.dir / 'profile'}"]
-        if os.geteuid() == 0:
-            arguments.append("--no-sandbox")
         made = self.request("POST", "/session", {"capabilities": {
             "alwaysMatch": {
                 "browserName": "chrome",
@@ -131,7 +130,7 @@ class Browser(Process):
                          {"using": "css selector", "value": css})
         return [Element(self, e[ELEMENT]) for e in found]
 
-    def one(self, css, having="", seconds=10):
+    def one(self, css, having="", seconds=20):
         """Wait for the element with that text in it; its Element."""
         def there():
             with contextlib.suppress(Refused):  # it changes while we look

@@ -350,6 +350,22 @@ def test_haproxy_in_front_speaks_tls(front, mine):
         assert front.ask("GET", path, token=mine).status == 404, path
 
 
+def test_through_haproxy_a_browser_has_a_session_for_tls_alone(front, mine):
+    assert front.ask("GET", "/").headers["Content-Security-Policy"]
+    assert front.ask("GET", "/dashboard/main.js").status == 200
+    at = f"{LOOPBACK}:{front.port}"
+    mark = {"X-Certfleet": "x", "Host": at, "X-Forwarded-Proto": "http"}
+    for origin, code in ((f"http://{at}", 403), (f"https://{at}", 200)):
+        link = http.client.HTTPConnection(LOOPBACK)
+        link.sock = front.connect()
+        reply = answered(link, "POST", "/api/v1/session", {}, {
+            "Authorization": f"Bearer {mine}", "Origin": origin, **mark})
+        assert reply.status == code
+    assert re.fullmatch(r"__Host-certfleet=[\w.-]+; Path=/; Max-Age=3600; "
+                        "HttpOnly; SameSite=Strict; Secure",
+                        reply.headers["Set-Cookie"])
+
+
 def test_haproxy_in_front_does_not_wait_for_slow_clients(front):
     with front.connect() as s:
         s.sendall(b"POST /v1/tokens/exchange HTTP/1.1\r\nHost: x\r\n"

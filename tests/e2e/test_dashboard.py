@@ -259,6 +259,22 @@ def test_lets_encrypt_is_switched_off_and_on(browser, place, tokens):
     browser.one(".state", "In use", 30)
 
 
+def test_a_certificate_is_renewed_when_somebody_asks(browser, place, tokens):
+    enter(browser, place, tokens["admin"], "#/domain/renewed.shop.test")
+    serial = place.serial("renewed.shop.test")
+    browser.one("dl", serial)
+    browser.press("button", "Renew now")
+    browser.press("dialog button.danger", "Renew")
+    browser.one("dialog .notice", "was issued only at")
+    browser.press("dialog input[type=checkbox]")
+    browser.press("dialog button.danger", "Renew")
+    browser.none("dialog")
+    browser.expected = ["status of 409"]
+    browser.one(".timeline", "Renewal asked for")
+    wait_for("another serial", lambda: serial not in browser.text("main") and
+             place.serial("renewed.shop.test") in browser.text("main"), 30)
+
+
 def test_a_domain_is_removed_after_a_question(browser, place, tokens):
     enter(browser, place, tokens["admin"], "#/domain/gone.shop.test")
     browser.press("button", "Remove domain")
