@@ -36,6 +36,19 @@ auth_sees(const struct request *q, const char *app)
 	return !q->by_token || token_owns(&q->token, app);
 }
 
+bool
+auth_limited(const struct request *q)
+{
+	return q->by_token && q->token.apps != NULL;
+}
+
+void
+auth_refuse_limited(struct request *q)
+{
+	request_error(q, 403, "forbidden",
+	    "this token is for some apps, and this is about all");
+}
+
 /* What is not the token's is as if it were not there. */
 void
 auth_permit(struct request *q)
@@ -45,10 +58,8 @@ auth_permit(struct request *q)
 	if (r->scope == SCOPE_APP && !auth_sees(q, q->param[0]))
 		request_not_found(
 		    q, q->param[1] != NULL ? "domain" : "app", NULL);
-	else if (q->by_token && r->scope == SCOPE_FLEET &&
-		 q->token.apps != NULL)
-		request_error(q, 403, "forbidden",
-		    "this token is for some apps, and this is about all");
+	else if (r->scope == SCOPE_FLEET && auth_limited(q))
+		auth_refuse_limited(q);
 	else if (q->by_token && !token_may(&q->token, r->role))
 		request_error(q, 403, "forbidden",
 		    "this token's role is %s; it takes %s",

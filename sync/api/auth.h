@@ -28,6 +28,12 @@ const char *auth_bearer(const struct request *);
 /* 401, with the sentence. */
 void auth_refuse(struct request *, const char *sentence);
 
+/* True when it is for some apps only. */
+bool auth_limited(const struct request *);
+
+/* 403: what is about all is not for who is limited. */
+void auth_refuse_limited(struct request *);
+
 /* True when the request may see what is of that app. */
 bool auth_sees(const struct request *, const char *app);
 

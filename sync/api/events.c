@@ -1,7 +1,10 @@
-/* Events: the newest ones; those that come are told by follow.c. */
+/*
+ * Events: the newest ones; those that come are told by follow.c, to tokens for
+ * some apps only as what has changed.
+ */
 #include <string.h>
 
-#include "sync/api/request.h"
+#include "sync/api/auth.h"
 
 #define EVENTS 100
 #define EVENTS_MAX 1000
@@ -35,6 +38,8 @@ events_list(struct request *q)
 	if (target_int(&q->target, "n", follows ? 0 : 1, EVENTS_MAX,
 		follows ? 0 : EVENTS, &n, &e) == -1)
 		request_error(q, 400, "bad_request", "%s", e.text);
+	else if (auth_limited(q) && (!follows || n > 0))
+		auth_refuse_limited(q);
 	else if (follows)
 		hub_follow(q->api->hub, q, (int)n);
 	else

@@ -9,6 +9,10 @@
  * A follower first gets what was there when it came, up to where the readers
  * stood at that moment; what they read meanwhile waits in its queue.  So each
  * event is told once and none is left out.
+ *
+ * An event does not say of which app its domain is.  Who follows for some apps
+ * is told that a domain has changed, when its record has been looked at, and
+ * nothing of one that is gone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +25,8 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/redis_keys.h"
+#include "sync/api/auth.h"
 #include "sync/api/gather.h"
-#include "sync/api/request.h"
 #include "sync/store_token.h"
 
 #define FOLLOWERS_MAX 16
@@ -31,6 +35,7 @@
 #define BEHIND_MAX (1024 * 1024) /* bytes a follower may not have read */
 #define WRITE_TIMEOUT_S 30
 #define INPUT_MAX 4096 /* a follower has nothing to say */
+#define LOOKS_MAX 64   /* records asked for at a time; more are not told */
 
 enum hub_state {
 	HUB_OFF = 0,
@@ -74,6 +79,7 @@ struct hub {
 	struct event *heartbeat, *linger;
 	LIST_HEAD(, follower) followers;
 	size_t nfollowers;
+	int looks; /* at records, under way */
 };
 
 static void hub_start(struct hub *);
@@ -119,6 +125,7 @@ hub_free(struct hub *h)
 		gather_free(f->gather);
 		follower_free(f);
 	}
+	store_forget(h->api->store, h);
 	gather_free(h->gather);
 	stop_reading(h);
 	loop_timer_free(&h->heartbeat);
@@ -348,23 +355,64 @@ entry_event(const char *id, const struct rds_reply *fields)
 	return event;
 }
 
+/* To those who may see all, or to the others who see that app. */
+static void
+tell(struct hub *h, const char *app, json_t *event)
+{
+	struct follower *f, *next;
+
+	for (f = LIST_FIRST(&h->followers); f != NULL; f = next) {
+		next = LIST_NEXT(f, entry);
+		if (!f->open || auth_limited(f->request) != (app != NULL) ||
+		    (app != NULL && !auth_sees(f->request, app)))
+			continue;
+		put_line(f, f->queue, event);
+		follower_flush(f);
+	}
+}
+
+static void
+got_changed(void *arg, const struct domain *d, const struct err *e)
+{
+	struct hub *h = arg;
+	json_t *event;
+
+	h->looks--;
+	if (e != NULL || d == NULL)
+		return;
+	event = json_pack("{s:s, s:o, s:o, s:s}", "type", "changed", "name",
+	    json_text(d->name), "app", json_text(d->app), "status",
+	    domain_status_name(d->status));
+	tell(h, d->app, event);
+	json_decref(event);
+}
+
+/* Whose the domain is has to be asked, when there is somebody to tell. */
+static void
+look_at(struct hub *h, const char *name)
+{
+	struct follower *f;
+
+	LIST_FOREACH (f, &h->followers, entry)
+		if (f->open && auth_limited(f->request))
+			break;
+	if (f == NULL || name == NULL || h->looks == LOOKS_MAX)
+		return;
+	h->looks++;
+	store_get(h->api->store, name, got_changed, h);
+}
+
 static void
 on_entry(void *arg, const char *id, const struct rds_reply *fields)
 {
 	struct reader *r = arg;
-	struct follower *f, *next;
 	json_t *event;
 
 	if (stream_id_parse(id, &r->last) == -1)
 		return;
 	event = entry_event(id, fields);
-	for (f = LIST_FIRST(&r->hub->followers); f != NULL; f = next) {
-		next = LIST_NEXT(f, entry);
-		if (!f->open)
-			continue;
-		put_line(f, f->queue, event);
-		follower_flush(f);
-	}
+	tell(r->hub, NULL, event);
+	look_at(r->hub, json_string_value(json_object_get(event, "name")));
 	json_decref(event);
 }
 

@@ -55,7 +55,7 @@ const struct route routes[] = {
 	{ DELETE, "/api/v1/tokens/:id", tokens_remove, ADMIN, FLEET, 0 },
 	{ GET, "/api/v1/audit", audit_list, ADMIN, FLEET, 0 },
 	{ GET, "/api/v1/nodes", nodes_list, READ, FLEET, 0 },
-	{ GET, "/api/v1/events", events_list, READ, FLEET, 0 },
+	{ GET, "/api/v1/events", events_list, READ, OWN, 0 },
 	{ GET, "/api/v1/status", status_show, READ, FLEET, 0 },
 	{ GET, "/api/v1/renewals", renewals_show, READ, FLEET, 0 },
 	{ GET, "/api/v1/session", login_show, ANYBODY, OWN, 0 },

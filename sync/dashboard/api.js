@@ -64,20 +64,18 @@ const CALM_MS = 30000; // now and then, even when nothing is told
 const RETRY_MS = 30000;
 
 // Whoever shows something is told what has happened: an event, or null for "look
-// again".  Where events may not be followed it is asked for.
+// again".  While events are not told it is looked for.
 class Live {
   constructor() {
     this.listeners = new Set();
     this.source = null;
     this.timer = 0;
     this.retry = 0;
-    this.follows = false;
     this.onstate = () => {};
     document.addEventListener("visibilitychange", () => this.visible());
   }
 
-  start(follows) {
-    this.follows = follows;
+  start() {
     this.running = true;
     this.visible();
   }
@@ -108,11 +106,7 @@ class Live {
   }
 
   open() {
-    this.beat(this.follows ? CALM_MS : POLL_MS);
-    if (!this.follows) {
-      this.onstate("polling");
-      return;
-    }
+    this.beat(POLL_MS);
     const source = new EventSource("/api/v1/events?follow=1");
     this.source = source;
     source.onopen = () => {

@@ -129,6 +129,26 @@ function timeline(domain) {
         t.action ? h("p", { class: "hint" }, value(t.action)) : null)))));
 }
 
+// Each part of the page is drawn anew when what it tells has changed, and no
+// other: what somebody is about to press must not go.
+const PARTS = [
+  [todo, (d) => [d.status, d.action, d.acme_dns_until]],
+  [why, (d) => [d.why, d.status_at, d.attempts, d.last_error, d.rate_limited_until,
+    d.explanation_url]],
+  [certificates, (d) => [d.sha1, d.serial, d.letsencrypt_enabled, d.renew_at, d.ari_start,
+    d.ari_end, d.custom, d.ca]],
+  [serving, (d) => d.nodes],
+  [null, null], // the limits, which are asked for apart
+  [timeline, (d) => d.timeline],
+];
+
+function update(slot, key, draw) {
+  const text = JSON.stringify(key);
+  if (slot.drawn === text) return;
+  slot.drawn = text;
+  fill(slot, draw());
+}
+
 // --- what can be done --------------------------------------------------------------
 
 function actions(domain, session, again, fault) {
@@ -203,9 +223,10 @@ export function domainPage(content, session, name) {
   const state = h("span", { class: "state" });
   const app = h("p", { class: "app" });
   const buttons = h("div");
+  const parts = PARTS.map(() => h("div", { class: "part" }));
   const notice = h("p", { class: "notice", role: "alert", hidden: true });
-  const body = h("div", { class: "sections" });
-  const limits = h("div");
+  const body = h("div", { class: "sections" }, parts);
+  const limits = parts[PARTS.findIndex(([draw]) => draw === null)];
   const shown = new Map(); // by node: what it showed when it was asked
   let version = "";
   let text = "";
@@ -222,14 +243,16 @@ export function domainPage(content, session, name) {
     if (status !== "" && status !== domain.status)
       say(`${name} is now ${labelOf(domain.status)}`);
     status = domain.status;
-    fill(state, badgeOf(domain));
-    fill(app, "app ", value(domain.app));
+    update(state, [domain.status, domain.action, domain.reason], () => badgeOf(domain));
+    update(app, domain.app, () => ["app ", value(domain.app)]);
     const focused = buttons.contains(document.activeElement)
       ? [...buttons.querySelectorAll("button")].indexOf(document.activeElement) : -1;
-    fill(buttons, actions(domain, session, soon, fault));
+    update(buttons, [domain.status, domain.letsencrypt_enabled, domain.custom],
+      () => actions(domain, session, soon, fault));
     if (focused >= 0) buttons.querySelectorAll("button")[focused]?.focus();
-    fill(body, todo(domain), why(domain), certificates(domain), serving(domain), limits,
-      timeline(domain));
+    PARTS.forEach(([draw, told], i) => {
+      if (draw) update(parts[i], told(domain), () => draw(domain));
+    });
   }
 
   async function load() {

@@ -66,7 +66,7 @@ function begin(found, moved) {
   const apps = session.fleet ? "all apps" : many(session.apps.length, "app");
   fill(document.getElementById("who"), `${session.name} (${session.role}, ${apps})`);
   visible(true);
-  live.start(session.fleet);
+  live.start();
   show(moved);
 }
 
@@ -82,6 +82,9 @@ function end(why) {
 }
 
 document.getElementById("logout").addEventListener("click", async () => {
+  leave();
+  leave = () => {};
+  live.stop();
   try {
     await ask("DELETE", "/api/v1/session");
   } catch { /* then it ends by itself */ }

@@ -150,8 +150,17 @@ class Browser(Process):
         return self.one(css).text
 
     def press(self, css, having=""):
-        """Click what a person would click."""
-        self.one(css, having).click()
+        """Click what a person would click, where it is by then."""
+        def pressed():
+            try:
+                self.one(css, having).click()
+                return True
+            except Refused as e:
+                if e.kind != "stale element reference":
+                    raise
+                return False
+
+        wait_for(f"{css} to be pressed", pressed, 10, 0.05)
 
     def enter(self, label, text):
         """Type into the control with that label."""

@@ -296,8 +296,11 @@ def test_what_a_session_does_is_written_down(node, operator):
 # --- events -----------------------------------------------------------------------
 
 
-def test_events_are_followed_by_a_session(node, operator):
-    cookie = entered(node, operator)
+def followed(node, cookie, names):
+    """Add these domains, (name, app), while following; what is told of them.
+
+    It ends when the last one has been told.
+    """
     with socket.create_connection((LOOPBACK, node.api_port), 10 * SLOW) as s:
         s.sendall(f"GET /api/v1/events?follow=1 HTTP/1.1\r\n"
                   f"Host: {LOOPBACK}:{node.api_port}\r\n"
@@ -308,14 +311,36 @@ def test_events_are_followed_by_a_session(node, operator):
             said += s.recv(4096)
         assert said.startswith(b"HTTP/1.1 200 ")
         assert b"Content-Type: text/event-stream\r\n" in said
-        node.add("told.session.test", app="session")
+        for name, app in names:
+            node.add(name, app=app)
         end = time.monotonic() + 10 * SLOW
-        while b"told.session.test" not in said and time.monotonic() < end:
+        while names[-1][0].encode() not in said and time.monotonic() < end:
             said += s.recv(4096)
+    for name, app in names:
+        node.cli("--app", app, "domains-remove", name)
     events = [json.loads(e) for e in re.findall(
         rb"^data: (.*)\n\r?\n", said, re.M)]
-    assert any(e.get("name") == "told.session.test" for e in events), said
-    node.cli("--app", "session", "domains-remove", "told.session.test")
+    return {e["name"]: e for e in events if "name" in e}
+
+
+TOLD = (("told.elsewhere.test", "elsewhere"), ("told.session.test", "session"))
+
+
+def test_events_are_followed_by_a_session(node, operator):
+    told = followed(node, entered(node, operator), TOLD)
+    assert set(told) >= {name for name, _ in TOLD}
+    assert told["told.session.test"]["type"] in ("added", "status")
+
+
+def test_who_is_for_some_apps_is_told_what_of_theirs_has_changed(
+        node, customer):
+    told = followed(node, entered(node, customer), TOLD)
+    assert {e["app"] for e in told.values()} == {"session"}
+    event = told["told.session.test"]
+    assert (event["type"], event["status"]) == ("changed", "pending_dns")
+    for more in ("", "?n=5", "?follow=1&n=5"):
+        assert node.by_tcp("GET", f"/api/v1/events{more}",
+                           token=customer).status == 403
 
 
 # --- searches and what is ahead -----------------------------------------------------
