@@ -149,18 +149,30 @@ class Live {
 export const live = new Live();
 
 // Call fn soon, however often it is asked for, and not more than every so often.
+// What happens while it runs may be too late for it: then it is called again.
 export function paced(fn, soon = 150, apart = 1500) {
   let timer = 0;
   let last = 0;
+  let runs = false;
+  let again = false;
+  let cancelled = false;
+  const call = () => {
+    if (runs) again = true;
+    else if (!timer) timer = setTimeout(go, Math.max(soon, last + apart - Date.now()));
+  };
   const go = async () => {
+    timer = 0;
+    runs = true;
     await fn();
     last = Date.now();
-    timer = 0;
+    if (cancelled) return;
+    runs = false;
+    if (again) call();
+    again = false;
   };
-  const call = () => {
-    if (timer) return;
-    timer = setTimeout(go, Math.max(soon, last + apart - Date.now()));
+  call.cancel = () => {
+    clearTimeout(timer);
+    cancelled = runs = true;
   };
-  call.cancel = () => clearTimeout(timer);
   return call;
 }

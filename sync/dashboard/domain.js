@@ -232,6 +232,7 @@ export function domainPage(content, session, name) {
   let text = "";
   let status = "";
   let gone = false;
+  let asked = 0;
 
   const path = `/api/v1/domains/${encodeURIComponent(name)}`;
   const fault = (sentence) => {
@@ -256,9 +257,10 @@ export function domainPage(content, session, name) {
   }
 
   async function load() {
+    const mine = ++asked;
     try {
       const { domain } = await ask("GET", path);
-      if (gone) return;
+      if (gone || mine !== asked) return;
       for (const node of domain.nodes) node.shown = shown.get(node.id) || null;
       const now = JSON.stringify(domain);
       if (now !== text) draw(domain);

@@ -10,13 +10,15 @@ function shown(content, title, about, load, apart) {
   const body = h("div", { class: "sections" });
   let gone = false;
   let text = "";
+  let asked = 0;
 
   fill(content, h("div", { class: "head" }, h("div", null, h("h1", null, title),
     h("p", { class: "hint" }, about))), fault, body);
   const look = async () => {
+    const mine = ++asked;
     try {
       const { key, draw } = await load();
-      if (gone) return;
+      if (gone || mine !== asked) return;
       fault.hidden = true;
       // What is the same stays, with what is open in it.
       if (key !== text) fill(body, draw());
