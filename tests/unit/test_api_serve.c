@@ -27,6 +27,7 @@
 #include "sync/cli/reply.h"
 #include "sync/store_canary.h"
 #include "sync/store_limit.h"
+#include "sync/store_reseal.h"
 #include "sync/store_search.h"
 #include "sync/store_token.h"
 #include "tests/unit/made.h"
@@ -91,6 +92,7 @@ union fns {
 	store_found_fn *found;
 	store_leader_fn *leader;
 	store_import_fn *import;
+	store_pairs_fn *pairs;
 	store_bundle_fn *bundle;
 	store_commit_fn *commit;
 	store_ahead_fn *ahead;
@@ -297,6 +299,27 @@ void
 store_say(struct store *s, const char *text)
 {
 	(void)s, (void)text;
+}
+
+static void
+say_no_pairs(struct later *l)
+{
+	union fns f = { .p = l->call };
+
+	f.pairs(l->arg, NULL, 0, failure());
+}
+
+void
+store_reseal_noted(struct store *s, store_pairs_fn *fn, void *arg)
+{
+	(void)s;
+	later(say_no_pairs, (union fns){ .pairs = fn }, arg);
+}
+
+void
+store_reseal_ask(struct store *s)
+{
+	(void)s;
 }
 
 static void
