@@ -31,7 +31,10 @@ def redis(session_ground):
 def made(ground, world, name, address, first=None, **kw):
     node = ground.node(world, start=False, name=name, address=address,
                        settings={"dns": {"targets": ADDRESSES},
-                                 "acme": {"renewals_per_minute": 60000},
+                                 # One request at a time: more can lock up
+                                 # Pebble 2.4 (see tests/fakeca).
+                                 "acme": {"renewals_per_minute": 60000,
+                                          "max_requests": 1},
                                  "haproxy": {"push_per_s": 0}}, **kw)
     if first:
         node.state_dir.mkdir(mode=0o700)
