@@ -13,7 +13,8 @@
 #include "sync/cli/kek.h"
 
 #define MIB (1024 * 1024)
-#define FULL_MIB 16 /* less is an error, 16 times as much a warning */
+#define FULL_MIB 16 /* less is an error, 16 times as much a warning... */
+#define FULL_PART 5 /* ...when it is also less than a fifth of all */
 
 /*
  * Something that only its owner may use, but for the bits in allowed; what:
@@ -145,7 +146,8 @@ check_room(struct doctor *d, const char *dir)
 	if (statvfs(dir, &s) == -1)
 		return;
 	mib = (unsigned long long)s.f_bavail * s.f_frsize / MIB;
-	if (mib >= 16 * FULL_MIB && (s.f_files == 0 || s.f_favail > 1000)) {
+	if ((mib >= 16 * FULL_MIB || s.f_bavail * FULL_PART > s.f_blocks) &&
+	    (s.f_files == 0 || s.f_favail > 1000)) {
 		doctor_find(d, DOCTOR_WELL, "files.room", "%s: %llu MiB free",
 		    dir, mib);
 		return;
@@ -153,7 +155,8 @@ check_room(struct doctor *d, const char *dir)
 	doctor_find(d, mib < FULL_MIB ? DOCTOR_ERROR : DOCTOR_WARNING,
 	    "files.room", "%s: %llu MiB and %llu files free", dir, mib,
 	    (unsigned long long)s.f_favail);
-	doctor_should(d, "at least %d MiB and 1000 files", 16 * FULL_MIB);
+	doctor_should(d, "at least %d MiB, or a fifth of all, and 1000 files",
+	    16 * FULL_MIB);
 	doctor_cure(d, "make room on the file system of %s", dir);
 }
 

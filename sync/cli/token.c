@@ -162,8 +162,13 @@ revoke(const struct cli *cli, const char *which)
 	rc = cli_ask(cli, "DELETE", path.p, NULL, which, &answer);
 	buf_clear(&path);
 	json_decref(answer);
-	if (rc == CLI_OK && !cli->json)
+	if (rc == CLI_OK && cli->json) {
+		answer = json_pack("{s:s}", "revoked", which);
+		cli_print_json(answer);
+		json_decref(answer);
+	} else if (rc == CLI_OK) {
 		cli_say("token %s is revoked", which);
+	}
 	return rc;
 }
 

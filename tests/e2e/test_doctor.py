@@ -12,9 +12,10 @@ import subprocess
 
 import pytest
 
-from harness import built, environment, wait_for
+from harness import built, environment, program, wait_for
 from node import PREFIX
 from test_clock import faked, preload  # noqa: F401
+from test_disk import mounts
 
 OK, FAILED = 0, 1
 
@@ -311,3 +312,24 @@ def test_a_clock_that_is_wrong_is_found(faked, healthy):
              if r["level"] in ("warning", "error")}
     assert set(found) == {"clock.redis"}, found
     assert re.search(r"(299|300|301) s ahead of", found["clock.redis"]["is"])
+
+
+def test_a_disk_that_is_full_is_found(healthy):
+    """The same state directory on a small disk, for the doctor alone."""
+    why = mounts()
+    if why:
+        pytest.skip(f"no mount namespaces here: {why}")
+    script = ('mount -t tmpfs -o size=24m,mode=0700 none /mnt && '
+              'cp -a "$0/kek" "$0/kek.backed-up" /mnt && mount --bind /mnt "$0" && '
+              '(cat /dev/zero > "$0/fill" || true) 2>/dev/null && '
+              'exec "$1" -f "$2" doctor --json')
+    done = subprocess.run(
+        [program("unshare"), "-m", "sh", "-c", script, healthy.state_dir,
+         built("certfleet"), healthy.conf], capture_output=True, text=True,
+        env=environment({}))
+    assert done.returncode == FAILED, done.stderr
+    found = [r for r in json.loads(done.stdout)["results"]
+             if r["level"] in ("warning", "error")]
+    assert [(r["check"], r["level"]) for r in found] == [
+        ("files.room", "error")], found
+    assert str(healthy.state_dir) in found[0]["is"]

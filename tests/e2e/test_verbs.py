@@ -106,6 +106,29 @@ def test_the_cas_limits_are_told_and_kept(ground):
     assert int(record["rate_limited_until"]) > 0
 
 
+# --- all of them ------------------------------------------------------------------
+
+
+def test_what_every_command_says_in_json_is_json(shared, issued, tmp_path):
+    conf, names = str(shared.conf), tmp_path / "names"
+    names.write_text("x.verbs.test\n")
+    shared.cli("token", "create", "json-verbs", "--json").json
+    for command in (
+            "domains", "domains-add j.verbs.test", "domains-remove j.verbs.test",
+            f"domains-ssl {issued} disable",
+            f"domains-letsencrypt {issued} enable", "env",
+            "env-set DNS_CLOUDFLARE_EMAIL=a@b.test",
+            "env-unset DNS_CLOUDFLARE_EMAIL", f"renew {issued} --force --dry-run",
+            "token list", "token revoke json-verbs", "audit", "status",
+            f"why {issued}", f"check {issued}", "events", "nodes",
+            f"nodes {issued}", "leader", "limits", f"limits {issued}",
+            f"plan {names}", f"config check -f {conf}", "config show",
+            f"kek list -f {conf}", f"kek backed-up -f {conf}",
+            f"doctor -f {conf}"):
+        done = shared.cli(*command.split(), "--json")
+        assert isinstance(done.json, dict) and done.err == "", command
+
+
 # --- check ------------------------------------------------------------------------
 
 
