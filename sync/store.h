@@ -148,8 +148,8 @@ void store_renew(struct store *, const char *name, store_fn *, void *arg);
 
 /*
  * A certificate that was made elsewhere becomes the managed one of the domain d,
- * which is added to its app when it is not there; d has name, app and what is
- * known of the certificate.  result: "imported", "replaced", "kept" (another
+ * which is added to its app when it is not there; d has name, app, what its
+ * owner has chosen so far and what is known of the certificate.  result: "imported", "replaced", "kept" (another
  * is served), "unchanged" or "worse" (what is there ends later).  A name of
  * another app is an error of type "TAKEN".  dry: say so and change nothing.
  * Fails when the key cannot be sealed: then fn is not called.

@@ -242,6 +242,28 @@ describe(struct request *q)
 	    conf->acme.ari_poll_min_s);
 }
 
+/* The bundle tells, should Redis forget it, what the record says now. */
+static void
+got_known(void *arg, const struct domain *known, const struct err *e)
+{
+	struct request *q = arg;
+	const struct custom *c = &q->custom;
+	struct domain *d = &q->domain;
+	struct err bad;
+
+	if (e != NULL) {
+		request_store_error(q, e);
+		return;
+	}
+	d->letsencrypt = known == NULL || known->letsencrypt;
+	d->canonical = known != NULL && known->canonical;
+	d->created_at = known != NULL ? known->created_at : loop_wall_ms();
+	describe(q);
+	if (store_import(q->api->store, d, &c->cert, c->key_pem, q->import->dry,
+		got_result, q, &bad) == -1)
+		request_store_error(q, &bad);
+}
+
 /* The next name to the store; the names that cannot be domains are told of. */
 static void
 go_on(struct request *q)
@@ -260,10 +282,7 @@ go_on(struct request *q)
 			tell(q, name, "skipped", e.text, 0);
 			continue;
 		}
-		describe(q);
-		if (store_import(q->api->store, d, &c->cert, c->key_pem,
-			im->dry, got_result, q, &e) == -1)
-			request_store_error(q, &e);
+		store_get(q->api->store, d->name, got_known, q);
 		return;
 	}
 	answer(q);

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import SLOW, environment, program, run, wait_for
+from node import PREFIX
 from ownca import OwnCA
 
 ELSEWHERE = "127.0.0.9"  # where the names point before they move
@@ -326,6 +327,9 @@ def test_no_key_is_shown_anywhere(shared, ca, tmp_path):
     assert "PRIVATE KEY" not in everything and body not in everything
     with shared.redis_client() as redis:
         dump = repr(redis.dump())
+        # Whose it is stands in the bundle, too, should Redis forget it.
+        assert b"\xa3app\xa5moved" in redis(
+            "GET", f"{PREFIX}{{p0}}:cert:{name}", raw=True)
     assert body not in dump and "PRIVATE KEY" not in dump
 
 
