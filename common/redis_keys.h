@@ -63,7 +63,11 @@
 #define KEY_RESEAL "%sreseal"     /* HASH: what is sealed by which key */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */
-#define KEY_META "%smeta" /* HASH: schema, partitions, cluster_id, named */
+/*
+ * HASH: schema, min_reader, min_writer (sync/schema.h), partitions, cluster_id,
+ * named.
+ */
+#define KEY_META "%smeta"
 #define KEY_APPS "%sapps" /* SET: apps that have domains */
 
 /* prefix, id */

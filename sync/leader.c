@@ -62,7 +62,7 @@ leader_free(struct leader *l)
 int64_t
 leader_epoch(const struct leader *l)
 {
-	return l->epoch;
+	return l != NULL ? l->epoch : 0;
 }
 
 const char *

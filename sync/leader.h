@@ -25,7 +25,8 @@ struct leader *leader_new(struct event_base *, const struct conf *,
     struct store *, leader_fn *, void *arg);
 void leader_free(struct leader *);
 
-int64_t leader_epoch(const struct leader *);      /* 0: not leading */
+/* 0: not leading, as is who has no leader (NULL). */
+int64_t leader_epoch(const struct leader *);
 const char *leader_holder(const struct leader *); /* as last heard, or "" */
 
 /* Hand over at once, and do not ask again before that long. */

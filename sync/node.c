@@ -403,9 +403,10 @@ api_ask(void *arg, struct api_state *s)
 	s->leader = n->leader != NULL && leader_epoch(n->leader) != 0;
 	s->epoch = n->leader != NULL ? leader_epoch(n->leader) : 0;
 	snprintf(s->error, sizeof(s->error), "%s",
-	    n->refused[0] != '\0'   ? n->refused
-	    : n->stalled[0] != '\0' ? n->stalled
-				    : n->clock);
+	    n->refused[0] != '\0'            ? n->refused
+	    : store_old(n->store)[0] != '\0' ? store_old(n->store)
+	    : n->stalled[0] != '\0'          ? n->stalled
+					     : n->clock);
 	s->haproxies = s->hold.haproxies;
 	s->haproxies_up = s->hold.haproxies_up;
 }
@@ -440,6 +441,21 @@ open_api(void *arg)
 
 static void init(void *);
 
+/* Ask for the lease, unless this program is too old to change anything. */
+static void
+lead(struct node *n)
+{
+	if (store_old(n->store)[0] != '\0') {
+		if (n->leader != NULL)
+			leader_resign(n->leader);
+	} else if (n->leader == NULL) {
+		n->leader =
+		    leader_new(n->base, n->conf, n->store, on_leader, n);
+	} else {
+		issuer_muster(n->issuer);
+	}
+}
+
 static void
 initialised(void *arg, const struct err *e)
 {
@@ -452,11 +468,7 @@ initialised(void *arg, const struct err *e)
 	}
 	n->ready = true;
 	open_api(n);
-	if (n->leader == NULL)
-		n->leader =
-		    leader_new(n->base, n->conf, n->store, on_leader, n);
-	else
-		issuer_muster(n->issuer);
+	lead(n);
 	watch_reconcile(n->watch);
 	n->full_at = 0;
 	loop_after(n->base, &n->beat, 0, beat, n);

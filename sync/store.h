@@ -48,6 +48,9 @@ typedef void store_fn(void *arg, const struct err *e);
 void store_init(struct store *, store_fn *, void *arg);
 int store_partitions(const struct store *);
 
+/* Why this program is too old to change what Redis holds; "": it is not. */
+const char *store_old(const struct store *);
+
 /* --- domains ----------------------------------------------------------- */
 
 /* yes: added, removed; no: was there already, was not there. */

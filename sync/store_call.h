@@ -27,8 +27,9 @@ struct store {
 	const struct seal_ring *ring;
 	int partitions; /* as set until those of Redis are known */
 	bool known;
-	bool named;   /* all records have their names beside them */
-	bool filling; /* they are getting them */
+	char old[256]; /* why we may change nothing, or "" */
+	bool named;    /* all records have their names beside them */
+	bool filling;  /* they are getting them */
 	store_fenced_fn *fenced;
 	void *fenced_arg;
 	struct calls calls;

@@ -28,11 +28,12 @@
 #include "sync/fleet_line.h"
 #include "sync/fleet_read.h"
 #include "sync/link.h"
+#include "sync/schema.h"
 
 #define PARTITIONS_MAX 64
 #define PROOF "certfleet"  /* sealed, in the header */
 #define UNDER_WAY_MAX 2000 /* commands */
-#define RESTORING "restoring"
+#define RESTORING SCHEMA_RESTORING
 
 static void
 digest_hex(const struct fleet_digest *d, char out[static 65])

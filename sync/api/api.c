@@ -200,10 +200,14 @@ request_new(const struct entrance *in, struct evhttp_request *req)
 static void
 on_allowed(struct request *q)
 {
+	enum evhttp_cmd_type method = evhttp_request_get_command(q->http);
+	const char *old = store_old(q->api->store);
 	struct err e = { 0 };
 
-	if (has_body(evhttp_request_get_command(q->http)) &&
-	    read_body(q, &e) == -1)
+	if (old[0] != '\0' && method != EVHTTP_REQ_GET &&
+	    method != EVHTTP_REQ_HEAD && q->route->role < TOKEN_READ)
+		request_error(q, 503, "too_old", "%s", old);
+	else if (has_body(method) && read_body(q, &e) == -1)
 		request_error(q, 400, "bad_request", "%s", e.text);
 	else
 		q->route->fn(q);

@@ -226,7 +226,7 @@ class Agent(Process):
         self.conf = node.conf
 
     def start(self):
-        self.spawn(built("certfleet-agent"), "-f", self.conf)
+        self.spawn(self.node.program("certfleet-agent"), "-f", self.conf)
         self.wait_ready(lambda: answers_tcp(LOOPBACK, self.port))
 
     def restart(self):
@@ -241,7 +241,8 @@ class Sync(Process):
 
     def prime(self):
         """Write what HAProxy needs to start."""
-        return run(built("certfleet-sync"), "-f", self.node.conf, "--prime",
+        return run(self.node.program("certfleet-sync"), "-f", self.node.conf,
+                   "--prime",
                    env=environment(self.env), cwd=self.dir)
 
     def start(self, fault=None):
@@ -252,7 +253,7 @@ class Sync(Process):
         self.env.pop("CERTFLEET_FAULT", None)
         if fault:
             self.env["CERTFLEET_FAULT"] = fault
-        self.spawn(built("certfleet-sync"), "-f", self.node.conf)
+        self.spawn(self.node.program("certfleet-sync"), "-f", self.node.conf)
         self.env.pop("CERTFLEET_FAULT", None)
         self.wait_ready(lambda: self.stopped or self.works(), seconds=20)
 
@@ -291,9 +292,13 @@ class Node:
         self.api_socket = self.run_dir / "admin.sock"
         self.api_port = free_port()
         self.conf = self.dir / "certfleet.conf"
+        self.programs = None  # a directory with other ones than ours
         self.sync = Sync(self)
         self.agent = Agent(self)
         self.haproxy = HAProxy(self)
+
+    def program(self, name):
+        return str(self.programs / name) if self.programs else built(name)
 
     @property
     def pebble(self):
