@@ -56,7 +56,7 @@ def pair(session_ground, older):
     old, new = nodes
     old.programs = older
     old.start()
-    wait_for("the older one to lead", lambda: leader(old) == "old")
+    wait_for("the older one to lead", lambda: leader(old) == "old", 30)
     new.state_dir.mkdir(mode=0o700)
     shutil.copy(old.state_dir / "kek", new.state_dir / "kek")
     new.start()
@@ -111,8 +111,9 @@ def test_the_older_one_leads_and_the_newer_serves(pair):
 
 def test_the_newer_one_leads_and_the_older_serves(pair):
     old, new = pair
-    old.sync.restart()
-    wait_for("the newer one to lead", lambda: leader(new) == "new")
+    old.sync.stop()
+    wait_for("the newer one to lead", lambda: leader(new) == "new", 30)
+    old.sync.start()
     record = renewed(pair, NAMES[0])
     before = record["sha1"]
     # A choice of the newer one is taken by the older one, too.
@@ -139,7 +140,7 @@ def test_the_older_one_is_upgraded_and_nobody_notices(pair):
     both_serve(pair, record)
     wait_for("both to say that they serve it", lambda: [
         n["served"] for n in new.cli("nodes", "--json").json["nodes"]] ==
-        [1, 1])
+        [1, 1], 30)
     assert old.record(NAMES[0])["status"] == "in_use"
     assert old.pebble.orders_made() == orders
 
