@@ -82,6 +82,50 @@ check_status(struct doctor *d, const json_t *o)
 	free(error);
 }
 
+static bool
+has_key(const json_t *keys, int64_t id)
+{
+	const json_t *k;
+	size_t i;
+
+	json_array_foreach (keys, i, k)
+		if (text_int_member(k, "id") == id)
+			return true;
+	return false;
+}
+
+/* What another node seals this one has to open. */
+static void
+check_rings(struct doctor *d)
+{
+	struct err e = { 0 };
+	json_t *o = ask(d, "/api/v1/kek", &e);
+	const json_t *kek = json_object_get(o, "kek"), *n;
+	bool well = o != NULL;
+	size_t i;
+
+	json_array_foreach (json_object_get(kek, "nodes"), i, n) {
+		int64_t id = text_int_member(n, "seals");
+		char *name = text_member(n, "id");
+
+		if (id > 0 && !has_key(json_object_get(kek, "keys"), id)) {
+			doctor_find(d, DOCTOR_ERROR, "kek.fleet",
+			    "node %s seals with key %" PRId64
+			    ", which this node does not have",
+			    name, id);
+			doctor_should(d, "one key ring for all nodes");
+			doctor_cure(d, "give this node the ring of that one "
+				       "and restart certfleet-sync");
+			well = false;
+		}
+		free(name);
+	}
+	if (well)
+		doctor_find(d, DOCTOR_WELL, "kek.fleet",
+		    "it has the keys that the nodes seal with");
+	json_decref(o);
+}
+
 void
 doctor_sync(struct doctor *d)
 {
@@ -101,6 +145,7 @@ doctor_sync(struct doctor *d)
 	doctor_find(d, DOCTOR_WELL, "sync.running", "it answers");
 	check_status(d, o);
 	json_decref(o);
+	check_rings(d);
 }
 
 /* --- the agent --------------------------------------------------------------------- */

@@ -7,28 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "common/loop.h"
 #include "common/mem.h"
 #include "common/seal.h"
 #include "common/seal_change.h"
 #include "common/str.h"
 #include "sync/cli/cli.h"
 #include "sync/cli/kek.h"
+#include "sync/cli/kek_impl.h"
 #include "sync/cli/show.h"
 #include "sync/cli/text.h"
-
-#define COUNT_MS (10 * 60 * 1000) /* the leader has to count */
-#define ASK_MS 3000
-
-/* What a verb works with. */
-struct kek {
-	const struct cli *cli;
-	struct conf *conf;
-	char *path;
-	json_t *fleet; /* what certfleet-sync says */
-};
 
 static void
 kek_clear(struct kek *k)
@@ -38,15 +26,15 @@ kek_clear(struct kek *k)
 	conf_free(k->conf);
 }
 
-static int
-complain(const struct err *e)
+int
+kek_complain(const struct err *e)
 {
 	cli_complain("%s", e->text);
 	return e->kind == ERR_REFUSED ? CLI_REFUSED : CLI_FAILED;
 }
 
-static int
-ask_fleet(struct kek *k)
+int
+kek_ask_fleet(struct kek *k)
 {
 	struct cli copy = *k->cli;
 	char *path = cli_socket(k->cli);
@@ -63,8 +51,8 @@ ask_fleet(struct kek *k)
 	return rc;
 }
 
-static int
-open_file(struct kek *k)
+int
+kek_open_file(struct kek *k)
 {
 	struct err e = { 0 };
 
@@ -83,13 +71,13 @@ backed_up(struct kek *k)
 	char digest[KEK_DIGEST_SIZE];
 	struct err e = { 0 };
 	json_t *o;
-	int rc = open_file(k);
+	int rc = kek_open_file(k);
 
 	if (rc != CLI_OK)
 		return rc;
 	if (kek_digest(k->path, digest, &e) == -1 ||
 	    kek_say_backed_up(k->conf, digest, &e) == -1)
-		return complain(&e);
+		return kek_complain(&e);
 	if (!k->cli->json) {
 		cli_say("noted that %s, as it is now, is backed up", k->path);
 		return CLI_OK;
@@ -108,7 +96,7 @@ list(struct kek *k)
 	struct show s = { 0, k->cli->colours };
 	struct buf out;
 	json_t *o;
-	int rc = ask_fleet(k);
+	int rc = kek_ask_fleet(k);
 
 	if (rc != CLI_OK)
 		return rc;
@@ -124,9 +112,8 @@ list(struct kek *k)
 	return CLI_OK;
 }
 
-/* Ask the leader to go through all of it. */
-static int
-ask_reseal(const struct kek *k, json_t **answer)
+int
+kek_ask_reseal(const struct kek *k, json_t **answer)
 {
 	struct cli copy = *k->cli;
 	char *path = cli_socket(k->cli);
@@ -145,7 +132,7 @@ static int
 reseal(struct kek *k)
 {
 	json_t *answer;
-	int rc = ask_reseal(k, &answer);
+	int rc = kek_ask_reseal(k, &answer);
 
 	if (rc == CLI_OK && k->cli->json)
 		cli_print_json(answer);
@@ -183,8 +170,8 @@ node_without(const struct kek *k, int64_t id)
 	return NULL;
 }
 
-static void
-say_changed(const struct kek *k, const char *verb, uint32_t id,
+void
+kek_say_changed(const struct kek *k, const char *verb, uint32_t id,
     const char *next, const char *sentence)
 {
 	json_t *o;
@@ -214,12 +201,12 @@ activate(struct kek *k, uint32_t id)
 		return CLI_REFUSED;
 	}
 	if (seal_ring_activate(k->path, id, &e) == -1)
-		return complain(&e);
+		return kek_complain(&e);
 	text = xasprintf("key %u seals from now on: give %s to every node and "
 			 "restart certfleet-sync there; the leader then seals "
 			 "anew what older keys have sealed",
 	    id, k->path);
-	say_changed(k, "activated", id, "restart", text);
+	kek_say_changed(k, "activated", id, "restart", text);
 	free(text);
 	return CLI_OK;
 }
@@ -234,7 +221,7 @@ add(struct kek *k)
 	char *text;
 
 	if (seal_ring_add(k->path, n <= 1, &id, &e) == -1)
-		return complain(&e);
+		return kek_complain(&e);
 	text = n <= 1 ? xasprintf("key %u seals from now on: restart "
 				  "certfleet-sync, which then seals anew what "
 				  "older keys have sealed",
@@ -243,7 +230,7 @@ add(struct kek *k)
 				  "and restart certfleet-sync there, then "
 				  "certfleet kek rotate again makes it seal",
 			    id, k->path);
-	say_changed(k, n <= 1 ? "activated" : "added", id, "restart", text);
+	kek_say_changed(k, n <= 1 ? "activated" : "added", id, "restart", text);
 	free(text);
 	return CLI_OK;
 }
@@ -256,15 +243,15 @@ rotate(struct kek *k)
 	struct err e = { 0 };
 	uint32_t next = 0;
 	size_t n;
-	int rc = open_file(k);
+	int rc = kek_open_file(k);
 
 	if (rc == CLI_OK)
-		rc = ask_fleet(k);
+		rc = kek_ask_fleet(k);
 	if (rc != CLI_OK)
 		return rc;
 	ring = seal_ring_load(k->path, &e);
 	if (ring == NULL)
-		return complain(&e);
+		return kek_complain(&e);
 	key = xcalloc(SEAL_KEYS_MAX, sizeof(*key));
 	n = seal_ring_keys(ring, key, SEAL_KEYS_MAX);
 	for (size_t i = 0; i < n; i++)
@@ -273,140 +260,6 @@ rotate(struct kek *k)
 	free(key);
 	seal_ring_free(ring);
 	return next != 0 ? activate(k, next) : add(k);
-}
-
-/* --- retire ------------------------------------------------------------------------ */
-
-/* A node that seals with another key than the others, NULL: there is none. */
-static char *
-odd_node(const struct kek *k)
-{
-	const json_t *nodes = json_object_get(k->fleet, "nodes"), *one;
-	int64_t seals = text_int_member(json_array_get(nodes, 0), "seals");
-	size_t i;
-
-	json_array_foreach (nodes, i, one)
-		if (text_int_member(one, "seals") != seals)
-			return text_member(one, "id");
-	return NULL;
-}
-
-/*
- * Let the leader count once more and wait for it: what was sealed since it last
- * did is not in what it told.
- */
-static int
-count_anew(struct kek *k)
-{
-	int64_t deadline = loop_now_ms() + COUNT_MS, before, asked_at = 0;
-	const json_t *o = json_object_get(k->fleet, "reseal");
-	const struct timespec pause = { 0, 300 * 1000000L };
-	json_t *answer;
-	int rc = CLI_OK;
-
-	before = text_time_member(o, "started_at");
-	while (rc == CLI_OK) {
-		o = json_object_get(k->fleet, "reseal");
-		if (json_is_true(json_object_get(o, "done")) &&
-		    text_time_member(o, "started_at") > before)
-			return CLI_OK;
-		if (loop_now_ms() > deadline) {
-			cli_complain("the leader has not counted in time: "
-				     "certfleet kek list tells how far it is");
-			return CLI_TIMEOUT;
-		}
-		/* One that was under way already does not count. */
-		if (loop_now_ms() - asked_at > ASK_MS) {
-			asked_at = loop_now_ms();
-			rc = ask_reseal(k, &answer);
-			json_decref(answer);
-		}
-		nanosleep(&pause, NULL);
-		json_decref(k->fleet);
-		k->fleet = NULL;
-		if (rc == CLI_OK)
-			rc = ask_fleet(k);
-	}
-	return rc;
-}
-
-/* Why nobody can do without that key yet, NULL: all can. */
-static char *
-needed(const struct kek *k, int64_t id)
-{
-	const json_t *o = json_object_get(k->fleet, "reseal"), *one;
-	int64_t failed = text_int_member(o, "failed");
-	int64_t txt = text_int_member(o, "txt");
-	size_t i;
-
-	json_array_foreach (json_object_get(o, "keys"), i, one) {
-		int64_t its = text_int_member(one, "id");
-		int64_t n = text_int_member(one, "records");
-
-		if (its == id && n > 0)
-			return xasprintf(
-			    "%" PRId64 " records are sealed with it", n);
-		if (its == 0 && n > 0)
-			return xasprintf("of %" PRId64 " records it is not "
-					 "known what has sealed them",
-			    n);
-	}
-	if (failed > 0)
-		return xasprintf(
-		    "%" PRId64 " records could not be looked at", failed);
-	if (txt > 0)
-		return xasprintf("%" PRId64 " TXT records are at DNS "
-				 "providers, whose variables it may have "
-				 "sealed: try again when they are gone",
-		    txt);
-	return NULL;
-}
-
-static int
-retire(struct kek *k)
-{
-	struct err e = { 0 };
-	int64_t id;
-	char *why, *text;
-	int rc;
-
-	if (k->cli->narg != 2 ||
-	    str_int(k->cli->arg[1], 1, UINT32_MAX, &id) == -1) {
-		cli_complain("kek retire wants the id of a key: certfleet kek "
-			     "list");
-		return CLI_USAGE;
-	}
-	rc = open_file(k);
-	if (rc == CLI_OK)
-		rc = ask_fleet(k);
-	if (rc != CLI_OK)
-		return rc;
-	why = odd_node(k);
-	if (why != NULL) {
-		cli_complain("node %s seals with another key than the first "
-			     "one: restart what has not read its ring yet",
-		    why);
-		free(why);
-		return CLI_REFUSED;
-	}
-	rc = count_anew(k);
-	if (rc != CLI_OK)
-		return rc;
-	why = needed(k, id);
-	if (why != NULL) {
-		cli_complain("key %" PRId64 " is needed: %s", id, why);
-		free(why);
-		return CLI_REFUSED;
-	}
-	if (seal_ring_drop(k->path, (uint32_t)id, &e) == -1)
-		return complain(&e);
-	text = xasprintf("key %" PRId64 " is no longer in %s: give that to "
-			 "every node.  Backups of Redis from before it was "
-			 "resealed need the old ring",
-	    id, k->path);
-	say_changed(k, "retired", (uint32_t)id, "copy", text);
-	free(text);
-	return CLI_OK;
 }
 
 int
@@ -419,7 +272,7 @@ cli_kek(const struct cli *cli)
 		{ "list", list },
 		{ "rotate", rotate },
 		{ "reseal", reseal },
-		{ "retire", retire },
+		{ "retire", kek_retire },
 		{ "backed-up", backed_up },
 	};
 	struct kek k = { .cli = cli };

@@ -1,9 +1,11 @@
 """The key ring is rotated: everything is sealed anew, and nothing is lost."""
 
+import base64
 import re
 import shutil
 
 from harness import wait_for
+from test_doctor import examined
 
 OK, FAILED, USAGE, NOT_FOUND, REFUSED = range(5)
 
@@ -140,3 +142,13 @@ def test_in_a_fleet_every_node_has_a_key_before_one_seals_with_it(ground):
                               one.serial(domain))
         assert "not in the key ring" not in node.sync.tail()
     assert one.status(name) == one.status(more) == "in_use"
+    # Somebody gives one node a ring of its own.
+    with open(one.state_dir / "kek", "a") as ring:
+        key = base64.b64encode(bytes(range(32))).decode()
+        ring.write(f"9 2026-11-25T12:00:00Z active {key}\n")
+    restarted(one)
+    wait_for("n1 to seal with it", lambda: any(
+        n["seals"] == 9 for n in listed(two)["nodes"]), 20)
+    found = {r["check"]: r for r in examined(two)["results"]
+             if r["level"] == "error"}
+    assert "node n1 seals with key 9" in found["kek.fleet"]["is"]

@@ -702,6 +702,64 @@ the_example_has_every_setting_and_its_bounds(void **state)
 	free(text);
 }
 
+/* What conf_show() has told of the settings of interest. */
+struct shown {
+	size_t n, secrets;
+	bool kek_is_initial, targets_are_initial, password_is_set;
+	int in_flight;
+	char state_dir[64];
+};
+
+static void
+note_shown(void *arg, const struct conf_shown *v)
+{
+	struct shown *s = arg;
+
+	s->n++;
+	s->secrets += v->secret;
+	if (v->secret && (v->text != NULL || v->list != NULL))
+		fail_msg("%s is told", v->name);
+	if (strcmp(v->name, "kek_file") == 0)
+		s->kek_is_initial = v->initial;
+	else if (strcmp(v->name, "targets") == 0)
+		s->targets_are_initial = v->initial;
+	else if (strcmp(v->name, "password") == 0)
+		s->password_is_set = v->on;
+	else if (strcmp(v->name, "max_in_flight") == 0)
+		s->in_flight = *v->number;
+	else if (strcmp(v->name, "state_dir") == 0 && !v->initial)
+		snprintf(s->state_dir, sizeof(s->state_dir), "%s", v->text);
+}
+
+static void
+all_settings_are_shown_and_no_secret(void **state)
+{
+	struct shown s = { 0 };
+	struct err e;
+	struct conf *c;
+
+	(void)state;
+	setenv("CERTFLEET_TEST_WORD", "not-to-be-seen", 1);
+	c = parse("state_dir = \"/srv/state\"\n"
+		  "redis { url = \"redis://h:1\" "
+		  "password = \"env:CERTFLEET_TEST_WORD\" }\n"
+		  "dns { targets = { \"192.0.2.1\" } }",
+	    &e);
+	unsetenv("CERTFLEET_TEST_WORD");
+	assert_non_null(c);
+	conf_show(c, note_shown, &s);
+	conf_free(c);
+	assert_int_equal(s.n,
+	    conf_nsettings + (size_t)CONF_PROVIDERS * CONF_PROVIDER_SETTINGS);
+	assert_true(s.secrets >= 4);
+	assert_true(s.password_is_set);
+	assert_int_equal(s.in_flight, 100);
+	assert_string_equal(s.state_dir, "/srv/state");
+	/* It lies where it does because state_dir does. */
+	assert_true(s.kek_is_initial);
+	assert_false(s.targets_are_initial);
+}
+
 int
 main(void)
 {
@@ -729,6 +787,7 @@ main(void)
 		cmocka_unit_test(a_file_that_is_named_must_exist),
 		cmocka_unit_test(the_key_ring_may_be_a_credential),
 		cmocka_unit_test(what_is_public_is_read_without_the_secrets),
+		cmocka_unit_test(all_settings_are_shown_and_no_secret),
 		cmocka_unit_test(checking_says_valid_or_ends_with_100),
 	};
 
