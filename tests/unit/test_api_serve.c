@@ -2,6 +2,7 @@
  * The API's server, asked over its socket: the store and the stream behind it
  * are these stubs, which answer in the next turn of the loop as the real ones.
  */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@
 #include "common/redis_keys.h"
 #include "common/str.h"
 #include "sync/api/api.h"
+#include "sync/api/pass.h"
 #include "sync/api/token.h"
 #include "sync/cert.h"
 #include "sync/cli/reply.h"
@@ -1324,6 +1326,111 @@ a_reader_changes_nothing(void **state)
 	free(header);
 }
 
+/* --- browsers --------------------------------------------------------------- */
+
+static int
+loopback(struct sockaddr_in *sin)
+{
+	*sin = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* Serve by TCP, too: the port. */
+static int
+serve_loopback(char address[static 32])
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int fd = loopback(&sin);
+	struct err e;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	close(fd);
+	snprintf(address, 32, "127.0.0.1:%d", ntohs(sin.sin_port));
+	api_free(w.api);
+	w.conf.api.listen = (struct conf_list){ &address, 1 };
+	w.api = api_new(w.base, &w.conf, NULL, NULL, ask_state, NULL, &e);
+	assert_non_null(w.api);
+	w.conf.api.listen = (struct conf_list){ 0 };
+	return ntohs(sin.sin_port);
+}
+
+/* Ask with that session; the answer's head goes into out. */
+static void
+browse(int port, const char *session, char *out, size_t size)
+{
+	struct sockaddr_in sin;
+	int fd = loopback(&sin);
+	char text[PASS_SIZE + 128];
+	size_t n = 0;
+	ssize_t got;
+
+	sin.sin_port = htons((uint16_t)port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	snprintf(text, sizeof(text),
+	    "GET /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\n"
+	    "Cookie: certfleet=%s\r\n\r\n",
+	    session);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	for (int i = 0; i < 500 && memmem(out, n, "\r\n\r\n", 4) == NULL; i++) {
+		turn();
+		got = recv(fd, out + n, size - n - 1, MSG_DONTWAIT);
+		n += got > 0 ? (size_t)got : 0;
+		if (got <= 0)
+			usleep(1000);
+	}
+	out[n] = '\0';
+	close(fd);
+}
+
+static void
+a_session_is_given_anew_while_it_is_used(void **state)
+{
+	static const uint8_t key[STORE_TOKEN_KEY_LEN] = { 1, 2, 3 };
+	const int64_t minute = 60000;
+	const struct {
+		int64_t begun, made; /* minutes ago */
+		int status;
+		int max_age; /* of the new one; 0: there is none */
+	} cases[] = {
+		{ 0, 0, 200, 0 },
+		{ 4, 4, 200, 0 },
+		{ 30, 6, 200, 3600 },
+		{ 690, 50, 200, 1800 }, /* of 12 hours half an hour is left */
+		{ 70, 61, 401, 0 },
+		{ 721, 10, 401, 0 },
+	};
+	char *header = made_token("{\"name\":\"r\"}"), address[32];
+	char session[PASS_SIZE], said[2048], want[32];
+	int port = serve_loopback(address);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t now = loop_wall_ms();
+		const char *age;
+
+		session_make(key, w.token, now - cases[i].begun * minute,
+		    now - cases[i].made * minute, session);
+		browse(port, session, said, sizeof(said));
+		snprintf(want, sizeof(want), "HTTP/1.1 %d ", cases[i].status);
+		if (!str_has_prefix(said, want))
+			fail_msg("%zu: %.40s", i, said);
+		age = strstr(said, "Max-Age=");
+		if (cases[i].status == 200 && cases[i].max_age == 0)
+			assert_null(age);
+		else
+			assert_in_range(
+			    age != NULL
+				? strtol(age + strlen("Max-Age="), NULL, 10)
+				: -1,
+			    cases[i].max_age > 0 ? cases[i].max_age - 3 : 0,
+			    cases[i].max_age);
+	}
+	free(header);
+}
+
 static void
 a_token_that_is_none_is_refused(void **state)
 {
@@ -2154,6 +2261,7 @@ main(void)
 		TEST(an_app_has_one_canonical_domain),
 		TEST(a_token_may_what_its_role_and_apps_say),
 		TEST(a_reader_changes_nothing),
+		TEST(a_session_is_given_anew_while_it_is_used),
 		TEST(a_token_that_is_none_is_refused),
 		TEST(a_token_has_so_many_requests_a_minute),
 		TEST(who_changes_something_is_written_down),
