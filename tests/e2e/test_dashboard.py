@@ -208,6 +208,41 @@ def test_domains_are_searched_and_filtered(browser, place, tokens):
     await_row(browser, "www.shop.test", "In use")
 
 
+def test_pages_follow_each_other(browser, place, tokens):
+    names = [f"p{i:03}.pages.test" for i in range(120)]
+    p = f"{PREFIX}{{p0}}:"
+    with place.redis_client() as redis:
+        for name in names:
+            redis("HSET", f"{p}domain:{name}", "name", name, "app", "pages",
+                  "status", "in_use", "letsencrypt", "1", "epoch", "0")
+            redis("SADD", f"{PREFIX}app:pages", name)
+        redis("ZADD", f"{p}names", *(x for n in names for x in (0, n)))
+        enter(browser, place, tokens["reader"], "#/domains?q=pages")
+        shown = ("return [...document.querySelectorAll('tbody a.name')]"
+                 ".map(a => a.textContent)")
+
+        def page(number, first, last):
+            browser.one(".pager", f"Page {number}" if number else "")
+            wait_for(f"page {number}", lambda: browser.js(shown) ==
+                     names[first:last], 20, explain=browser.page)
+
+        page(1, 0, 50)
+        assert browser.one(".pager button", "Previous").attribute("disabled")
+        browser.press(".pager button", "Next")
+        page(2, 50, 100)
+        browser.press(".pager button", "Next")
+        page(3, 100, 120)
+        assert browser.one(".pager button", "Next").attribute("disabled")
+        browser.press(".pager button", "Previous")
+        page(2, 50, 100)
+        # Another search begins with its first page.
+        browser.enter("Search", "p06")
+        page("", 60, 70)
+        redis("DEL", *(f"{p}domain:{n}" for n in names), f"{p}counts",
+              f"{PREFIX}app:pages")
+        redis("ZREM", f"{p}names", *names)
+
+
 def test_a_custom_certificate_comes_and_goes(browser, place, tokens, tmp_path):
     name = "own.shop.test"
     ca = TlsFiles(tmp_path)
