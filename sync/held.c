@@ -1,4 +1,5 @@
 /* One certificate of this node: its state, and what waits for it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ void
 held_free(struct held *x)
 {
 	held_set_missing(x, false);
+	x->hold->nunkept -= x->unkept;
 	HASH_DELETE(hh, x->hold->names, x);
 	held_set_state(x, HELD_FAILED);
 	held_settle(x);
@@ -195,6 +197,31 @@ held_failed(struct held *x, const struct err *e)
 	held_set_error(x, e->text);
 	held_set_state(x, HELD_FAILED);
 	hold_changed(x->hold);
+}
+
+void
+held_set_unkept(struct held *x, const struct err *why)
+{
+	struct hold *h = x->hold;
+	bool unkept = why->kind != ERR_NONE;
+
+	if (unkept)
+		snprintf(
+		    h->unkept_why, sizeof(h->unkept_why), "%.150s", why->text);
+	if (x->unkept == unkept)
+		return;
+	if (unkept)
+		log_error("domain=%s version=%lld served, but not kept: %s",
+		    x->name, (long long)x->version, why->text);
+	else
+		log_info("domain=%s version=%lld kept", x->name,
+		    (long long)x->version);
+	x->unkept = unkept;
+	if (unkept)
+		h->nunkept++;
+	else
+		h->nunkept--;
+	hold_changed(h);
 }
 
 void

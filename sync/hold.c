@@ -179,7 +179,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 {
 	struct held *x = held_find(h, name);
 	struct cert cert = { 0 }, second = { 0 };
-	struct err e = { 0 };
+	struct err unkept, e = { 0 };
 
 	if (x == NULL)
 		x = held_new(h, name);
@@ -200,7 +200,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		held_failed(x, &e);
 	} else if (keep_bundle(h->ring, h->files, name,
 		       least_not_after(x, entry), bundle, len, &cert, &second,
-		       &e) == -1) {
+		       &unkept, &e) == -1) {
 		held_failed(x, &e);
 	} else {
 		/* A HAProxy that starts now has it from its files. */
@@ -211,6 +211,7 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		x->trial = NULL;
 		held_set_sha1(x, cert.sha1);
 		held_set_missing(x, false);
+		held_set_unkept(x, &unkept);
 		x->not_after = cert.not_after;
 		x->proven_before = false;
 		held_push(x);

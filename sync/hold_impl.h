@@ -58,6 +58,7 @@ struct held {
 	bool proven_before; /* read from disk: no handshake needed */
 	bool shown;         /* a handshake has shown it since we run */
 	bool missing;       /* Redis has not got it, or an older one */
+	bool unkept;        /* in HAProxy's files, but not among ours */
 	uint8_t partition;
 	uint32_t pushed;   /* a bit for each HAProxy that has it */
 	char *error;       /* while HELD_FAILED, else NULL */
@@ -96,6 +97,8 @@ struct hold {
 	struct digest served; /* of the first ones that are served */
 	struct patrol *patrol;
 	size_t nmissing; /* how many of names are */
+	size_t nunkept;
+	char unkept_why[160]; /* of the last one */
 	struct event *changed, *sync;
 	bool writing;    /* sync will write the crt-list */
 	int64_t list_at; /* not before */
@@ -127,6 +130,9 @@ void held_failed(struct held *, const struct err *);
 void held_served(struct held *);
 
 void held_set_missing(struct held *, bool);
+
+/* Its sealed copy could not be written, and why; or, kind ERR_NONE, it could. */
+void held_set_unkept(struct held *, const struct err *why);
 
 /* Into all HAProxys, then to the proof; or out of them. */
 void held_push(struct held *);

@@ -15,7 +15,8 @@ hold_sha1(const struct hold *h, const char *name)
 		return "";
 	if (x->trial != NULL)
 		return x->trial->over ? "" : x->trial->before;
-	return x->sha1;
+	/* It is to be taken again, until it can be kept. */
+	return x->unkept ? "" : x->sha1;
 }
 
 int64_t
@@ -25,16 +26,16 @@ hold_applied(const struct hold *h, int partition, int64_t seen)
 }
 
 static void
-add_error(struct hold_status *s, const struct held *x)
+add_error(struct hold_status *s, const struct held *x, const char *error)
 {
 	size_t at = strlen(s->errors);
 	char name[DOMAIN_NAME_MAX];
 
 	files_domain(x->name, name);
-	if (x->error != NULL &&
-	    at + strlen(name) + strlen(x->error) + 4 < sizeof(s->errors))
+	if (error != NULL &&
+	    at + strlen(name) + strlen(error) + 4 < sizeof(s->errors))
 		snprintf(s->errors + at, sizeof(s->errors) - at, "%s%s=%s",
-		    at > 0 ? "; " : "", name, x->error);
+		    at > 0 ? "; " : "", name, error);
 }
 
 /* "name=SHA1; name=SHA1": what is shown where another is wanted. */
@@ -90,10 +91,14 @@ hold_status(const struct hold *h, struct hold_status *s)
 	s->served =
 	    h->count[0][HELD_SERVED] - (x != NULL && x->state == HELD_SERVED);
 	s->failed = h->count[0][HELD_FAILED] + h->count[1][HELD_FAILED];
-	for (x = s->failed > 0 ? h->names : NULL; x != NULL; x = x->hh.next)
+	for (x = s->failed + h->nunkept > 0 ? h->names : NULL; x != NULL;
+	     x = x->hh.next)
 		if (x->state == HELD_FAILED) {
-			add_error(s, x);
+			add_error(s, x, x->error);
 			add_other(s, x);
+		} else if (x->unkept) {
+			s->failed++;
+			add_error(s, x, h->unkept_why);
 		}
 	digest_text(&h->served, s->digest);
 	for (unsigned int i = 0; i < h->ntargets; i++)

@@ -70,10 +70,23 @@ keep(const struct seal_ring *ring, struct files *files, const char *name,
 int
 keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
     int64_t not_after, const void *bundle, size_t len, struct cert *cert,
-    struct cert *second, struct err *e)
+    struct cert *second, struct err *unkept, struct err *e)
 {
-	return keep(ring, files, name, loop_wall_ms(), not_after, bundle, len,
-	    true, cert, second, e);
+	int64_t now = loop_wall_ms();
+
+	*unkept = (struct err){ 0 };
+	if (keep(ring, files, name, now, not_after, bundle, len, true, cert,
+		second, e) == 0)
+		return 0;
+	if (e->kind != ERR_AGAIN)
+		return -1;
+	/* A full disk must not let certificates run out: HAProxy's are elsewhere. */
+	*unkept = *e;
+	cert_clear(cert);
+	cert_clear(second);
+	*cert = (struct cert){ 0 };
+	return keep(ring, files, name, now, not_after, bundle, len, false, cert,
+	    second, e);
 }
 
 int

@@ -19,11 +19,12 @@ struct seal_ring;
  * the end of the certificate that is kept now, 0: there is none; one that ends
  * earlier is ERR_REFUSED while that is valid.  Fills cert, also on failure, and
  * second, whose chain is NULL when the bundle has only one; the caller clears
- * them.
+ * them.  When only the sealed copy cannot be written (a disk is full), unkept
+ * says why, and what was there stays there.
  */
 int keep_bundle(const struct seal_ring *, struct files *, const char *name,
     int64_t not_after, const void *bundle, size_t len, struct cert *,
-    struct cert *second, struct err *);
+    struct cert *second, struct err *unkept, struct err *);
 
 /*
  * The same for one that is to be proven first: only the PEMs that HAProxy loads
