@@ -16,14 +16,14 @@
 #include "sync/ari.h"
 #include "sync/renew.h"
 
-#define NAMES_MAX 200 /* CAs put 100 into one */
+#define NAMES_MAX 1000 /* CAs put 100 into one, some more */
 #define SELF_SIGNED                                                          \
 	"is self-signed: browsers warn of it, and one of the CA is better; " \
 	"it is added by domains-add"
 
 struct import_request {
 	char *name[NAMES_MAX]; /* as the certificate says */
-	size_t nnames, next;
+	size_t nnames, next;   /* it may be for more than fit */
 	bool dry;
 	const char *ca; /* that issued it, if it is one of ours, or "" */
 	json_t *told;   /* of each name */
@@ -36,7 +36,7 @@ import_request_free(struct import_request *im)
 {
 	if (im == NULL)
 		return;
-	for (size_t i = 0; i < im->nnames; i++)
+	for (size_t i = 0; i < im->nnames && i < NAMES_MAX; i++)
 		free(im->name[i]);
 	json_decref(im->told);
 	free(im);
@@ -121,7 +121,8 @@ take_name(void *arg, const char *name, size_t len)
 	struct import_request *im = arg;
 
 	if (im->nnames < NAMES_MAX)
-		im->name[im->nnames++] = xmemdup0(name, len);
+		im->name[im->nnames] = xmemdup0(name, len);
+	im->nnames++;
 }
 
 /* The certificate, with all that is against it in errors. */
@@ -153,6 +154,10 @@ read_wish(struct request *q, json_t *errors)
 		json_complain(errors, "tlscert",
 		    "has no subjectAltName, which is where clients look for "
 		    "names");
+	else if (im->nnames > NAMES_MAX)
+		json_complain(errors, "tlscert",
+		    "is for %zu names; %d is the most that one import takes",
+		    im->nnames, NAMES_MAX);
 }
 
 /* --- the answer --------------------------------------------------------------------- */

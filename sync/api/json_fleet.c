@@ -244,7 +244,7 @@ static json_t *
 event_value(const char *field, const char *value)
 {
 	static const char *const numbers[] = { "version", "gen", "attempts",
-		"epoch", "answer" };
+		"epoch", "answer", "proven" };
 	size_t n = sizeof(numbers) / sizeof(numbers[0]);
 	int64_t v;
 

@@ -325,6 +325,8 @@ cli_import(const struct cli *cli)
 	if (import_find(&im.finds, cli->arg[0], cli->from, &e) == -1) {
 		cli_complain("%s", e.text);
 		import_clear(&im.finds);
+		if (strcmp(e.type, IMPORT_NONE) == 0)
+			return CLI_NOT_FOUND;
 		return e.kind == ERR_REFUSED ? CLI_USAGE : CLI_FAILED;
 	}
 	im.of = xcalloc(im.finds.n, sizeof(*im.of));

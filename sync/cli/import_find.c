@@ -373,9 +373,10 @@ import_find(struct finds *f, const char *dir, const char *from, struct err *e)
 		    "--from must be certbot, acme.sh, lego, caddy, haproxy or "
 		    "auto, not \"%.40s\"",
 		    from);
-	if (f->n == 0)
-		return err_set(e, ERR_REFUSED,
-		    "%.120s has no certificates as %s keeps them", dir,
-		    any ? "certbot, acme.sh, lego, Caddy or HAProxy" : from);
-	return 0;
+	if (f->n > 0)
+		return 0;
+	err_set(e, ERR_REFUSED, "%.120s has no certificates as %s keeps them",
+	    dir, any ? "certbot, acme.sh, lego, Caddy or HAProxy" : from);
+	memcpy(e->type, IMPORT_NONE, sizeof(IMPORT_NONE));
+	return -1;
 }

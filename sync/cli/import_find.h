@@ -32,7 +32,11 @@ struct finds {
 	size_t n;
 };
 
-/* from is a name of above; NULL or "auto": as the directory looks. */
+/*
+ * from is a name of above; NULL or "auto": as the directory looks.  When there
+ * is none the err's type is IMPORT_NONE.
+ */
+#define IMPORT_NONE "NONE"
 int import_find(
     struct finds *, const char *dir, const char *from, struct err *);
 void import_clear(struct finds *);

@@ -355,7 +355,7 @@ def test_the_api_says_what_is_wrong(shared, ca):
 
 
 def test_where_nothing_is_it_says_so(shared, tmp_path):
-    said = shared.cli("import", str(tmp_path), code=2).err
+    said = shared.cli("import", str(tmp_path), code=3).err
     assert "has no certificates" in said
     assert "must be certbot" in shared.cli(
         "import", str(tmp_path), "--from", "nginx", code=2).err
