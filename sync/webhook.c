@@ -15,6 +15,7 @@
 #include "common/str.h"
 #include "sync/gens.h"
 #include "sync/http.h"
+#include "sync/need.h"
 #include "sync/renew.h"
 #include "sync/store.h"
 #include "sync/webhook_event.h"
@@ -474,7 +475,7 @@ post(struct part *p)
 }
 
 static void
-make_body(struct part *p, const char *app)
+make_body(struct part *p, const char *app, int64_t expires)
 {
 	struct hook *h = STAILQ_FIRST(&p->hooks);
 	const struct store_event event = { h->id, (const char *const *)h->field,
@@ -482,7 +483,7 @@ make_body(struct part *p, const char *app)
 	char id[WEBHOOK_ID_MAX];
 
 	webhook_id(p->number, h->id, id);
-	h->body = webhook_body(&event, id, h->name, h->status, app);
+	h->body = webhook_body(&event, id, h->name, h->status, app, expires);
 }
 
 /* The app of a domain that was removed is in the event. */
@@ -505,7 +506,12 @@ got_domain(void *arg, const struct domain *d, const struct err *e)
 		try_later(p, e);
 		return;
 	}
-	make_body(p, d != NULL ? d->app : app_in(STAILQ_FIRST(&p->hooks)));
+	if (d == NULL)
+		make_body(p, app_in(STAILQ_FIRST(&p->hooks)), 0);
+	else
+		make_body(p, d->app,
+		    need_custom_serves(d, loop_wall_ms()) ? d->custom_not_after
+							  : d->not_after);
 	post(p);
 }
 

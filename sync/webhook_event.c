@@ -126,19 +126,20 @@ webhook_at(const char *id)
 
 char *
 webhook_body(const struct store_event *e, const char *wid, const char *name,
-    const char *status, const char *app)
+    const char *status, const char *app, int64_t expires)
 {
 	json_t *at = json_time(webhook_at(e->id)), *o;
 	char id[DOMAIN_ID_MAX], *text;
 
 	domain_id(field(e, "name"), id);
 	o = json_pack("{s:s, s:O, s:{s:{s:o, s:s, s:o}}, "
-		      "s:{s:s, s:o, s:o, s:{s:o}, s:o}}",
+		      "s:{s:s, s:o, s:o, s:{s:o, s:o}, s:o}}",
 	    "type", name, "timestamp", at, "metadata", "event", "id",
 	    json_text(wid), "type", name, "created_at", at, "data", "id", id,
 	    "hostname", json_text(field(e, "name")), "app", json_text(app),
 	    "ssl", "status", json_text(status != NULL ? status : ""),
-	    "certfleet", json_event(e->id, e->field, e->nfields));
+	    "expires_on", json_time(expires), "certfleet",
+	    json_event(e->id, e->field, e->nfields));
 	text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(o);
 	return text;

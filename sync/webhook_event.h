@@ -42,9 +42,12 @@ void webhook_id(int partition, const char *id, char out[static WEBHOOK_ID_MAX]);
 /* When the event was, wall ms, by its id. */
 int64_t webhook_at(const char *id);
 
-/* The JSON that is sent; app is "" when it is not known.  Freed by the caller. */
+/*
+ * The JSON that is sent; app is "" and expires 0 when they are not known.  Freed
+ * by the caller.
+ */
 char *webhook_body(const struct store_event *, const char *webhook_id,
-    const char *name, const char *status, const char *app);
+    const char *name, const char *status, const char *app, int64_t expires);
 
 /*
  * "v1," and the signature.  A secret is "whsec_" and base64, or the bytes

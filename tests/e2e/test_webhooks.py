@@ -165,6 +165,7 @@ def test_a_domains_life_is_told_in_order_and_signed(told, receiver):
     active = dict(receiver.of(name))[CF + "deployment.succeeded"]["data"]
     assert active["app"] == "hooked" and active["ssl"]["status"] == "active"
     assert active["certfleet"]["status"] == "in_use"
+    assert active["ssl"]["expires_on"] > time.strftime("%Y-%m-%d")
     # Also of what is no longer there it says whose it was.
     assert gone["data"]["app"] == "hooked"
     assert gone["data"]["ssl"]["status"] == "deleted"

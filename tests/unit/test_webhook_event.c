@@ -141,7 +141,7 @@ body_says_what_the_stream_does(void **state)
 {
 	struct store_event e = EVENT("type", "removed", "gen", "7");
 	char *text = webhook_body(&e, "p0-1764000000000-3",
-	    CF "deletion.succeeded", "deleted", "shop");
+	    CF "deletion.succeeded", "deleted", "shop", 1764000000000);
 	json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *data;
 
 	(void)state;
@@ -155,6 +155,9 @@ body_says_what_the_stream_does(void **state)
 	assert_int_equal(json_integer_value(json_object_get(
 			     json_object_get(data, "certfleet"), "gen")),
 	    7);
+	assert_string_equal(json_string_value(json_object_get(
+				json_object_get(data, "ssl"), "expires_on")),
+	    "2025-11-24T16:00:00.000Z");
 	assert_string_equal(json_string_value(json_object_get(o, "timestamp")),
 	    "2025-11-24T16:00:00.000Z");
 	json_decref(o);
