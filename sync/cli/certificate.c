@@ -164,7 +164,7 @@ int
 cli_revoke(const struct cli *cli)
 {
 	const char *reason = cli->reason != NULL ? cli->reason : "unspecified";
-	json_t *body, *answer;
+	json_t *body, *answer, *domains;
 	struct buf path;
 	int rc;
 
@@ -180,6 +180,12 @@ cli_revoke(const struct cli *cli)
 		cli_print_json(answer);
 	else if (rc == CLI_OK)
 		cli_say("%s: its certificate is being revoked", cli->arg[0]);
+	fflush(stdout);
+	if (rc == CLI_OK && cli->wait_s >= 0) {
+		domains = json_pack("[O]", json_object_get(answer, "domain"));
+		rc = cli_wait_renewals(cli, domains);
+		json_decref(domains);
+	}
 	json_decref(answer);
 	return rc;
 }

@@ -50,7 +50,8 @@ static const struct command {
 	{ "renew", cli_renew, 1, -1, "NAME... [--force] [--wait[=SECONDS]] "
 	  "[--dry-run]",
 	  "order another certificate now, or when the CA's limits allow" },
-	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes]",
+	{ "revoke", cli_revoke, 1, 1, "NAME [--reason REASON] [--yes] "
+	  "[--wait[=SECONDS]]",
 	  "revoke a domain's certificate at the CA and order another" },
 	{ "rollback", cli_rollback, 1, 1, "NAME [--reason TEXT] [--yes]",
 	  "serve a domain's certificate of before, on all nodes" },

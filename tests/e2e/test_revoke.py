@@ -24,9 +24,11 @@ def test_a_revoked_certificate_is_followed_by_another(shared):
     name = "revoked.test"
     old = in_use(shared, name)
     assert status_at_ca(shared, old["serial"]) == "Valid"
-    shared.cli("revoke", name, "--reason", "keyCompromise", "--yes")
-    wait_for("the revocation", lambda: status_at_ca(
-        shared, old["serial"]) == "Revoked", 20, explain=shared.tails)
+    done = shared.cli("revoke", name, "--reason", "keyCompromise", "--yes",
+                      "--wait=60", seconds=90)
+    assert done.out.splitlines()[-1].startswith(f"-----> {name}: In use")
+    assert status_at_ca(shared, old["serial"]) == "Revoked"
+    assert shared.served(name).serial != old["serial"]
     new = shared.await_record(
         "another certificate", lambda: shared.record(name)
         if shared.serial(name) not in ("", old["serial"])

@@ -93,7 +93,8 @@ _certfleet_options()
     audit) all+=' --lines' ;;
     doctor) all+=' --haproxy-config' ;;
     renew) all+=' --dry-run --force --wait' ;;
-    revoke | rollback) all+=' --reason --yes' ;;
+    revoke) all+=' --reason --wait --yes' ;;
+    rollback) all+=' --reason --yes' ;;
     token) all+=' --role --days' ;;
     esac
     # shellcheck disable=SC2086

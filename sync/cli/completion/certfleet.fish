@@ -84,7 +84,7 @@ complete -c certfleet -s V -l version -d Version
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l cert -r -F -d 'PEM with the chain'
 complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl' -l key -r -F -d 'PEM with the key'
 complete -c certfleet -n '__certfleet_at -1 domains-add' -l no-letsencrypt -d 'Order nothing'
-complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt import renew' -l wait -d 'Until it is served'
+complete -c certfleet -n '__certfleet_at -1 domains-add domains-ssl domains-letsencrypt import renew revoke' -l wait -d 'Until it is served'
 complete -c certfleet -n '__certfleet_at -1 events' -s f -l follow -d 'And what happens'
 complete -c certfleet -n '__certfleet_at -1 events audit' -s n -l lines -x -d 'So many'
 complete -c certfleet -n '__certfleet_at -1 domains-remove import renew' -l dry-run -d 'Only say what would be done'
