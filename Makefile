@@ -40,7 +40,7 @@ DEPS_CHECK := $(DEPS) clang libclang-rt-dev clang-format libcmocka-dev \
 	python3-pytest python3-jsonschema python3-pytest-xdist libfaketime knot mandoc \
 	prometheus lego chromium chromium-driver spin
 DEPS_BENCH := $(DEPS) redis-tools wrk
-DEPS_PACK := $(DEPS) dpkg-dev debhelper fakeroot lintian devscripts
+DEPS_PACK := $(DEPS) debootstrap dpkg-dev debhelper fakeroot lintian devscripts
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings \
@@ -296,9 +296,10 @@ package: deps-pack
 	@cd build/package/certfleet && dpkg-buildpackage -us -uc -b
 	@rm -rf build/package/certfleet && ls build/package/*.deb
 
-## package-check   builds them twice, as a user, and looks at them: minutes
+## package-check   builds, compares, installs, upgrades and purges them: minutes
 package-check: deps-pack
-	@CERTFLEET_PACKAGE=1 $(PYTEST) -q tests/e2e/test_package.py
+	@CERTFLEET_PACKAGE=1 $(PYTEST) -q tests/e2e/test_package.py \
+	    tests/e2e/test_package_install.py
 
 ## fmt       clang-format in place
 fmt:
