@@ -15,8 +15,9 @@
 #include "sync/keep.h"
 #include "sync/skew.h"
 
-#define LIST_FIRST_MS 50 /* a change of the crt-list waits for others */
-#define LIST_PAUSES 50   /* times what writing it took, in between */
+#define LIST_FIRST_MS 50       /* a change of the crt-list waits for others */
+#define LIST_PAUSES 50         /* times what writing it took, in between */
+#define LIST_PAUSE_MAX_MS 2000 /* it may have been the disk, that once */
 #define LIST_AGAIN_MS 10000
 
 static void write_crt_list(void *);
@@ -89,7 +90,7 @@ static void
 write_crt_list(void *arg)
 {
 	struct hold *h = arg;
-	int64_t began = loop_now_ms();
+	int64_t began = loop_now_ms(), pause;
 	struct err e;
 
 	h->writing = false;
@@ -98,7 +99,10 @@ write_crt_list(void *arg)
 		h->writing = true;
 		loop_after(h->base, &h->sync, LIST_AGAIN_MS, write_crt_list, h);
 	}
-	h->list_at = loop_now_ms() + (loop_now_ms() - began) * LIST_PAUSES;
+	pause = (loop_now_ms() - began) * LIST_PAUSES;
+	if (pause > LIST_PAUSE_MAX_MS)
+		pause = LIST_PAUSE_MAX_MS;
+	h->list_at = loop_now_ms() + pause;
 }
 
 void

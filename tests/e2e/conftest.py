@@ -23,7 +23,7 @@ from peers import RedisServer, World, started  # noqa: E402
 # Files are given to workers whole, in this order: what takes longest begins.
 LONGEST = ("test_year.py", "test_faults.py", "test_renewal.py",
            "test_ca_faults.py", "test_ca_nonsense.py", "test_dual.py",
-           "test_limits.py", "test_crash.py")
+           "test_limits.py", "test_crash.py", "test_storm.py")
 
 
 def pytest_collection_modifyitems(items):
