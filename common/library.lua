@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 12
+local VERSION = 13
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -830,6 +830,7 @@ local function stage(keys, args)
   redis.call('HSET', staged, 'sha1', args[3], 'not_after', args[4], 'next_at', args[5],
     'force', args[6], 'at', text(now_ms()), 'fields', cmsgpack.pack({ unpack(args, 8) }))
   redis.call('HSET', keys[1], 'epoch', args[1], 'canary', '-')
+  redis.call('HDEL', keys[1], 'rolled_back_at') -- it was ordered since
   schedule(keys[4], args[2], text(now_ms()))
   tell(keys[7], keys[8], { 'type', 'staged', 'name', args[2], 'at', text(now_ms()),
     'sha1', args[3], 'not_after', args[4] })

@@ -41,6 +41,24 @@ rollout_end(struct work *w)
 	w->rollout = NULL;
 }
 
+/* Nothing is staged that is worth anything: what the domain needs is judged. */
+static void
+unstaged(void *arg, const struct err *e)
+{
+	struct work *w = arg;
+	struct intake *in = w->in;
+	char name[DOMAIN_NAME_MAX];
+
+	memcpy(name, w->name, sizeof(name));
+	rollout_end(w);
+	if (e != NULL) {
+		work_written(w, e);
+		return;
+	}
+	work_free(w);
+	intake_take(in, name);
+}
+
 /* The nodes are at work from now on, as after an order. */
 static void
 promoted(void *arg, int64_t version, int64_t gen, const struct err *e)
@@ -51,6 +69,11 @@ promoted(void *arg, int64_t version, int64_t gen, const struct err *e)
 
 	memcpy(name, w->name, sizeof(name));
 	rollout_end(w);
+	if (e != NULL && strcmp(e->type, "WORSE") == 0) {
+		/* What is served has got better meanwhile. */
+		store_unstaged(in->store, name, in->epoch, unstaged, w);
+		return;
+	}
 	if (e != NULL) {
 		work_written(w, e);
 		return;
@@ -119,24 +142,6 @@ stopped(void *arg, const struct err *e)
 	rollout_end(w);
 	work_say(d, work_unless_in_use(d, DOMAIN_CREATING), reason);
 	work_put_down(w, now + pause, "failed");
-}
-
-/* Nothing is staged that is worth anything: what the domain needs is judged. */
-static void
-unstaged(void *arg, const struct err *e)
-{
-	struct work *w = arg;
-	struct intake *in = w->in;
-	char name[DOMAIN_NAME_MAX];
-
-	memcpy(name, w->name, sizeof(name));
-	rollout_end(w);
-	if (e != NULL) {
-		work_written(w, e);
-		return;
-	}
-	work_free(w);
-	intake_take(in, name);
 }
 
 static void

@@ -139,6 +139,18 @@ def test_the_previous_bundle_comes_back_as_a_choice(redis):
     assert redis("HEXISTS", DOMAIN, "rolled_back_at") == 0
 
 
+def test_what_is_ordered_after_a_rollback_goes_by_a_canary_too(redis):
+    add(redis)
+    commit(redis, 1, SHA_A, 1000, bundle=b"old")
+    prove(redis)
+    commit(redis, 1, SHA_B, 2000, bundle=b"bad")
+    rollback(redis, b"old")
+    journal(redis, 1, "", "download")
+    assert stage(redis, 1, SHA_C, 3000) == [3, 3, 1]
+    assert promote(redis, 1, SHA_C) == [4, 4]
+    assert redis("GET", CERT) == "staged"
+
+
 def test_there_is_no_way_back_to_another_or_a_revoked_one(redis):
     refused("GONE", rollback, redis, b"old")
     add(redis)
