@@ -11,6 +11,7 @@ import pytest
 from harness import built, environment, run
 from node import PREFIX
 from ownca import OwnCA
+from peers import Cluster
 
 NAMES = [f"{n}.move.test" for n in "abcdefgh"]
 OWN, GONE = "own.move.test", "gone.move.test"
@@ -173,6 +174,28 @@ def test_what_cannot_be_restored_is_refused(moved, empty):
         redis("SET", PREFIX + "txt", "1")
         assert "already" in transfer(empty, "--restore", moved.file, code=100)
         redis("FLUSHALL")
+
+
+def test_into_a_cluster_and_out_of_it_again(moved, empty, session_ground):
+    cluster = session_ground.keep(Cluster(session_ground.dir / "cluster"))
+    redis, settings = empty.redis, empty.settings
+    empty.redis = cluster
+    empty.settings = {**settings, "redis": {**cluster.settings,
+                                            "partitions": 5}}
+    empty.write_conf()
+    try:
+        assert "partitions=5" in transfer(empty, "--restore", moved.file)
+        again = empty.dir / "again.json"
+        transfer(empty, "--export", again)
+        assert "already" in transfer(empty, "--restore", again, code=100)
+    finally:
+        empty.redis, empty.settings = redis, settings
+        empty.write_conf()
+    first, second = ([json.loads(line) for line in f.read_text().splitlines()]
+                     for f in (moved.file, again))
+    assert second[-1] == first[-1]
+    assert (first[0]["partitions"], second[0]["partitions"]) == (1, 5)
+    assert second[0]["gens"] == first[0]["gens"] * 5
 
 
 def test_from_one_partition_to_eight_without_a_gap_or_an_order(moved, empty):
