@@ -107,7 +107,8 @@ static const struct field *
 find_field(const char *name)
 {
 	for (size_t i = 0; i < NFIELDS; i++)
-		if (strcmp(fields[i].name, name) == 0)
+		if (fields[i].name[0] == name[0] &&
+		    strcmp(fields[i].name, name) == 0)
 			return &fields[i];
 	return NULL;
 }

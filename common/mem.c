@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHORT_MAX 256 /* text that is formatted once */
+
 void *
 xmalloc(size_t size)
 {
@@ -56,17 +58,22 @@ xmemdup0(const void *src, size_t len)
 char *
 xasprintf(const char *fmt, ...)
 {
+	char text[SHORT_MAX], *s;
 	va_list ap;
-	char *s;
 	int n;
 
 	/* Not vasprintf(): it grows, and leaves what it grew out of behind. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();
 	s = xmalloc((size_t)n + 1);
+	if ((size_t)n < sizeof(text))
+		memcpy(s, text, (size_t)n + 1);
+	mem_wipe(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text));
+	if ((size_t)n < sizeof(text))
+		return s;
 	va_start(ap, fmt);
 	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	va_end(ap);

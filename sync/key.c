@@ -17,7 +17,7 @@
 #include "common/str.h"
 
 #define P256_LEN 32
-#define P256_POINT (1 + 2 * P256_LEN) /* uncompressed */
+#define P256_POINT KEY_P256_POINT /* uncompressed: 4, then two numbers */
 
 /*
  * PKCS #8 of a P-256 key, which is the same each time but for two numbers:
@@ -135,6 +135,18 @@ p256_der(const char *pem, uint8_t der[static P256_DER_LEN])
 	    memcmp(der, p256_head, sizeof(p256_head)) == 0 &&
 	    memcmp(der + P256_MIDDLE_AT, p256_middle, sizeof(p256_middle)) == 0;
 	mem_wipe(base64, sizeof(base64));
+	return good;
+}
+
+bool
+key_p256_point(const char *pem, uint8_t point[static KEY_P256_POINT])
+{
+	uint8_t der[P256_DER_LEN];
+	bool good = p256_der(pem, der);
+
+	if (good)
+		memcpy(point, der + P256_POINT_AT, P256_POINT);
+	mem_wipe(der, sizeof(der));
 	return good;
 }
 

@@ -9,6 +9,7 @@
 #define SYNC_KEY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/err.h"
 
@@ -34,6 +35,13 @@ bool key_is_rsa(const char *pem);
 
 /* A new key, PEM (PKCS #8); the caller wipes and frees it. */
 char *key_new(enum key_type);
+
+/*
+ * The public point of a P-256 key in the PEM that key_write() writes, and then
+ * true; false: it is another key, or in another form.
+ */
+#define KEY_P256_POINT 65
+bool key_p256_point(const char *pem, uint8_t point[static KEY_P256_POINT]);
 
 /* A key as PEM; the caller wipes and frees it. */
 struct evp_pkey_st;

@@ -233,20 +233,39 @@ call_event(struct store *s, const char *type, const char *app)
 	call_forget(s, &cmd);
 }
 
+static size_t
+put_text(char *out, size_t room, const char *text)
+{
+	size_t len = strnlen(text, room);
+
+	memcpy(out, text, len);
+	return len;
+}
+
+/*
+ * The formats are those of redis_keys.h: of "%s" the first is the prefix, the
+ * second one the name, and "%d" is the partition.  A certificate takes hundreds.
+ */
 const char *
 store_key(const struct store *s, const char *format, char *out, size_t size,
     int partition, const char *name)
 {
-	const char *prefix = s->conf->redis.prefix;
+	const char *text = s->conf->redis.prefix;
+	char number[12];
+	size_t at = 0;
 
-	/* The formats are the literals of redis_keys.h, of three shapes. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	if (strstr(format, "%d") != NULL)
-		snprintf(out, size, format, prefix, partition, name);
-	else
-		snprintf(out, size, format, prefix, name);
-#pragma GCC diagnostic pop
+	for (const char *p = format; *p != '\0' && at + 1 < size; p++) {
+		if (*p != '%') {
+			out[at++] = *p;
+		} else if (*++p == 's') {
+			at += put_text(out + at, size - 1 - at, text);
+			text = name;
+		} else {
+			snprintf(number, sizeof(number), "%d", partition);
+			at += put_text(out + at, size - 1 - at, number);
+		}
+	}
+	out[at] = '\0';
 	return out;
 }
 
@@ -299,7 +318,8 @@ leaders_field(const struct domain *d, const char *field)
 {
 	for (size_t i = 0;
 	     i < sizeof(not_the_leaders) / sizeof(not_the_leaders[0]); i++)
-		if (strcmp(not_the_leaders[i], field) == 0)
+		if (not_the_leaders[i][0] == field[0] &&
+		    strcmp(not_the_leaders[i], field) == 0)
 			return false;
 	for (size_t i = 0; i < d->nextra; i++)
 		if (strcmp(d->extra[i].name, field) == 0)
