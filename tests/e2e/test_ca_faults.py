@@ -13,6 +13,7 @@ import pytest
 from fakeca import FakeCA, faults
 from harness import SLOW
 from lib_ca import REQUEST_MS, STEPS, Place, misbehaving
+from test_crash import has_faults
 
 LIMITS = ("new-orders-per-account",
           "new-certificates-per-registered-domain",
@@ -266,3 +267,26 @@ def test_an_order_that_fails_while_it_is_processed_is_made_again(place):
 
 def test_nothing_is_asked_when_all_have_their_certificates(place):
     place.nothing_is_asked()
+
+
+# --- while nobody leads ------------------------------------------------------
+
+
+def test_an_order_that_ran_out_meanwhile_is_made_anew_at_once(place):
+    """It is nobody's fault, and no attempt has failed."""
+    if not has_faults():
+        pytest.skip("a build without faults")
+    name, node = "away.test", place.node
+    node.sync.stop()
+    node.sync.start(fault="F5:kill")
+    place.add(name)
+    node.sync.ended()
+    place.ca.on("order", faults.changed(lambda _, answer: answer.set_json(
+        {**answer.json, "status": "invalid"})), name=name, times=1)
+    node.sync.start()
+    record = place.in_use(name)
+    assert "last_error" not in record and "attempts" not in record, record
+    asked = [kind for _, kind, names in place.ca.requests if name in names]
+    assert asked.count("newOrder") == 2
+    assert [e for e in node.api("GET", f"/api/v1/domains/{name}")[1][
+        "domain"].get("timeline", []) if e.get("type") == "failed"] == []
