@@ -14,7 +14,7 @@ import pytest
 
 from harness import built, environment, program, wait_for
 from node import PREFIX
-from test_clock import faked, preload  # noqa: F401
+from test_clock import clock, faked, preload  # noqa: F401
 from test_disk import mounts
 
 OK, FAILED = 0, 1
@@ -312,6 +312,16 @@ def test_a_clock_that_is_wrong_is_found(faked, healthy):
              if r["level"] in ("warning", "error")}
     assert set(found) == {"clock.redis"}, found
     assert re.search(r"(299|300|301) s ahead of", found["clock.redis"]["is"])
+
+
+def test_a_daemon_whose_clock_is_wrong_is_found(faked, ground):
+    """certfleet-sync has heard the CA, and says itself that it is not right."""
+    node = ready(ground.node(redis=ground.redis()))
+    with clock(node, "+10m"):
+        wait_for("the clock to be told", lambda:
+                 "sync.error" in wrong(node), 20, explain=node.tails)
+        found = wrong(node)
+    assert re.search(r"(599|600|601|602) s ahead of", found["clock.ca"]["is"])
 
 
 def test_a_disk_that_is_full_is_found(healthy):
