@@ -1,7 +1,7 @@
 """Taken at every step of a certificate's life, in a fleet, under a referee.
 
-Of two or three nodes that share a Redis, one is killed (kill -9) or stands still for
-longer than its lease (SIGSTOP) at a place of common/fault.h, while a new name
+Of two or three nodes that share a Redis, with a canary or without, one is killed
+(kill -9) or stands still for longer than its lease (SIGSTOP) at a place of common/fault.h, while a new name
 gets its first certificate or another one is renewed.  The other goes on with it,
 or the killed one when it is back; the CA is asked for one certificate each time,
 and visitors never see anything but a good one.
@@ -13,7 +13,6 @@ CERTFLEET_SEEDS=n does it n times, in other orders and with other names in fligh
 import contextlib
 import itertools
 import os
-import queue
 import random
 import shutil
 import signal
@@ -37,14 +36,14 @@ RESUMED_S = LEASE_MS / 1000 + 1
 
 ISSUER = [f"F{i}" for i in range(1, 14)] + ["F18", "O1", "O2"]
 NODE = ["F14", "F15", "F16", "F17"]
+CANARY = ["C1"]
 # An order that nobody has heard of may be made again.
 EXTRA_ORDERS = {f"F{i}": 1 for i in range(1, 9)}
 
 WORDS = ("seed", "point", "how", "when")
 CASES = list(itertools.product(
-    range(SEEDS), sorted(ISSUER + NODE, key=lambda p: (p[0], int(p[1:]))),
+    range(SEEDS), sorted(ISSUER + NODE + CANARY, key=lambda p: (p[0], int(p[1:]))),
     ("kill", "stop"), ("new", "renewal")))
-
 
 LOST = "lease not renewed in time"
 
@@ -60,6 +59,8 @@ class Fleet:
         self.number = number
         # One of them is larger, and has its domains in several partitions.
         self.partitions, count = (4, 3) if number == FLEETS else (1, 2)
+        # And in one a node proves each certificate for the others first.
+        self.canary = number == 1
         self.world = ground.world(f"fleet{number}", authz_reuse=0,
                                   nonce_reject=0)
         redis = ground.redis(f"redis{number}")
@@ -76,7 +77,9 @@ class Fleet:
                            "orders_per_account": 0},
                 "fleet": {"lease_ms": LEASE_MS, "renew_ms": LEASE_MS // 3,
                           "heartbeat_ms": 400, "node_ttl_ms": 1600,
-                          "reconcile_ms": 1000},
+                          "reconcile_ms": 1000, "canary_limit_ms": 2000,
+                          **({"rollout": "canary",
+                              "canary": f"t{number}1"} if self.canary else {})},
             }) for i, address in enumerate(addresses)]
         self.addresses = addresses
         self.referee = Referee(self.world, self.nodes,
@@ -98,6 +101,10 @@ class Fleet:
         self.referee.start()
         self.issue("steady.test")
         return self
+
+    def takes(self, point):
+        """A node that is not the canary has nothing to write there."""
+        return point not in (NODE if self.canary else CANARY)
 
     # --- what happens -------------------------------------------------
 
@@ -192,6 +199,8 @@ class Fleet:
         # Followers write no files of their own: F14 is the certificate's.
         victim = follower if point == "F14" or (
             point in NODE and when == "renewal") else leader
+        if point in CANARY:
+            victim = self.nodes[1]
         other = follower if victim is leader else leader
         name = "steady.test" if when == "renewal" else \
             f"{point}-{how}-{seed}-{left}.test".lower()
@@ -293,15 +302,14 @@ class Fleet:
 
 
 class Campaign:
-    """Fleets that take cases from a queue; tests wait for what comes of them."""
+    """Fleets that work off the cases; tests wait for what comes of them."""
 
     def __init__(self, ground, cases):
         self.futures = {case: Future() for case in cases}
-        self.left = queue.SimpleQueue()
         self.seed = random.randrange(1 << 30)
         random.Random(self.seed).shuffle(cases)
-        for case in sorted(cases, key=lambda c: c[0]):
-            self.left.put(case)
+        self.left = sorted(cases, key=lambda c: c[0])
+        self.lock = threading.Lock()
         self.over = threading.Event()
         self.fleets = [Fleet(ground, i + 1) for i in range(FLEETS)]
         self.threads = [threading.Thread(target=self.work, args=(fleet,),
@@ -310,20 +318,26 @@ class Campaign:
         for thread in self.threads:
             thread.start()
 
+    def next_for(self, fleet):
+        """None: there is nothing left for it."""
+        with self.lock:
+            # First what not everybody takes, of the same round.
+            case = min((c for c in self.left if fleet.takes(c[1])),
+                       key=lambda c: (c[0], c[1] in ISSUER), default=None)
+            if case:
+                self.left.remove(case)
+        return case
+
     def work(self, fleet):
-        case = None
         try:
             fleet.start()
-            while True:
-                case = self.left.get_nowait()
+            while case := self.next_for(fleet):
                 try:
                     fleet.run(*case)
                     self.futures[case].set_result(None)
                 except Exception as e:
                     self.futures[case].set_exception(e)
                     fleet.repair()
-        except queue.Empty:
-            pass
         except Exception as e:
             # Nothing more comes of this one; whoever waits hears of it.
             for future in self.futures.values():
