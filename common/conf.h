@@ -177,7 +177,7 @@ struct conf {
 		char *rollout;    /* "all", or "canary": one node first */
 		char *canary;     /* which; "": the first live one */
 		int canary_limit_ms; /* 30000, then another node */
-		int stalled_s; /* 900: a leader that comes no further; 0 */
+		int stalled_ms; /* 900000: a leader that comes no further; 0 */
 	} fleet;
 
 	struct {

@@ -297,7 +297,7 @@ const struct conf_setting conf_settings[] = {
 	    "the node that is it; default: the first live one by its id"),
 	SET(fleet, canary_limit_ms, INT(500, 3600000, "ms"), "30000",
 	    "for a canary to prove it, then another node is chosen"),
-	SET(fleet, stalled_s, INT(0, 86400, "s"), "900",
+	SET(fleet, stalled_ms, INT(0, 86400000, "ms"), "900000",
 	    "a leader that comes no further for so long hands over; 0: never"),
 	SET(webhook, url, STRING(0, TEXT_MAX), "",
 	    "https://host/path: where what happens is told; default: nowhere"),

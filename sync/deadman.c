@@ -47,7 +47,7 @@ deadman_free(struct deadman *d)
 static int64_t
 too_long(const struct deadman *d)
 {
-	int64_t ms = (int64_t)d->conf->fleet.stalled_s * 1000;
+	int64_t ms = d->conf->fleet.stalled_ms;
 	int64_t order = (int64_t)d->conf->acme.order_timeout_s * 1500;
 
 	return ms > order ? ms : order;
@@ -79,7 +79,7 @@ void
 deadman_start(struct deadman *d)
 {
 	d->since = loop_now_ms();
-	if (d->conf->fleet.stalled_s > 0)
+	if (d->conf->fleet.stalled_ms > 0)
 		loop_after(
 		    d->base, &d->timer, too_long(d) / LOOKS + 1, look, d);
 }

@@ -21,7 +21,7 @@ struct deadman_state {
 typedef void deadman_ask_fn(void *arg, struct deadman_state *);
 
 /*
- * fn is called when there were domains in hand for conf's stalled_s, or half
+ * fn is called when there were domains in hand for conf's stalled_ms, or half
  * longer than an order may take, and none was put down; times says how often
  * that was since one was.
  */

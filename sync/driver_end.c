@@ -110,8 +110,8 @@ run_finish(struct run *r)
 		run_order_second(r, &bundle);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
-		outbox_put_bundle(
-		    dr->outbox, r->d.name, r->d.sha1, bundle.p, bundle.len);
+		outbox_put_bundle(dr->outbox, r->d.name, r->d.sha1,
+		    r->d.not_after, bundle.p, bundle.len);
 		fault_point("O2");
 		store_commit(dr->store, &r->d, r->d.next_at,
 		    cert.not_before >= was, bundle.p, bundle.len, committed, r);
@@ -167,6 +167,9 @@ run_fail(struct run *r, const struct err *e)
 	metric_count(
 	    METRIC_ORDERS, keep ? METRIC_ORDER_KEPT : METRIC_ORDER_FAILED, 0);
 	run_unpublish(r);
+	/* What its owner has removed nobody is to bring back. */
+	if (strcmp(e->type, "GONE") == 0)
+		outbox_drop(r->driver->outbox, r->d.name);
 	if (keep) {
 		run_tell(r, e);
 		return;

@@ -502,6 +502,8 @@ issuer_stop(struct issuer *is)
 {
 	rollover_stop(is->rollover);
 	replicas_stop(is->replicas);
+	if (is->epoch != 0)
+		outbox_unsure(is->outbox);
 	deadman_stop(is->deadman);
 	is->working = false;
 	muster_stop(is->muster);

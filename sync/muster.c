@@ -374,7 +374,7 @@ initialised(void *arg, const struct err *e)
 	store_muster(m->store, m->number);
 	watch_muster(m->watch, m->number);
 	m->from[0] = '\0';
-	outbox_each(m->outbox, take_ours, m);
+	outbox_each(m->outbox, false, take_ours, m);
 	if (LIST_EMPTY(&m->takings))
 		later(m, TICK_MS);
 }

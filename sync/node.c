@@ -221,7 +221,7 @@ beat(void *arg)
 	b.in_hand = (int64_t)progress.domains;
 	b.orders = (int64_t)progress.orders;
 	b.committed_at = progress.committed_at;
-	b.offers = (int64_t)hold_missing(n->hold);
+	b.offers = (int64_t)offers_size(n->offers);
 	b.mustered = n->mustered = watch_mustered(n->watch);
 	b.barrier = n->conf->haproxy.http_address[0] != '\0';
 	store_beat(n->store, &b, beaten, n);
@@ -553,7 +553,11 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	    n->base, conf, n->store, n->hold, on_trial, on_trial_over, n);
 	watch_trials(n->watch, n->trials);
 	n->witness = witness_new(n->base, conf, n->store, n->hold);
-	n->offers = offers_new(n->base, conf, n->store, n->hold, files);
+	if (conf->fleet.candidate && (n->outbox = outbox_new(conf->state_dir,
+					  ring, OUTBOX_MAX, &why)) == NULL)
+		log_error("outbox: %s", why.text);
+	n->offers =
+	    offers_new(n->base, conf, n->store, n->hold, files, n->outbox);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
 	if ((authorities = authorities_new(n->base, conf, e)) == NULL)
 		return -1;
@@ -561,9 +565,6 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->reseal = reseal_new(n->base, conf, ring, n->store);
 	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
 	    n->resolve, authorities);
-	if (conf->fleet.candidate && (n->outbox = outbox_new(conf->state_dir,
-					  ring, OUTBOX_MAX, &why)) == NULL)
-		log_error("outbox: %s", why.text);
 	watch_outbox(n->watch, n->outbox);
 	issuer_heal(n->issuer, ring, n->watch, n->hold, n->outbox);
 	issuer_watched(n->issuer, on_stalled, n);

@@ -2,16 +2,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/conf.h"
+#include "common/domain.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "haproxy/files.h"
 #include "sync/bundle.h"
 #include "sync/hold.h"
+#include "sync/outbox.h"
 #include "sync/store_heal.h"
+
+#define ISSUED_MAX 8 /* of those in the outbox at a time */
 
 struct offers {
 	struct event_base *base;
@@ -19,9 +24,11 @@ struct offers {
 	struct store *store;
 	const struct hold *hold;
 	const struct files *files;
+	struct outbox *outbox;
 	struct event *timer;
 	size_t at;     /* so many of the missing ones nobody wanted */
 	size_t out, n; /* how many were missing when n were offered */
+	size_t issued; /* out of the outbox */
 	bool writing;
 };
 
@@ -29,7 +36,8 @@ static void offer(struct offers *);
 
 struct offers *
 offers_new(struct event_base *base, const struct conf *conf,
-    struct store *store, const struct hold *hold, const struct files *files)
+    struct store *store, const struct hold *hold, const struct files *files,
+    struct outbox *outbox)
 {
 	struct offers *o = xcalloc(1, sizeof(*o));
 
@@ -38,6 +46,7 @@ offers_new(struct event_base *base, const struct conf *conf,
 	o->store = store;
 	o->hold = hold;
 	o->files = files;
+	o->outbox = outbox;
 	return o;
 }
 
@@ -70,65 +79,113 @@ written(void *arg, const struct err *e)
 	o->writing = false;
 	if (e != NULL)
 		log_debug("offers: %s %s", e->type, e->text);
-	if (o->n > 0)
+	if (o->n + o->issued > 0)
 		loop_after(o->base, &o->timer, o->conf->fleet.heartbeat_ms,
 		    on_timer, o);
 }
 
-static size_t
-read_bundles(const struct offers *o, const struct hold_lost *lost, size_t n,
-    struct buf *bundle, struct store_offer *out)
+size_t
+offers_size(const struct offers *o)
 {
-	size_t found = 0;
+	return hold_missing(o->hold) + outbox_unknown(o->outbox);
+}
+
+/* What is being put together. */
+struct batch {
+	struct store_offer offer[STORE_OFFERS_MAX];
+	struct buf bundle[STORE_OFFERS_MAX];
+	char name[STORE_OFFERS_MAX][DOMAIN_NAME_MAX];
+	size_t n;
+};
+
+static void
+put(struct batch *b, const char *name, int64_t since)
+{
+	const struct buf *bundle = &b->bundle[b->n];
+
+	snprintf(b->name[b->n], sizeof(b->name[0]), "%s", name);
+	b->offer[b->n] = (struct store_offer){ b->name[b->n], since, bundle->p,
+		bundle->len };
+	b->n++;
+}
+
+static void
+put_issued(void *arg, const char *name, const void *bundle, size_t len)
+{
+	struct batch *b = arg;
+
+	if (b->n == ISSUED_MAX)
+		return;
+	buf_init(&b->bundle[b->n], BUNDLE_MAX);
+	if (buf_put(&b->bundle[b->n], bundle, len) == 0)
+		put(b, name, 0);
+}
+
+static void
+put_held(const struct offers *o, struct batch *b, const struct hold_lost *lost)
+{
+	struct buf *bundle = &b->bundle[b->n];
 	struct err e;
 
-	for (size_t i = 0; i < n; i++) {
-		buf_init(&bundle[i], BUNDLE_MAX);
-		if (files_get(o->files, lost[i].name, &bundle[i], &e) == -1)
-			log_warn("domain=%s copy on disk cannot be offered: "
-				 "%s",
-			    lost[i].name, e.text);
-		else
-			out[found++] = (struct store_offer){ lost[i].name,
-				lost[i].since, bundle[i].p, bundle[i].len };
+	buf_init(bundle, BUNDLE_MAX);
+	if (files_get(o->files, lost->name, bundle, &e) == 0) {
+		put(b, lost->name, lost->since);
+		return;
 	}
-	return found;
+	log_warn(
+	    "domain=%s copy on disk cannot be offered: %s", lost->name, e.text);
+	buf_clear(bundle);
+}
+
+/* The next of what is held and missing, or the first of it again. */
+static void
+put_missing(struct offers *o, struct batch *b)
+{
+	struct hold_lost lost[STORE_OFFERS_MAX];
+	size_t room = STORE_OFFERS_MAX - b->n;
+	size_t n = hold_list_missing(o->hold, o->at, lost, room);
+
+	if (n == 0 && o->at > 0) {
+		o->at = 0;
+		n = hold_list_missing(o->hold, 0, lost, room);
+	}
+	for (size_t i = 0; i < n; i++)
+		put_held(o, b, &lost[i]);
+	o->out = hold_missing(o->hold);
+	o->n = n;
 }
 
 static void
 offer(struct offers *o)
 {
-	struct hold_lost lost[STORE_OFFERS_MAX];
-	struct buf bundle[STORE_OFFERS_MAX];
-	struct store_offer out[STORE_OFFERS_MAX];
-	size_t n, found;
+	struct batch *b = xcalloc(1, sizeof(*b));
+	bool first = o->n + o->issued == 0;
 
-	o->out = hold_missing(o->hold);
-	n = hold_list_missing(o->hold, o->at, lost, STORE_OFFERS_MAX);
-	if (n == 0 && o->at > 0) {
-		o->at = 0;
-		n = hold_list_missing(o->hold, 0, lost, STORE_OFFERS_MAX);
-	}
-	if (n > 0 && o->n == 0)
+	outbox_each(o->outbox, true, put_issued, b);
+	o->issued = b->n;
+	put_missing(o, b);
+	if (first && o->n + o->issued > 0)
 		log_warn("Redis lacks %zu certificates that this node has: "
 			 "they are offered",
-		    o->out);
-	o->n = n;
+		    offers_size(o));
 	o->writing = true;
-	found = read_bundles(o, lost, n, bundle, out);
-	store_offer(o->store, o->conf->node, out, found, written, o);
-	for (size_t i = 0; i < n; i++)
-		buf_clear(&bundle[i]);
+	store_offer(o->store, o->conf->node, b->offer, b->n, written, o);
+	for (size_t i = 0; i < b->n; i++)
+		buf_clear(&b->bundle[i]);
+	free(b);
 }
 
 void
 offers_look(struct offers *o)
 {
 	size_t missing = hold_missing(o->hold);
+	size_t issued = outbox_unknown(o->outbox);
+	bool over = missing + issued == 0 && o->n + o->issued > 0;
+	bool begins =
+	    (missing > 0 && o->n == 0) || (issued > 0 && o->issued == 0);
+	bool taken = o->n > 0 && missing + o->n <= o->out;
 
-	if (o->writing)
-		return;
-	if (missing == 0 ? o->n > 0 : o->n == 0 || missing + o->n <= o->out) {
+	if (!o->writing && (over || begins || taken)) {
 		loop_cancel(o->timer);
 		offer(o);
 	}

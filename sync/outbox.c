@@ -15,10 +15,11 @@
 struct kept {
 	UT_hash_handle hh;
 	bool key, bundle; /* which files there are */
-	char sha1[41];    /* of the bundle, "" when it was left from before */
-	int64_t gen;      /* 0: not known to be in Redis */
-	int64_t turn;     /* when it was committed */
-	bool held;        /* by a node, on its disk */
+	char sha1[41];    /* of the bundle */
+	int64_t not_after;
+	int64_t gen;  /* 0: not known to be in Redis */
+	int64_t turn; /* when it was committed */
+	bool held;    /* by a node, on its disk */
 	bool replicated;
 	char name[];
 };
@@ -29,7 +30,8 @@ struct outbox {
 	struct kept *names;
 	int64_t turn;
 	size_t max;
-	bool told; /* the disk takes nothing, or too much is kept */
+	bool leads; /* something was committed, and not put in doubt since */
+	bool told;  /* the disk takes nothing, or too much is kept */
 };
 
 static void
@@ -51,6 +53,61 @@ found(void *arg, const char *name, enum outbox_kind kind)
 	k->bundle |= kind == OUTBOX_BUNDLE;
 }
 
+static void
+forget(struct outbox *o, struct kept *k)
+{
+	HASH_DEL(o->names, k);
+	free(k);
+}
+
+static void
+drop(struct outbox *o, struct kept *k)
+{
+	if (k->key)
+		outbox_dir_drop(o->dir, k->name, OUTBOX_KEY);
+	if (k->bundle)
+		outbox_dir_drop(o->dir, k->name, OUTBOX_BUNDLE);
+	forget(o, k);
+}
+
+/* Which certificate it is that was left from before. */
+static bool
+look_into(const struct outbox *o, struct kept *k, struct err *e)
+{
+	struct cert cert = { 0 };
+	struct buf bundle;
+	char *key = NULL;
+	bool good;
+
+	buf_init(&bundle, OUTBOX_FILE_MAX);
+	good =
+	    outbox_dir_get(o->dir, k->name, OUTBOX_BUNDLE, &bundle, e) == 0 &&
+	    bundle_open(o->ring, k->name, bundle.p, bundle.len, CERT_ANY_TIME,
+		&cert, &key, e) == 0;
+	if (good) {
+		memcpy(k->sha1, cert.sha1, sizeof(k->sha1));
+		k->not_after = cert.not_after;
+	}
+	mem_wipe_free(key);
+	cert_clear(&cert);
+	buf_clear(&bundle);
+	return good;
+}
+
+static void
+look_into_bundles(struct outbox *o)
+{
+	struct kept *k, *next;
+	struct err e;
+
+	HASH_ITER (hh, o->names, k, next) {
+		if (!k->bundle || look_into(o, k, &e))
+			continue;
+		log_warn("outbox: certificate of %s: %s", k->name, e.text);
+		drop(o, k);
+	}
+}
+
 struct outbox *
 outbox_new(const char *state_dir, const struct seal_ring *ring, size_t max,
     struct err *e)
@@ -64,17 +121,11 @@ outbox_new(const char *state_dir, const struct seal_ring *ring, size_t max,
 		outbox_free(o);
 		return NULL;
 	}
+	look_into_bundles(o);
 	if (HASH_COUNT(o->names) > 0)
 		log_info(
 		    "outbox: domains=%u were left in it", HASH_COUNT(o->names));
 	return o;
-}
-
-static void
-forget(struct outbox *o, struct kept *k)
-{
-	HASH_DEL(o->names, k);
-	free(k);
 }
 
 void
@@ -88,16 +139,6 @@ outbox_free(struct outbox *o)
 		forget(o, k);
 	outbox_dir_free(o->dir);
 	free(o);
-}
-
-static void
-drop(struct outbox *o, struct kept *k)
-{
-	if (k->key)
-		outbox_dir_drop(o->dir, k->name, OUTBOX_KEY);
-	if (k->bundle)
-		outbox_dir_drop(o->dir, k->name, OUTBOX_BUNDLE);
-	forget(o, k);
 }
 
 static struct kept *
@@ -331,7 +372,7 @@ outbox_get_account(struct outbox *o, const char *ca, char **url, char **key_pem)
 
 void
 outbox_put_bundle(struct outbox *o, const char *name, const char *sha1,
-    const void *bundle, size_t len)
+    int64_t not_after, const void *bundle, size_t len)
 {
 	struct kept *k;
 
@@ -342,6 +383,7 @@ outbox_put_bundle(struct outbox *o, const char *name, const char *sha1,
 	if (k == NULL || !k->bundle)
 		return;
 	snprintf(k->sha1, sizeof(k->sha1), "%s", sha1);
+	k->not_after = not_after;
 	k->gen = 0;
 	k->held = k->replicated = false;
 	/* The key is in the bundle as well. */
@@ -357,6 +399,7 @@ outbox_committed(struct outbox *o, const char *name, int64_t gen)
 
 	if (k == NULL)
 		return;
+	o->leads = true;
 	k->gen = gen;
 	k->turn = ++o->turn;
 	k->held = k->replicated = false;
@@ -385,7 +428,11 @@ outbox_held(struct outbox *o, const char *name, const char *sha1)
 	if (k == NULL || !k->bundle || strcmp(k->sha1, sha1) != 0)
 		return;
 	k->held = true;
-	drop_if_safe(o, k);
+	/* From Redis; who does not lead leaves the rest to who does. */
+	if (o->leads)
+		drop_if_safe(o, k);
+	else
+		drop(o, k);
 }
 
 int64_t
@@ -429,7 +476,41 @@ outbox_replicated(
 }
 
 void
-outbox_each(struct outbox *o, outbox_fn *fn, void *arg)
+outbox_unsure(struct outbox *o)
+{
+	struct kept *k;
+
+	if (o == NULL)
+		return;
+	o->leads = false;
+	for (k = o->names; k != NULL; k = k->hh.next)
+		k->gen = 0;
+}
+
+void
+outbox_indexed(
+    struct outbox *o, const char *name, const char *sha1, int64_t not_after)
+{
+	struct kept *k = find(o, name);
+
+	if (k != NULL && k->bundle && k->gen == 0 &&
+	    (strcmp(k->sha1, sha1) == 0 || not_after > k->not_after))
+		drop(o, k);
+}
+
+size_t
+outbox_unknown(const struct outbox *o)
+{
+	const struct kept *k;
+	size_t n = 0;
+
+	for (k = o != NULL ? o->names : NULL; k != NULL; k = k->hh.next)
+		n += k->bundle && k->gen == 0;
+	return n;
+}
+
+void
+outbox_each(struct outbox *o, bool unknown, outbox_fn *fn, void *arg)
 {
 	struct kept *k, *next;
 	struct buf bundle;
@@ -438,7 +519,7 @@ outbox_each(struct outbox *o, outbox_fn *fn, void *arg)
 	if (o == NULL)
 		return;
 	HASH_ITER (hh, o->names, k, next) {
-		if (!k->bundle)
+		if (!k->bundle || (unknown && k->gen != 0))
 			continue;
 		buf_init(&bundle, OUTBOX_FILE_MAX);
 		if (outbox_dir_get(

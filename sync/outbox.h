@@ -45,9 +45,12 @@ void outbox_put_key(struct outbox *, const char *name, const char *url,
 bool outbox_get_key(struct outbox *, const char *name, const char *was,
     char **url, char **key_pem);
 
-/* The certificate that the order has come to; its key is in it. */
+/*
+ * The certificate that the order has come to, and until when it is good; its key
+ * is in it.
+ */
 void outbox_put_bundle(struct outbox *, const char *name, const char *sha1,
-    const void *bundle, size_t len);
+    int64_t not_after, const void *bundle, size_t len);
 
 /* It is in Redis, as this generation; or nothing is to be kept any more. */
 void outbox_committed(struct outbox *, const char *name, int64_t gen);
@@ -66,10 +69,21 @@ void outbox_replicated(
     struct outbox *, int partition, int npartitions, int64_t mark);
 bool outbox_waits(const struct outbox *, int partition, int npartitions);
 
-/* The certificates in it. */
+/*
+ * This node leads no longer: whether Redis has what it committed last, and
+ * another has acknowledged that, is not known.  What is not known to be there is
+ * to be offered to who leads, until the index says that it is, or has a better
+ * one.
+ */
+void outbox_unsure(struct outbox *);
+void outbox_indexed(
+    struct outbox *, const char *name, const char *sha1, int64_t not_after);
+size_t outbox_unknown(const struct outbox *);
+
+/* The certificates in it; those alone that are not known to be in Redis. */
 typedef void outbox_fn(
     void *arg, const char *name, const void *bundle, size_t len);
-void outbox_each(struct outbox *, outbox_fn *, void *arg);
+void outbox_each(struct outbox *, bool unknown, outbox_fn *, void *arg);
 
 /* How many domains are in it. */
 size_t outbox_size(const struct outbox *);

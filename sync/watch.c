@@ -328,6 +328,9 @@ got_index(void *arg, const struct store_entry *entry, size_t n, bool more,
 		p->again = true;
 		return;
 	}
+	for (size_t i = 0; i < n; i++)
+		outbox_indexed(w->outbox, entry[i].name, entry[i].sha1,
+		    entry[i].not_after);
 	for (size_t i = 0; i < n; i++) {
 		struct hold_entry wanted = { p->number, entry[i].version,
 			p->reading, entry[i].since };
@@ -512,6 +515,8 @@ on_entry(void *arg, const char *id, const struct rds_reply *fields)
 	if (gen > p->heard)
 		p->heard = gen;
 	trials_hear(w->trials, p->number, type, fields);
+	if (strcmp(type, "removed") == 0 && name != NULL)
+		outbox_drop(w->outbox, name);
 	if (strcmp(type, "muster") == 0)
 		watch_muster(w, field_int(fields, "number"));
 	if (gen > p->seen && !p->reconciling) {

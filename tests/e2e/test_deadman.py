@@ -38,7 +38,7 @@ def test_a_leader_whose_helper_hangs_hands_over_and_ends(ground):
     """Its loop turns and holds the lease, and nothing moves."""
     node = ground.node(ground.world(), redis=ground.redis(), settings={
         "acme": {"key_type": "rsa-3072", "order_timeout_s": 1},
-        "fleet": {"stalled_s": 2, "lease_ms": 1000, "renew_ms": 300}})
+        "fleet": {"stalled_ms": 2000, "lease_ms": 1000, "renew_ms": 300}})
     name = "stalled.test"
     node.point_here(name)
     node.add(name)

@@ -13,6 +13,7 @@ import pytest
 from harness import SLOW, wait_for
 from node import PREFIX
 from ownca import OwnCA
+from test_crash import has_faults
 from test_year import Observer
 
 NAMES = [f"heal{i}.test" for i in range(50)]
@@ -263,3 +264,45 @@ def test_what_was_removed_stays_so(nodes, redis):
         name in c for n in nodes for c in n.haproxy.certificates()), 20)
     time.sleep(1 * SLOW)
     assert not first.record(name)
+
+
+def test_what_a_former_leader_has_issued(nodes, redis, tmp_path):
+    """It died right after the commit, and Redis has lost that: it is the only
+    one that has the certificate, and another leads when it comes back."""
+    if not has_faults():
+        pytest.skip("a build without faults")
+    name = "heirloom.test"
+    first, second = nodes
+    for node in nodes:
+        node.dns.add_a(name, *ADDRESSES)
+        node.sync.stop()
+    first.sync.start()
+    first.add(name)
+    first.await_status(name, "in_use", 30)
+    with redis.client() as client:
+        client("SAVE")
+    old = tmp_path / "old.rdb"
+    shutil.copy(redis.dir / "dump.rdb", old)
+    first.sync.stop()
+    first.sync.start(fault="F13:kill")
+    renew(first, [name])
+    assert first.sync.ended(30) == -9, first.sync.tail()
+    issued = first.pebble.issued()[-1]
+    replaced(redis, old)
+    second.sync.start()
+    wait_for("another leader", lambda: redis_leader(redis) == second.name, 20,
+             0.1, second.tails)
+    first.sync.start()
+    wait_for("it to be in Redis", lambda: second.serial(name) == issued, 30,
+             0.1, lambda: first.tails() + second.tails())
+    for node in nodes:
+        node.await_served(name, lambda s: s.serial == issued)
+    assert first.pebble.issued()[-1] == issued
+    wait_for("the outbox to be empty", lambda: not [
+        p for p in (first.state_dir / "outbox").iterdir()
+        if p.suffix != ".account"], 20)
+
+
+def redis_leader(redis):
+    with redis.client() as client:
+        return client.hash(f"{PREFIX}leader").get("node")

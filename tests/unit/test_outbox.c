@@ -1,6 +1,7 @@
 /* The outbox: what is kept, until when, and what it does with a bad disk. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,10 +18,13 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/seal.h"
+#include "sync/bundle.h"
+#include "sync/cert.h"
 #include "sync/outbox.h"
 
 #define MAX 8
 #define NAME "www.shop.example"
+#define REAL "certfleet.invalid"
 #define URL "https://ca.example/order/1"
 #define KEY "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 #define SHA_A "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -164,7 +168,7 @@ a_certificate_takes_the_place_of_its_key(void **state)
 {
 	(void)state;
 	outbox_put_key(it.box, NAME, URL, "", KEY);
-	outbox_put_bundle(it.box, NAME, SHA_A, "bundle", 6);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
 	assert_string_equal(key_of(""), "");
 	assert_int_equal(each_file(NULL), 1);
 }
@@ -174,22 +178,86 @@ see(void *arg, const char *name, const void *bundle, size_t len)
 {
 	struct buf *seen = arg;
 
-	buf_putf(seen, "%s=", name);
-	buf_put(seen, bundle, len);
+	(void)bundle;
+	buf_putf(seen, "%s %zu;", name, len);
+}
+
+static const char *
+told(bool unknown)
+{
+	static char text[256];
+	struct buf seen;
+
+	buf_init(&seen, 200);
+	buf_puts(&seen, "");
+	outbox_each(it.box, unknown, see, &seen);
+	snprintf(text, sizeof(text), "%.*s", (int)seen.len,
+	    seen.p != NULL ? seen.p : "");
+	buf_clear(&seen);
+	return text;
+}
+
+/* One that can be opened; the others would not outlive a restart. */
+static void
+put_real(char sha1[static 41], int64_t *not_after, char expected[static 256])
+{
+	char *pem = cert_placeholder();
+	struct cert cert = { 0 };
+	struct buf bundle;
+	struct err e;
+
+	buf_init(&bundle, BUNDLE_MAX);
+	assert_int_equal(cert_parse(&cert, pem, strlen(pem), &e), 0);
+	assert_int_equal(
+	    bundle_pack(it.ring, REAL, &cert, pem, &bundle, &e), 0);
+	memcpy(sha1, cert.sha1, 41);
+	*not_after = cert.not_after;
+	outbox_put_bundle(it.box, REAL, sha1, *not_after, bundle.p, bundle.len);
+	snprintf(expected, 256, REAL " %zu;", bundle.len);
+	buf_clear(&bundle);
+	cert_clear(&cert);
+	mem_wipe_free(pem);
 }
 
 static void
 certificates_are_told_after_a_restart(void **state)
 {
-	struct buf seen;
+	char sha1[41], expected[256];
+	int64_t not_after;
 
 	(void)state;
-	buf_init(&seen, 100);
-	outbox_put_bundle(it.box, NAME, SHA_A, "bundle", 6);
+	put_real(sha1, &not_after, expected);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "no bundle", 9);
 	reopen();
-	outbox_each(it.box, see, &seen);
-	assert_string_equal(seen.p, NAME "=bundle");
-	buf_clear(&seen);
+	assert_string_equal(told(false), expected);
+	assert_int_equal(each_file(NULL), 1);
+	/* It is the one that was put. */
+	outbox_indexed(it.box, REAL, SHA_A, not_after);
+	assert_int_equal(outbox_unknown(it.box), 1);
+	outbox_indexed(it.box, REAL, sha1, 1);
+	assert_int_equal(outbox_size(it.box), 0);
+}
+
+static void
+what_is_not_known_to_be_in_redis_is_offered_until_it_is(void **state)
+{
+	(void)state;
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
+	outbox_committed(it.box, NAME, 7);
+	assert_int_equal(outbox_unknown(it.box), 0);
+	assert_string_equal(told(true), "");
+	outbox_indexed(it.box, NAME, SHA_B, 9500);
+	assert_int_equal(outbox_size(it.box), 1);
+	outbox_unsure(it.box);
+	assert_string_equal(told(true), NAME " 6;");
+	outbox_indexed(it.box, NAME, SHA_B, 9000);
+	outbox_held(it.box, NAME, SHA_B);
+	assert_int_equal(outbox_unknown(it.box), 1);
+	outbox_indexed(it.box, NAME, SHA_B, 9500);
+	assert_int_equal(outbox_size(it.box), 0);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
+	outbox_held(it.box, NAME, SHA_A);
+	assert_int_equal(outbox_size(it.box), 0);
 }
 
 /* Node and replica, in both orders; each alone is not enough. */
@@ -201,7 +269,7 @@ it_is_kept_until_a_node_and_a_replica_have_it(void **state)
 
 	(void)state;
 	for (int first = 0; first < 2; first++) {
-		outbox_put_bundle(it.box, NAME, SHA_A, "bundle", 6);
+		outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
 		mark = outbox_mark(it.box);
 		outbox_committed(it.box, NAME, 7);
 		assert_true(outbox_waits(it.box, 0, 1));
@@ -225,7 +293,7 @@ static void
 another_certificate_held_does_not_count(void **state)
 {
 	(void)state;
-	outbox_put_bundle(it.box, NAME, SHA_A, "bundle", 6);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
 	outbox_committed(it.box, NAME, 7);
 	outbox_replicated(it.box, 0, 1, outbox_mark(it.box));
 	outbox_held(it.box, NAME, SHA_B);
@@ -239,7 +307,7 @@ what_is_committed_again_is_waited_for_again(void **state)
 	const struct gens reached = { 1, { 7 } };
 
 	(void)state;
-	outbox_put_bundle(it.box, NAME, SHA_A, "bundle", 6);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
 	outbox_committed(it.box, NAME, 7);
 	outbox_acked(it.box, &reached);
 	outbox_committed(it.box, NAME, 9);
@@ -255,13 +323,14 @@ it_is_bounded_and_drops_what_a_node_has(void **state)
 	(void)state;
 	for (int i = 0; i < MAX; i++) {
 		snprintf(name, sizeof(name), "n%d.example", i);
-		outbox_put_bundle(it.box, name, SHA_A, "b", 1);
+		outbox_put_bundle(it.box, name, SHA_A, 9000, "b", 1);
 	}
-	outbox_put_bundle(it.box, NAME, SHA_A, "b", 1);
+	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "b", 1);
 	assert_int_equal(outbox_size(it.box), MAX);
 	assert_int_equal(each_file(NULL), MAX);
+	outbox_committed(it.box, "n5.example", 1);
 	outbox_held(it.box, "n5.example", SHA_A);
-	outbox_put_bundle(it.box, NAME, SHA_B, "b", 1);
+	outbox_put_bundle(it.box, NAME, SHA_B, 9000, "b", 1);
 	assert_int_equal(outbox_size(it.box), MAX);
 	outbox_committed(it.box, NAME, 1);
 	assert_true(outbox_waits(it.box, 0, 1));
@@ -320,7 +389,7 @@ no_outbox_keeps_nothing(void **state)
 
 	(void)state;
 	outbox_put_key(NULL, NAME, URL, "", KEY);
-	outbox_put_bundle(NULL, NAME, SHA_A, "b", 1);
+	outbox_put_bundle(NULL, NAME, SHA_A, 9000, "b", 1);
 	outbox_drop(NULL, NAME);
 	assert_false(outbox_get_key(NULL, NAME, "", &url, &key));
 	assert_false(outbox_waits(NULL, 0, 1));
@@ -337,6 +406,8 @@ main(void)
 		with_box(a_key_for_what_has_been_replaced_since_is_dropped),
 		with_box(a_certificate_takes_the_place_of_its_key),
 		with_box(certificates_are_told_after_a_restart),
+		with_box(
+		    what_is_not_known_to_be_in_redis_is_offered_until_it_is),
 		with_box(it_is_kept_until_a_node_and_a_replica_have_it),
 		with_box(another_certificate_held_does_not_count),
 		with_box(what_is_committed_again_is_waited_for_again),
