@@ -156,6 +156,9 @@ def test_every_node_tells_what_it_shows(fleet):
         assert one["shown"]["since"] and not one["shown"]["trial"]
     out = fleet[1].cli("nodes", NAME).out
     assert out.count("as wanted") == 3 and sha1 in out
+    # All those handshakes are not in HAProxy's log.
+    assert "GET /" in fleet[1].haproxy.text()
+    assert "web_tls" not in fleet[1].haproxy.text()
 
 
 def test_a_certificate_that_was_swapped_behind_us_is_noticed(fleet):
