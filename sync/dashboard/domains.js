@@ -50,13 +50,13 @@ function endOf(domain) {
 
 function cells(domain) {
   return [
-    h("th", { scope: "row" }, domainLink(domain.name),
+    h("th", { scope: "row", role: "rowheader" }, domainLink(domain.name),
       h("span", { class: "app" }, "app ", value(domain.app))),
-    h("td", { "data-label": "Status" }, badgeOf(domain)),
-    h("td", { "data-label": "Why and what next" },
+    h("td", { role: "cell", "data-label": "Status" }, badgeOf(domain)),
+    h("td", { role: "cell", "data-label": "Why and what next" },
       domain.reason ? h("p", { class: "reason" }, value(domain.reason)) : null,
       h("p", { class: "next" }, nextOf(domain))),
-    h("td", { "data-label": "Certificate ends" }, endOf(domain)),
+    h("td", { role: "cell", "data-label": "Certificate ends" }, endOf(domain)),
   ];
 }
 
@@ -150,8 +150,9 @@ class Filters {
 class Table {
   constructor() {
     this.rows = new Map();
-    this.body = h("tbody");
-    this.element = h("table", { class: "domains" },
+    // Roles are said again: on a phone the parts are shown as blocks.
+    this.body = h("tbody", { role: "rowgroup" });
+    this.element = h("table", { class: "domains", role: "table" },
       h("caption", { class: "unseen" }, "Domains"),
       h("thead", null, h("tr", null, ["Domain", "Status", "Why and what next",
         "Certificate ends"].map((t) => h("th", { scope: "col" }, t)))),
@@ -164,7 +165,7 @@ class Table {
     for (const domain of domains) {
       const text = JSON.stringify(domain);
       let row = this.rows.get(domain.name);
-      if (!row) row = { element: h("tr"), text: "", status: "" };
+      if (!row) row = { element: h("tr", { role: "row" }), text: "", status: "" };
       if (row.text !== text) {
         const focused = row.element.contains(document.activeElement) &&
           document.activeElement.className;
