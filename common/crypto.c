@@ -25,14 +25,14 @@ static struct list {
 	OSSL_ALGORITHM kept[KEPT_MAX + 1];
 } lists[] = {
 	{ OSSL_OP_DECODER, "structure=SubjectPublicKeyInfo",
-	    { "EC", "RSA", "RSA-PSS", "ED25519", "DER" }, { { 0 } } },
+	    { "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "DER" }, { { 0 } } },
 	{ OSSL_OP_KEYMGMT, "",
-	    { "EC", "RSA", "RSA-PSS", "ED25519", "X25519", "DH", "HKDF",
-		"TLS1-PRF", "HMAC" },
+	    { "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "DH",
+		"HKDF", "TLS1-PRF", "HMAC" },
 	    { { 0 } } },
 	{ OSSL_OP_DIGEST, "",
 	    { "MD5", "MD5-SHA1", "SHA1", "SHA2-224", "SHA2-256", "SHA2-384",
-		"SHA2-512" },
+		"SHA2-512", "SHA3-256", "SHA3-384", "SHA3-512", "SHAKE-256" },
 	    { { 0 } } },
 	{ OSSL_OP_CIPHER, "",
 	    { "AES-128-GCM", "AES-256-GCM", "AES-128-CBC", "AES-256-CBC",
