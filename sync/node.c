@@ -197,9 +197,9 @@ beat(void *arg)
 	if (full) {
 		store_time(n->store, got_time, n);
 		store_present(n->store, n->conf->node, loop_wall_ms());
+		issuer_remember(n->issuer);
 	}
 	forget_stall(n);
-	issuer_remember(n->issuer);
 	hold_status(n->hold, &hold);
 	snprintf(b.id, sizeof(b.id), "%s", n->conf->node);
 	snprintf(b.version, sizeof(b.version), "%s", CERTFLEET_VERSION);
