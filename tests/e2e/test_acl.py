@@ -84,6 +84,22 @@ def test_each_program_has_its_own_user_and_no_more_is_needed(nodes, redis):
         assert "NOPERM" not in node.sync.text() + node.agent.text()
 
 
+def test_the_doctor_looks_at_what_these_users_may(nodes, redis):
+    for node in nodes:
+        node.cli("-f", str(node.conf), "kek", "backed-up")
+        done = node.cli("doctor", "-f", str(node.conf), "--json", code=None)
+        levels = {r["check"]: r["level"] for r in done.json["results"]}
+        assert "error" not in levels.values(), done.out
+        assert levels["redis.library"] == levels["clock.redis"] == "ok"
+        # INFO is not theirs: that is said, and no finding.
+        assert levels["redis.persistence"] == "skipped"
+        assert levels["kek.fleet"] == "ok"
+        assert node.cli("leader", "--json").json["leader"]["node"] == "a1"
+    # Who may not publish one cannot try a challenge.
+    assert levels["haproxy.challenge"] == "skipped"
+
+
+
 def test_who_only_serves_shows_and_changes_nothing(nodes, redis):
     _, serving = nodes
     assert "acl.test" in serving.cli("domains").out
