@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "sync/api/request.h"
-#include "sync/store_search.h"
 
 static void
 got_found(void *arg, const struct domain *const *d, size_t n, const char *next,
@@ -58,6 +57,17 @@ choose_apps(const struct request *q, const char *app, struct store_search *s)
 	json_array_foreach (q->token.apps, i, one)
 		if (s->napps < STORE_SEARCH_APPS)
 			s->app[s->napps++] = json_string_value(one);
+}
+
+void
+find_part(struct request *q, int status, const char *after, store_found_fn *fn)
+{
+	struct store_search s = { .text = "", .status = status };
+
+	choose_apps(q, NULL, &s);
+	s.after = after;
+	s.limit = STORE_SEARCH_LIMIT;
+	store_find(q->api->store, &s, fn, q);
 }
 
 void

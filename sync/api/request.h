@@ -21,6 +21,7 @@
 #include "sync/api/target.h"
 #include "sync/api/token.h"
 #include "sync/custom.h"
+#include "sync/store_search.h"
 
 struct door;
 struct hub;
@@ -65,6 +66,7 @@ struct request {
 	char name[DOMAIN_NAME_MAX];
 	found_fn *found;
 	json_t *reply;               /* what is known so far */
+	int64_t total;               /* domains that were counted: own.c */
 	struct domain_change change; /* borrows from body */
 	struct custom custom;        /* that is uploaded */
 	int step, status;            /* change.c, renew.c */
@@ -173,6 +175,10 @@ void variables_request_free(struct variables_request *);
 
 /* find.c: a page of own_domains_list() by what is searched for. */
 void find_domains(struct request *, const char *app, int status, size_t limit);
+
+/* The next part of all that it may see, in that status (-1: any). */
+void find_part(
+    struct request *, int status, const char *after, store_found_fn *);
 
 /* follow.c: those who follow the events. */
 struct hub *hub_new(struct api *);

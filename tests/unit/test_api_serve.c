@@ -598,7 +598,8 @@ say_found(struct later *l)
 	size_t n = 0;
 
 	for (size_t i = 0; i < w.ndomains && n < l->limit; i++)
-		if (strstr(w.domain[i].name, l->name) != NULL)
+		if (strstr(w.domain[i].name, l->name) != NULL &&
+		    (l->n == -1 || l->n == (int)w.domain[i].status))
 			list[n++] = &w.domain[i];
 	f.found(l->arg, list, failure() == NULL ? n : 0,
 	    n > 0 && n == l->limit ? list[n - 1]->name : "", failure());
@@ -612,6 +613,7 @@ store_find(struct store *s, const struct store_search *wanted,
 
 	(void)s;
 	l->limit = wanted->limit;
+	l->n = wanted->status;
 	str_copy(l->name, sizeof(l->name), wanted->text, NULL);
 }
 
