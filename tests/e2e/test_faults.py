@@ -1,10 +1,11 @@
 """Taken at every step of a certificate's life, in a fleet, under a referee.
 
 Of two or three nodes that share a Redis, with a canary or without, one is killed
-(kill -9) or stands still for longer than its lease (SIGSTOP) at a place of common/fault.h, while a new name
-gets its first certificate or another one is renewed.  The other goes on with it,
-or the killed one when it is back; the CA is asked for one certificate each time,
-and visitors never see anything but a good one.
+(kill -9) or stands still for longer than its lease (SIGSTOP) at a place of
+common/fault.h, while a new name gets its first certificate or another one is
+renewed.  The others go on with it, or the killed one when it is back; the CA is
+asked for one certificate each time, and visitors never see anything but a good
+one.
 
 Several fleets work off the cases at the same time, since cases mostly wait.
 CERTFLEET_SEEDS=n does it n times, in other orders and with other names in flight.
