@@ -81,7 +81,7 @@ static const struct command {
 	  "their certificates" },
 	{ "config", cli_config, 1, 1, "check [-f FILE] | show",
 	  "is the configuration valid; the settings in effect" },
-	{ "kek", cli_kek, 1, 2, "list | rotate | reseal | retire ID | backed-up",
+	{ "kek", cli_kek, 1, 2, "list | rotate | reseal | retire ID [--yes] | backed-up",
 	  "the key ring: who has which keys, another one, one that goes" },
 	{ "doctor", cli_doctor, 0, 0, "[-f FILE] [--haproxy-config FILE]",
 	  "look for what is set up wrong, and say the cure" },

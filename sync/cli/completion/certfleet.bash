@@ -95,6 +95,7 @@ _certfleet_options()
     renew) all+=' --dry-run --force --wait' ;;
     revoke) all+=' --reason --wait --yes' ;;
     rollback) all+=' --reason --yes' ;;
+    kek) all+=' --yes' ;;
     token) all+=' --role --days' ;;
     esac
     # shellcheck disable=SC2086
