@@ -2,7 +2,8 @@
 import { h, svg, unique } from "./dom.js";
 import { day, many, number, shortDay } from "./words.js";
 
-const WIDTH = 900;
+const WIDE = 900;
+const NARROW = 340; // on a phone, so that its words can be read
 const HEIGHT = 220;
 const LEFT = 44;
 const BOTTOM = 26;
@@ -19,9 +20,11 @@ function top(max) {
 // kinds: [{ key, name, css }]; days: [{ date, ... }]
 export function dayChart(title, days, kinds) {
   const sums = days.map((d) => kinds.reduce((n, k) => n + d[k.key], 0));
+  const narrow = matchMedia("(max-width: 44rem)").matches;
+  const width = narrow ? NARROW : WIDE;
   const max = top(Math.max(1, ...sums));
   const high = HEIGHT - BOTTOM - TOP;
-  const step = (WIDTH - LEFT) / days.length;
+  const step = (width - LEFT) / days.length;
   const y = (n) => HEIGHT - BOTTOM - (n / max) * high;
   const id = unique("chart");
   const total = sums.reduce((a, b) => a + b, 0);
@@ -31,7 +34,7 @@ export function dayChart(title, days, kinds) {
       `${number(sums[peak])}.`;
 
   const grid = [0, 0.5, 1].filter((f) => Number.isInteger(max * f)).map((f) => [
-    svg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(max * f), y2: y(max * f) }),
+    svg("line", { class: "grid", x1: LEFT, x2: width, y1: y(max * f), y2: y(max * f) }),
     svg("text", { class: "axis", x: LEFT - 8, y: y(max * f) + 4, "text-anchor": "end" },
       number(max * f)),
   ]);
@@ -52,7 +55,7 @@ export function dayChart(title, days, kinds) {
       svg("rect", { class: "hit", x: LEFT + i * step, y: TOP, width: step, height: high }),
       parts);
   });
-  const ticks = days.map((d, i) => i % Math.ceil(days.length / 6) === 0
+  const ticks = days.map((d, i) => i % Math.ceil(days.length / (narrow ? 3 : 6)) === 0
     ? svg("text", { class: "axis", x: LEFT + (i + 0.5) * step, y: HEIGHT - 8,
       "text-anchor": i === 0 ? "start" : "middle" }, shortDay(d.date)) : null);
 
@@ -61,7 +64,7 @@ export function dayChart(title, days, kinds) {
       kinds.length > 1 ? h("ul", { class: "legend" }, kinds.map((k) =>
         h("li", null, h("span", { class: `swatch ${k.css}`, "aria-hidden": "true" }), k.name)))
         : null),
-    svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": id },
+    svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": id },
       svg("title", { id }, `${title}. ${about}`), grid, bars, ticks),
     table(days, kinds, sums));
 }
