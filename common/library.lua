@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 13
+local VERSION = 14
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -1169,6 +1169,20 @@ local function limit_peek(keys, args)
   return found
 end
 
+-- KEYS bucket...; ARGV for each limit window_ms.  Look at many, and take nothing.
+-- Returns { now, and for each: left, next free at, used, blocked until }.
+local function limits_peek(keys, args)
+  local now = now_ms()
+  local found = { text(now) }
+  for i, key in ipairs(keys) do
+    local limit, window = tonumber(args[2 * i - 1]), tonumber(args[2 * i])
+    local state = limit_state(key, limit, window, now)
+    found[4 * i - 2], found[4 * i - 1] = math.max(0, limit - state[1]), text(state[2])
+    found[4 * i], found[4 * i + 1] = state[1], text(state[3])
+  end
+  return found
+end
+
 -- Beside the records of a partition: its names in order, and how many domains
 -- there are in each status.  Their keys are made of the domain's, in whose slot
 -- they are.
@@ -1368,6 +1382,7 @@ redis.register_function('certfleet_limit_spend', limit_spend)
 redis.register_function('certfleet_limits_spend', limits_spend)
 redis.register_function('certfleet_limit_refund', limit_refund)
 redis.register_function('certfleet_limit_block', limit_block)
+redis.register_function { function_name = 'certfleet_limits_peek', callback = limits_peek, flags = read_only }
 redis.register_function { function_name = 'certfleet_limit_peek', callback = limit_peek, flags = read_only }
 redis.register_function { function_name = 'certfleet_scan', callback = scan, flags = read_only }
 redis.register_function { function_name = 'certfleet_records', callback = records, flags = read_only }

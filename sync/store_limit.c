@@ -190,3 +190,52 @@ store_limit_peek(struct store *s, const struct limit *l, int64_t nspent,
 	    nspent < STORE_LIMIT_SPENT_MAX ? nspent : STORE_LIMIT_SPENT_MAX);
 	call_send(c, &cmd, got_peek);
 }
+
+#define PEEKS_FIXED 1  /* now */
+#define PEEKS_BUCKET 4 /* for each bucket */
+
+static void
+got_peeks(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	struct store_limit found[STORE_LIMITS_PEEK_MAX] = { 0 };
+	const struct rds_reply *it;
+	struct err bad;
+	size_t n = 0;
+
+	if (e == NULL && r->type == RDS_ARRAY && r->nitems > PEEKS_FIXED)
+		n = (r->nitems - PEEKS_FIXED) / PEEKS_BUCKET;
+	if (e == NULL && (n == 0 || n > STORE_LIMITS_PEEK_MAX)) {
+		err_set(
+		    &bad, ERR_BUG, "certfleet_limits_peek answers nonsense");
+		e = &bad;
+	}
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		it = &r->item[PEEKS_FIXED + PEEKS_BUCKET * i];
+		found[i].left = reply_int(&it[0]);
+		found[i].free_at = reply_int(&it[1]);
+		found[i].used = reply_int(&it[2]);
+		found[i].blocked_until = reply_int(&it[3]);
+		found[i].now = reply_int(&r->item[0]);
+	}
+	c->tell.limits(c->arg, e == NULL ? found : NULL, n, e == NULL, e);
+}
+
+void
+store_limits_peek(struct store *s, const struct limit *l, size_t n,
+    store_limits_fn *fn, void *arg)
+{
+	struct call *c = call_new(s, arg);
+	char key[STORE_LIMITS_PEEK_MAX][LIMIT_REDIS_KEY_MAX];
+	struct rds_cmd cmd;
+
+	c->tell.limits = fn;
+	call_function(&cmd, "certfleet_limits_peek", (int)n);
+	call_read_only(&cmd);
+	for (size_t i = 0; i < n; i++)
+		rds_arg(&cmd, limit_key(s, &l[i], key[i]));
+	for (size_t i = 0; i < n; i++) {
+		rds_arg_int(&cmd, l[i].max);
+		rds_arg_int(&cmd, l[i].window_ms);
+	}
+	call_send(c, &cmd, got_peeks);
+}

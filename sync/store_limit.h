@@ -47,6 +47,11 @@ void store_limit_refund(struct store *, const struct limit *, const char *id);
 void store_limit_block(
     struct store *, const struct limit *, int64_t until, store_fn *, void *arg);
 
+/* Look at up to STORE_LIMITS_PEEK_MAX at the same time; granted is true. */
+#define STORE_LIMITS_PEEK_MAX 32
+void store_limits_peek(struct store *, const struct limit *, size_t n,
+    store_limits_fn *, void *arg);
+
 /* Look, with the times of the newest nspent spends. */
 #define STORE_LIMIT_SPENT_MAX 100000
 void store_limit_peek(struct store *, const struct limit *, int64_t nspent,

@@ -2,6 +2,7 @@
  * When would these names get their certificates?  The buckets of all of them
  * are looked at, then sync/plan.c goes through the weeks.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
 #include "sync/plan.h"
 #include "sync/store_limit.h"
 
-#define IN_FLIGHT_MAX 64
+#define IN_FLIGHT_MAX 16
 
 /* A name of the list, or what is wrong with it. */
 struct entry {
@@ -30,12 +31,12 @@ struct registered {
 	char name[DOMAIN_NAME_MAX];
 };
 
-/* One look at a bucket. */
+/* One look: at a bucket with its spends, or at those of several names. */
 struct look {
 	struct plan_request *plan; /* NULL: free */
-	enum limit_bucket bucket;
-	size_t at; /* in domain, or in names */
-	struct limit limit;
+	size_t at;                 /* in the row of all */
+	size_t n;
+	struct limit limit[STORE_LIMITS_PEEK_MAX];
 };
 
 struct plan_request {
@@ -49,7 +50,7 @@ struct plan_request {
 	const char **domain_name;
 	struct plan_bucket orders, *domain;
 	size_t ndomains;
-	size_t next; /* look */
+	size_t next; /* bucket to look at */
 	struct look look[IN_FLIGHT_MAX];
 	size_t waiting; /* looks that have not been answered */
 	struct err e;   /* the first failure */
@@ -188,77 +189,121 @@ answer(struct plan_request *p)
 
 /* --- the buckets ---------------------------------------------------------------------- */
 
+/*
+ * All buckets in one row: the account's, the domains', two for each name.  With
+ * listed the times of their spends are wanted, else there are many of them.
+ * Which one it is, and of what: -1 behind the last one.
+ */
+static int
+bucket_at(const struct plan_request *p, size_t at, size_t *of, bool *listed)
+{
+	*of = 0;
+	*listed = at <= p->ndomains;
+	if (at == 0)
+		return LIMIT_ORDERS;
+	if (*listed) {
+		*of = at - 1;
+		return LIMIT_DOMAIN;
+	}
+	at -= p->ndomains + 1;
+	*of = at / 2;
+	if (*of >= p->nnames)
+		return -1;
+	return at % 2 == 0 ? LIMIT_SET : LIMIT_FAILURES;
+}
+
 static void
-keep(struct plan_request *p, const struct look *k,
+keep_listed(struct plan_request *p, const struct look *k,
     const struct store_limit *found)
 {
-	struct plan_name *n;
+	struct plan_bucket *b = k->at == 0 ? &p->orders : &p->domain[k->at - 1];
 
-	switch (k->bucket) {
-	case LIMIT_ORDERS:
-		plan_bucket_init(&p->orders, &k->limit, found->spent,
-		    found->nspent, found->blocked_until);
-		break;
-	case LIMIT_DOMAIN:
-		plan_bucket_init(&p->domain[k->at], &k->limit, found->spent,
-		    found->nspent, found->blocked_until);
-		break;
-	case LIMIT_SET:
-	case LIMIT_FAILURES:
-		n = &p->name[k->at];
-		if (found->free_at > n->ready) {
-			n->ready = found->free_at;
-			n->own = k->bucket;
-		}
-		break;
-	case LIMIT_BUCKETS:
-		break;
-	}
+	plan_bucket_init(
+	    b, &k->limit[0], found->spent, found->nspent, found->blocked_until);
+}
+
+static void
+keep_name(struct plan_request *p, size_t at, const struct store_limit *found)
+{
+	bool listed;
+	size_t of;
+	int bucket = bucket_at(p, at, &of, &listed);
+	struct plan_name *n = &p->name[of];
+
+	if (found->free_at <= n->ready)
+		return;
+	n->ready = found->free_at;
+	n->own = (enum limit_bucket)bucket;
+}
+
+/* It may begin the next look, or be the last one. */
+static void
+looked(struct look *k, const struct err *e)
+{
+	struct plan_request *p = k->plan;
+
+	p->waiting--;
+	if (e != NULL)
+		p->e = *e;
+	k->plan = NULL;
+	go_on(p);
 }
 
 static void
 got_look(void *arg, const struct store_limit *found, const struct err *e)
 {
 	struct look *k = arg;
-	struct plan_request *p = k->plan;
 
-	p->waiting--;
-	if (e != NULL)
-		p->e = *e;
-	else
-		keep(p, k, found);
-	k->plan = NULL;
-	go_on(p);
+	if (e == NULL)
+		keep_listed(k->plan, k, found);
+	looked(k, e);
 }
 
-/* The looks in one row: the account, the domains, two for each name. */
+static void
+got_looks(void *arg, const struct store_limit *found, size_t n, bool granted,
+    const struct err *e)
+{
+	struct look *k = arg;
+	struct err other;
+
+	(void)granted;
+	if (e == NULL && n != k->n) {
+		err_set(&other, ERR_BUG, "Redis answers for other limits");
+		e = &other;
+	}
+	for (size_t i = 0; e == NULL && i < n; i++)
+		keep_name(k->plan, k->at + i, &found[i]);
+	looked(k, e);
+}
+
+/* As many as fit into the look; false when there is nothing left to look at. */
 static bool
 next_look(struct plan_request *p, struct look *k)
 {
 	const struct conf *conf = p->request->api->conf;
-	size_t at = p->next;
-	const char *of = "";
+	bool listed = false;
+	struct limit *l;
+	const char *name;
+	int bucket;
+	size_t of;
 
-	k->bucket = LIMIT_ORDERS;
-	if (at > 0 && at <= p->ndomains) {
-		k->bucket = LIMIT_DOMAIN;
-		k->at = at - 1;
-		of = p->domain_name[k->at];
-	} else if (at > p->ndomains) {
-		at -= p->ndomains + 1;
-		k->bucket = at % 2 == 0 ? LIMIT_SET : LIMIT_FAILURES;
-		k->at = at / 2;
-		if (k->at >= p->nnames)
-			return false;
-		of = p->text[k->at];
+	k->at = p->next;
+	k->n = 0;
+	while (!listed && k->n < STORE_LIMITS_PEEK_MAX &&
+	       (bucket = bucket_at(p, p->next, &of, &listed)) != -1) {
+		l = &k->limit[k->n++];
+		name = bucket == LIMIT_ORDERS   ? ""
+		       : bucket == LIMIT_DOMAIN ? p->domain_name[of]
+		                                : p->text[of];
+		limit_of(conf, conf->acme.directory, (enum limit_bucket)bucket,
+		    name, l);
+		/* Its own are the same names: the last needs a place, too. */
+		if (bucket == LIMIT_SET && l->max > (int64_t)more(p))
+			l->max -= (int64_t)more(p);
+		p->next++;
 	}
-	limit_of(conf, conf->acme.directory, k->bucket, of, &k->limit);
-	/* Its own are the same names: the last of them needs a place, too. */
-	if (k->bucket == LIMIT_SET && k->limit.max > (int64_t)more(p))
-		k->limit.max -= (int64_t)more(p);
-	p->next++;
-	k->plan = p;
-	return true;
+	k->plan = k->n > 0 ? p : NULL;
+	return k->n > 0;
 }
 
 /* There is one while fewer than all are waiting. */
@@ -276,15 +321,16 @@ static void
 go_on(struct plan_request *p)
 {
 	struct store *store = p->request->api->store;
-	bool listed;
 	struct look *k;
 
 	while (p->e.kind == ERR_NONE && p->waiting < IN_FLIGHT_MAX &&
 	       next_look(p, k = free_look(p))) {
 		p->waiting++;
-		listed = k->bucket == LIMIT_ORDERS || k->bucket == LIMIT_DOMAIN;
-		store_limit_peek(store, &k->limit,
-		    listed ? STORE_LIMIT_SPENT_MAX : 0, got_look, k);
+		if (k->at <= p->ndomains)
+			store_limit_peek(store, &k->limit[0],
+			    STORE_LIMIT_SPENT_MAX, got_look, k);
+		else
+			store_limits_peek(store, k->limit, k->n, got_looks, k);
 	}
 	if (p->waiting > 0)
 		return;

@@ -202,6 +202,21 @@ def test_looking_writes_nothing(redis):
         == [5, "0", 0]
 
 
+def test_many_are_looked_at_as_one_is(redis):
+    spend(redis, "a:1", key="full", limit=1)
+    spend(redis, "b:1", key="room", limit=5)
+    redis.fcall("certfleet_limit_block", ["held"], T0 * 2, WEEK)
+    limits = {"full": 1, "room": 5, "held": 3, "new": 2}
+    now, *found = redis(
+        "FCALL_RO", "certfleet_limits_peek", len(limits), *limits,
+        *(x for limit in limits.values() for x in (limit, WEEK)))
+    assert abs(int(now) - time.time() * 1000) < 60000
+    for i, (key, limit) in enumerate(limits.items()):
+        left, free_at, used, blocked, _ = peek(redis, key=key, limit=limit)
+        assert [int(x) for x in found[4 * i:4 * i + 4]] == \
+            [left, free_at, used, blocked], key
+
+
 # --- the whole: sync, Redis and a CA -----------------------------------------
 
 def limits_of(node):

@@ -102,6 +102,7 @@ union fns {
 	store_names_fn *names;
 	store_events_fn *events;
 	store_limit_fn *limit;
+	store_limits_fn *limits;
 	store_gen_fn *gen;
 	store_token_fn *token;
 	store_token_key_fn *token_key;
@@ -792,6 +793,26 @@ store_limit_peek(struct store *s, const struct limit *l, int64_t nspent,
 {
 	(void)s, (void)l, (void)nspent;
 	later(say_limit, (union fns){ .limit = fn }, arg);
+}
+
+static void
+say_limits(struct later *l)
+{
+	union fns f = { .p = l->call };
+	struct store_limit found[STORE_LIMITS_PEEK_MAX] = { 0 };
+
+	for (size_t i = 0; i < l->limit; i++)
+		found[i].now = loop_wall_ms();
+	f.limits(l->arg, failure() == NULL ? found : NULL, l->limit,
+	    failure() == NULL, failure());
+}
+
+void
+store_limits_peek(struct store *s, const struct limit *l, size_t n,
+    store_limits_fn *fn, void *arg)
+{
+	(void)s, (void)l;
+	later(say_limits, (union fns){ .limits = fn }, arg)->limit = n;
 }
 
 static void
