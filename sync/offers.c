@@ -186,6 +186,10 @@ offers_look(struct offers *o)
 	bool taken = o->n > 0 && missing + o->n <= o->out;
 
 	if (!o->writing && (over || begins || taken)) {
+		/* All nodes lack the same: each begins with others. */
+		if (missing > 0 && o->n == 0)
+			o->at = (size_t)domain_partition(
+			    o->conf->node, (int)missing);
 		loop_cancel(o->timer);
 		offer(o);
 	}
