@@ -80,6 +80,9 @@ def test_each_program_has_its_own_user_and_no_more_is_needed(nodes, redis):
             ("certfleet-sync", "node")}
         denied = admin("ACL", "LOG")
     assert not denied, denied
+    # Who may not lead has nothing of who does.
+    assert (leads.state_dir / "outbox").is_dir()
+    assert not (serving.state_dir / "outbox").exists()
     for node in nodes:
         assert "NOPERM" not in node.sync.text() + node.agent.text()
 

@@ -67,6 +67,10 @@ def test_every_master_has_its_part(node, redis):
     assert set(names) <= {d["name"] for d in shown}
     events = node.api("GET", "/api/v1/events")[1]["events"]
     assert set(names) <= {e.get("name") for e in events}
+    # Each master's own replicas are asked, where it has any.
+    wait_for("the outbox to be empty", lambda: not list(
+        (node.state_dir / "outbox").glob("*.bundle")), 20,
+        explain=node.sync.tail)
     for name in names[::3]:
         node.remove(name)
         wait_for("it to be gone", lambda n=name: not node.record(n), 10)
