@@ -151,7 +151,7 @@ function update(slot, key, draw) {
 
 // --- what can be done --------------------------------------------------------------
 
-function actions(domain, session, again, fault) {
+function actions(domain, session, again, fault, removing) {
   if (!session.may) return null;
   const change = async (wish, done) => {
     try {
@@ -212,7 +212,13 @@ function actions(domain, session, again, fault) {
     button("Remove domain", () => confirmDialog(`Remove ${domain.name}?`,
       "Its certificates are removed from all nodes, and browsers will refuse it.",
       "Remove", async () => {
-        await ask("DELETE", domainPath(domain));
+        removing(true);
+        try {
+          await ask("DELETE", domainPath(domain));
+        } catch (failure) {
+          removing(false);
+          throw failure;
+        }
         say(`${domain.name} is removed`);
         location.hash = "#/domains";
       }), { class: "danger", "aria-haspopup": "dialog" }));
@@ -233,6 +239,7 @@ export function domainPage(content, session, name) {
   let status = "";
   let gone = false;
   let asked = 0;
+  let removed = false;
 
   const path = `/api/v1/domains/${encodeURIComponent(name)}`;
   const fault = (sentence) => {
@@ -249,7 +256,7 @@ export function domainPage(content, session, name) {
     const focused = buttons.contains(document.activeElement)
       ? [...buttons.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     update(buttons, [domain.status, domain.letsencrypt_enabled, domain.custom],
-      () => actions(domain, session, soon, fault));
+      () => actions(domain, session, soon, fault, (on) => { removed = on; }));
     if (focused >= 0) buttons.querySelectorAll("button")[focused]?.focus();
     PARTS.forEach(([draw, told], i) => {
       if (draw) update(parts[i], told(domain), () => draw(domain));
@@ -257,6 +264,7 @@ export function domainPage(content, session, name) {
   }
 
   async function load() {
+    if (removed) return;
     const mine = ++asked;
     try {
       const { domain } = await ask("GET", path);
@@ -269,7 +277,7 @@ export function domainPage(content, session, name) {
       if (notice.dataset.from === "load") fault("");
       notice.dataset.from = "";
     } catch (failure) {
-      if (gone || failure.status === 401) return;
+      if (gone || removed || failure.status === 401) return;
       notice.dataset.from = "load";
       fault(failure.status === 404 ? "This domain is not there." : failure.message);
       if (failure.status === 404) fill(body);

@@ -324,6 +324,7 @@ def test_a_domain_is_removed_after_a_question(browser, place, tokens):
     await_row(browser, "www.shop.test", "In use")
     assert row(browser, "gone.shop.test") == ""
     assert place.record("gone.shop.test") == {}
+    browser.expected = ["status of 404"]  # what it asked at that moment
 
 
 def test_what_is_wrong_is_said_beside_its_field(browser, place, tokens):
