@@ -86,8 +86,8 @@ holds(const char *path, const void *bytes, size_t len)
 	return same;
 }
 
-static int
-write_all(int fd, const char *p, size_t len)
+int
+disk_write_all(int fd, const char *p, size_t len)
 {
 	ssize_t n;
 
@@ -100,7 +100,7 @@ write_all(int fd, const char *p, size_t len)
 		p += n;
 		len -= (size_t)n;
 	}
-	return fsync(fd);
+	return 0;
 }
 
 /* The directory's path, with the slash that file names follow. */
@@ -139,7 +139,8 @@ replace(const char *temp, const char *path, const void *bytes, size_t len)
 		fd = create(temp);
 	if (fd == -1)
 		return -1;
-	rc = fchmod(fd, 0600) == -1 || write_all(fd, bytes, len) == -1;
+	rc = fchmod(fd, 0600) == -1 || disk_write_all(fd, bytes, len) == -1 ||
+	     fsync(fd) == -1;
 	/* Some file systems report a full disk only here. */
 	rc = close(fd) == -1 || rc;
 	fault_point("F14");

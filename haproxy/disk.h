@@ -24,8 +24,11 @@ int disk_dir(const char *path, bool closed, struct err *);
  */
 int disk_write(const char *path, const void *, size_t len, struct err *);
 
+/* All of it to a descriptor, whatever signals come; -1 and errno. */
+int disk_write_all(int fd, const char *bytes, size_t len);
+
 /*
- * The same, in two steps: after disk_put() a crash of the machine leaves the
+ * The same as disk_write(), in two steps: after disk_put() a crash of the machine leaves the
  * old file or the new one, after disk_sync() of its directory the new one.
  */
 int disk_put(const char *path, const void *, size_t len, struct err *);

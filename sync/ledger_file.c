@@ -94,23 +94,6 @@ ledger_file_free(struct ledger_file *f)
 	free(f);
 }
 
-static int
-write_all(int fd, const char *p, size_t len)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(fd, p, len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static size_t
 count_lines(const struct buf *b)
 {
@@ -125,8 +108,8 @@ int
 ledger_file_put(struct ledger_file *f, const struct buf *lines, struct err *e)
 {
 	/* A torn line is ended first, or the next would be lost with it. */
-	if ((f->torn && write_all(f->fd, "\n", 1) == -1) ||
-	    write_all(f->fd, lines->p, lines->len) == -1 ||
+	if ((f->torn && disk_write_all(f->fd, "\n", 1) == -1) ||
+	    disk_write_all(f->fd, lines->p, lines->len) == -1 ||
 	    fdatasync(f->fd) == -1) {
 		f->torn = true;
 		return err_set(e, ERR_AGAIN, "ledger %s not written: %s",

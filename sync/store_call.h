@@ -110,6 +110,10 @@ void call_committed(
 /* got() for calls answered by a list of names. */
 void call_names(struct call *, const struct rds_reply *, const struct err *);
 
+/* Entries of a stream in the order of r, or from its end, to tell.events. */
+void call_events(struct call *, const struct rds_reply *, bool newest_first,
+    const struct err *);
+
 /* Ask for the newest n entries of a stream, to be told oldest first. */
 void call_range(
     struct store *, const char *key, int n, store_events_fn *, void *arg);

@@ -463,8 +463,9 @@ store_ready(struct store *s, const char *token)
 	call_forget(s, &cmd);
 }
 
-static void
-got_events(struct call *c, const struct rds_reply *r, const struct err *e)
+void
+call_events(struct call *c, const struct rds_reply *r, bool newest_first,
+    const struct err *e)
 {
 	struct store_event *event;
 	const char **field;
@@ -479,9 +480,10 @@ got_events(struct call *c, const struct rds_reply *r, const struct err *e)
 			nfields += r->item[i].item[1].nitems;
 	event = xcalloc(r->nitems, sizeof(*event));
 	field = xcalloc(nfields, sizeof(*field));
-	/* XREVRANGE has the newest first; people read downwards. */
-	for (size_t i = r->nitems; i-- > 0;) {
-		const struct rds_reply *entry = &r->item[i], *list;
+	for (size_t i = 0; i < r->nitems; i++) {
+		const struct rds_reply *entry =
+		    &r->item[newest_first ? r->nitems - 1 - i : i];
+		const struct rds_reply *list;
 
 		if (entry->nitems != 2 || entry->item[0].type != RDS_STRING)
 			continue;
@@ -498,6 +500,13 @@ got_events(struct call *c, const struct rds_reply *r, const struct err *e)
 	free(event);
 }
 
+/* XREVRANGE has the newest first; people read downwards. */
+static void
+got_newest(struct call *c, const struct rds_reply *r, const struct err *e)
+{
+	call_events(c, r, true, e);
+}
+
 void
 call_range(
     struct store *s, const char *key, int n, store_events_fn *fn, void *arg)
@@ -512,7 +521,7 @@ call_range(
 	rds_arg(&cmd, "-");
 	rds_arg(&cmd, "COUNT");
 	rds_arg_int(&cmd, n);
-	call_send(c, &cmd, got_events);
+	call_send(c, &cmd, got_newest);
 }
 
 void

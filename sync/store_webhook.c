@@ -57,35 +57,7 @@ store_webhook_done(struct store *s, int partition, int64_t epoch,
 static void
 got_events(struct call *c, const struct rds_reply *r, const struct err *e)
 {
-	struct store_event *event;
-	const char **field;
-	size_t nfields = 0, n = 0, at = 0;
-
-	if (e != NULL) {
-		c->tell.events(c->arg, NULL, 0, e);
-		return;
-	}
-	for (size_t i = 0; i < r->nitems; i++)
-		if (r->item[i].nitems == 2)
-			nfields += r->item[i].item[1].nitems;
-	event = xcalloc(r->nitems, sizeof(*event));
-	field = xcalloc(nfields, sizeof(*field));
-	for (size_t i = 0; i < r->nitems; i++) {
-		const struct rds_reply *entry = &r->item[i], *list;
-
-		if (entry->nitems != 2 || entry->item[0].type != RDS_STRING)
-			continue;
-		list = &entry->item[1];
-		event[n].id = entry->item[0].str;
-		event[n].field = field + at;
-		event[n].nfields = list->nitems / 2;
-		for (size_t j = 0; j < list->nitems; j++)
-			field[at++] = list->item[j].str;
-		n++;
-	}
-	c->tell.events(c->arg, event, n, NULL);
-	free(field);
-	free(event);
+	call_events(c, r, false, e);
 }
 
 void
