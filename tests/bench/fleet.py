@@ -23,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
@@ -30,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import harness  # noqa: E402
 from figures import cpu_s, in_memory, missed, verdict  # noqa: E402
-from harness import BUILD, Process, kill_all, temp_dir, wait_for  # noqa: E402
+from harness import BUILD, Process, built, kill_all, temp_dir, wait_for  # noqa: E402
 from node import PREFIX, Node  # noqa: E402
 from peers import World, started  # noqa: E402
 from scale import Memory, load  # noqa: E402
@@ -119,11 +120,15 @@ def start_all(redis, nodes):
     filled(nodes)
     for node in rest:
         node.write_conf()
-        node.sync.prime()
-        node.sync.start()
-        if node.haproxy.socket in map(Path, node.all_settings()
-                                      ["haproxy"]["sockets"]):
-            node.haproxy.start()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda n: n.sync.prime(), rest))
+    for node in nodes[len(nodes) - REAL:]:
+        node.haproxy.start()
+    # All at once: each has its copies to look through before it answers.
+    for node in rest:
+        node.sync.spawn(built("certfleet-sync"), "-f", node.conf)
+    for node in rest:
+        node.sync.wait_ready(node.sync.works, seconds=60)
     wait_for("all nodes to serve all", lambda: served(redis, nodes), 900, 0.5)
     time.sleep(5)
 
