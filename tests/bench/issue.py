@@ -15,6 +15,9 @@ a certificate when the CA has given it to them: so certfleet's rate is that of
 And a client's processor time is that of the leader of "apart", Redis work
 included.  The figures of the whole product are printed beside them.
 
+Each certificate is some files that are synced, and what a disk and its file
+system take for one is printed first: TMPDIR=/dev/shm leaves them out.
+
 The CA is Pebble without its artificial sleep before a validation, rejecting
 five of a hundred nonces as it comes, and not telling anyone when to look again.
 It and HAProxy 3.2 are those of Debian sid, where a mirror can be reached; else
@@ -355,11 +358,27 @@ def judge(least, ours, apart, natives):
                 times >= NATIVE_MIN, f"at least {NATIVE_MIN}")
 
 
+def disk(directory, count=200):
+    """Files made, synced and removed: milliseconds each, and of the processor."""
+    began, used = time.monotonic(), time.process_time()
+    for i in range(count):
+        path = directory / f"file{i % 8}"
+        with open(path, "wb") as f:
+            f.write(bytes(4000))
+            f.flush()
+            os.fsync(f.fileno())
+        path.unlink()
+    ms = (time.monotonic() - began) * 1000 / count
+    print(f"  {'disk':10} {ms:7.2f} ms for a file, processor ms each: "
+          f"{(time.process_time() - used) * 1000 / count:.2f}", flush=True)
+
+
 def main():
     directory = temp_dir()
     print(f"issue: {COUNT} certificates, {ROUNDS} round(s), {AT_ONCE} orders at "
           f"once, nonces rejected {NONCE_REJECT} %")
     try:
+        disk(directory)
         least, ours, apart, natives = rounds(directory)
         judge(least, ours, apart, natives)
         rate = middle(ours, lambda f: f["rate"])
