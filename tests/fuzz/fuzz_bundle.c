@@ -37,6 +37,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct seal_ring *ring;
+	struct bundle_about about;
 	struct err e = { 0 };
 	struct cert c;
 	char *key;
@@ -57,6 +58,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    (e.kind == ERR_NONE || e.text[0] == '\0'))
 		abort();
 	if (key != NULL || c.chain != NULL)
+		abort();
+	/* What it tells of its record is text that ends, and an app that can be. */
+	e = (struct err){ 0 };
+	if (bundle_about(&about, data, len, &e) == -1
+		? e.kind == ERR_NONE
+		: about.app[0] != '\0' && domain_app_check(about.app, &e) == -1)
+		abort();
+	if (strnlen(about.ca, sizeof(about.ca)) == sizeof(about.ca))
 		abort();
 	return 0;
 }
