@@ -51,7 +51,7 @@ struct muster {
 	int64_t epoch; /* 0: stopped */
 	int64_t number;
 	int64_t latest; /* whoever has not answered then is not waited for */
-	int64_t restored_at; /* when the last certificate was, 0: none was */
+	int64_t restored_at; /* when the last certificate was, or we began */
 	size_t nrestored;
 	bool lost;     /* Redis has lost something */
 	size_t turn;   /* whose offers are next */
@@ -123,14 +123,11 @@ later(struct muster *m, int64_t ms)
 
 /* --- one offer -------------------------------------------------------------------- */
 
-/* What comes too late for this look is offered again. */
 static void
 one_done(struct muster *m)
 {
 	if (!LIST_EMPTY(&m->takings))
 		return;
-	if (m->from[0] != '\0')
-		store_offers_done(m->store, m->from);
 	later(m, m->fn != NULL ? TICK_MS : 0);
 }
 
@@ -202,11 +199,12 @@ got_offers(
 
 	if (e != NULL)
 		log_warn("node=%s offers: %s", m->from, e->text);
+	/* At once: what the node offers next must stay. */
+	if (n > 0)
+		store_offers_done(m->store, m->from);
 	for (size_t i = 0; i < n; i++)
 		taken += take(m, &o[i], false);
 	m->lost |= n > 0;
-	if (n > 0 && taken == 0)
-		store_offers_done(m->store, m->from);
 	if (taken == 0)
 		later(m, m->fn != NULL ? TICK_MS : m->conf->fleet.heartbeat_ms);
 }
@@ -398,7 +396,7 @@ muster_start(struct muster *m, int64_t epoch, muster_fn *fn, void *arg)
 	m->epoch = epoch;
 	m->number = number > m->number ? number : m->number + 1;
 	m->latest = loop_now_ms() + m->conf->fleet.node_ttl_ms;
-	m->restored_at = 0;
+	m->restored_at = loop_now_ms();
 	m->nrestored = 0;
 	m->lost = false;
 	for (s = m->seen; s != NULL; s = s->hh.next)

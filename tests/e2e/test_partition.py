@@ -121,10 +121,16 @@ class Halves:
         self.near.start()
         with self.near.client() as redis:
             redis("REPLICAOF", LOOPBACK, self.far.port)
+        wait_for("the replica to have its copy", lambda:
+                 "master_link_status:up" in self.replication(), 30, 0.1)
         for sentinel in self.sentinels:
             sentinel.start(self.far)
         wait_for("Sentinels to know each other", lambda: all(
             self.knows(s) for s in self.sentinels), 30, 0.1)
+
+    def replication(self):
+        with self.near.client() as redis:
+            return redis("INFO", "replication")
 
     @staticmethod
     def knows(sentinel):
