@@ -84,10 +84,13 @@ def watched(nodes, request):
         observers[-1].start()
     rounds = [o.rounds() for o in observers]
     yield observers
-    wait_for("one more look", lambda: all(
-        o.rounds() > r + 1 for o, r in zip(observers, rounds)), 30)
+    try:
+        wait_for("one more look", lambda: all(
+            o.rounds() > r + 1 for o, r in zip(observers, rounds)), 30)
+    finally:
+        for observer in observers:
+            observer.kill()
     for observer in observers:
-        observer.kill()
         assert observer.lapses() == []
         assert not list(observer.downgrades(
             {s["pid"]: 0 for s in observer.seen() if "pid" in s}))
