@@ -518,6 +518,12 @@ conf_redis_embedded(const struct conf *c)
 	       c->redis.cluster.n == 0;
 }
 
+bool
+conf_redis_local(const struct conf *c)
+{
+	return conf_redis_embedded(c) || str_has_prefix(c->redis.url, "unix:");
+}
+
 const char *
 conf_redis_url(const struct conf *c)
 {

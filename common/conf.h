@@ -213,6 +213,9 @@ void conf_free(struct conf *); /* secrets are wiped */
 /* Does certfleet-sync run a Redis of its own? */
 bool conf_redis_embedded(const struct conf *);
 
+/* It is this machine's, embedded or reached by a socket in its file system. */
+bool conf_redis_local(const struct conf *);
+
 /*
  * Where Redis is: the configured URL, the embedded server's socket or, for
  * people, "sentinel" or "cluster".

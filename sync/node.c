@@ -553,8 +553,9 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	    n->base, conf, n->store, n->hold, on_trial, on_trial_over, n);
 	watch_trials(n->watch, n->trials);
 	n->witness = witness_new(n->base, conf, n->store, n->hold);
-	if (conf->fleet.candidate && (n->outbox = outbox_new(conf->state_dir,
-					  ring, OUTBOX_MAX, &why)) == NULL)
+	if (conf->fleet.candidate &&
+	    (n->outbox = outbox_new(conf->state_dir, ring, OUTBOX_MAX,
+		 conf_redis_local(conf), &why)) == NULL)
 		log_error("outbox: %s", why.text);
 	n->offers =
 	    offers_new(n->base, conf, n->store, n->hold, files, n->outbox);

@@ -110,13 +110,13 @@ look_into_bundles(struct outbox *o)
 
 struct outbox *
 outbox_new(const char *state_dir, const struct seal_ring *ring, size_t max,
-    struct err *e)
+    bool sync_keys, struct err *e)
 {
 	struct outbox *o = xcalloc(1, sizeof(*o));
 
 	o->max = max;
 	o->ring = ring;
-	o->dir = outbox_dir_new(state_dir, found, o, e);
+	o->dir = outbox_dir_new(state_dir, sync_keys, found, o, e);
 	if (o->dir == NULL) {
 		outbox_free(o);
 		return NULL;

@@ -26,9 +26,13 @@ struct seal_ring;
 /*
  * Take up what was left in it; it is to hold at most max domains.  NULL when the
  * directory cannot be used.
+ *
+ * sync_keys: Redis is on this machine.  What takes the machine down then takes
+ * the last second of Redis, too, so that an order waits until the disk has its
+ * key.  Else one of the two is left, and no order waits for a disk.
  */
-struct outbox *outbox_new(
-    const char *state_dir, const struct seal_ring *, size_t max, struct err *);
+struct outbox *outbox_new(const char *state_dir, const struct seal_ring *,
+    size_t max, bool sync_keys, struct err *);
 void outbox_free(struct outbox *);
 
 /*

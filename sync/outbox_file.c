@@ -24,6 +24,7 @@ static const char *const suffix[OUTBOX_KINDS] = { ".key", ".bundle",
 
 struct outbox_dir {
 	char *path;
+	bool sync_keys;
 };
 
 static char *
@@ -102,12 +103,13 @@ tell_all(
 }
 
 struct outbox_dir *
-outbox_dir_new(
-    const char *state_dir, outbox_found_fn *fn, void *arg, struct err *e)
+outbox_dir_new(const char *state_dir, bool sync_keys, outbox_found_fn *fn,
+    void *arg, struct err *e)
 {
 	struct outbox_dir *d = xcalloc(1, sizeof(*d));
 
 	d->path = xasprintf("%s/outbox", state_dir);
+	d->sync_keys = sync_keys;
 	if (disk_dir(d->path, true, e) == 0) {
 		disk_sweep(d->path);
 		if (tell_all(d, fn, arg, e) == 0)
@@ -124,6 +126,12 @@ outbox_dir_free(struct outbox_dir *d)
 		return;
 	free(d->path);
 	free(d);
+}
+
+static bool
+must_last(const struct outbox_dir *d, enum outbox_kind kind)
+{
+	return kind == OUTBOX_ACCOUNT || (kind == OUTBOX_KEY && d->sync_keys);
 }
 
 /*
@@ -168,7 +176,7 @@ outbox_dir_put(struct outbox_dir *d, const char *name, enum outbox_kind kind,
 		rc = err_set(
 		    e, ERR_BUG, "%zu bytes are too many for %s", len, path);
 	else
-		rc = write_file(path, &file, kind != OUTBOX_BUNDLE);
+		rc = write_file(path, &file, must_last(d, kind));
 	if (rc == -1 && e->kind == ERR_NONE) {
 		err_set(
 		    e, ERR_AGAIN, "cannot write %s: %s", path, strerror(errno));

@@ -5,6 +5,7 @@
 #ifndef SYNC_OUTBOX_FILE_H
 #define SYNC_OUTBOX_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -27,13 +28,13 @@ struct outbox_dir;
  * done, and tell of each file.  NULL with ERR_CONFIG when it cannot be used.
  */
 typedef void outbox_found_fn(void *arg, const char *name, enum outbox_kind);
-struct outbox_dir *outbox_dir_new(
-    const char *state_dir, outbox_found_fn *, void *arg, struct err *);
+struct outbox_dir *outbox_dir_new(const char *state_dir, bool sync_keys,
+    outbox_found_fn *, void *arg, struct err *);
 void outbox_dir_free(struct outbox_dir *);
 
 /*
- * What is put is on the disk, but for a bundle, which survives a crash of this
- * process and not one of the machine: nodes have it a moment later.
+ * An account is on the disk then, and a key with sync_keys.  Everything else
+ * survives a crash of this process, and maybe not one of the machine.
  */
 int outbox_dir_put(struct outbox_dir *, const char *name, enum outbox_kind,
     const void *, size_t len, struct err *);

@@ -375,6 +375,32 @@ resolvers_may_leave_the_port_out(void **state)
 }
 
 static void
+redis_is_here_when_it_is_embedded_or_has_a_path(void **state)
+{
+	static const struct {
+		const char *text;
+		bool local;
+	} cases[] = {
+		{ "", true },
+		{ "redis { url = \"unix:/run/redis.sock\" }", true },
+		/* What listens there may only lead to another machine. */
+		{ "redis { url = \"redis://127.0.0.1\" }", false },
+		{ "redis { sentinels = { \"h:1\" } master = m }", false },
+		{ "redis { cluster = { \"h:1\" } }", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err e;
+		struct conf *c = parse(cases[i].text, &e);
+
+		assert_non_null(c);
+		assert_int_equal(conf_redis_local(c), cases[i].local);
+		conf_free(c);
+	}
+}
+
+static void
 a_test_ca_may_be_plain(void **state)
 {
 	struct err e;
@@ -779,6 +805,8 @@ main(void)
 		cmocka_unit_test(addresses_have_a_host_and_a_port),
 		cmocka_unit_test(the_api_listens_on_loopback_only),
 		cmocka_unit_test(resolvers_may_leave_the_port_out),
+		cmocka_unit_test(
+		    redis_is_here_when_it_is_embedded_or_has_a_path),
 		cmocka_unit_test(a_test_ca_may_be_plain),
 		cmocka_unit_test(
 		    secrets_come_from_private_files_and_the_environment),

@@ -41,7 +41,7 @@ open_box(void)
 {
 	struct err e;
 
-	it.box = outbox_new(it.dir, it.ring, MAX, &e);
+	it.box = outbox_new(it.dir, it.ring, MAX, true, &e);
 	assert_non_null(it.box);
 }
 
