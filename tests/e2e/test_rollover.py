@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,19 @@ def ready(node):
     """Redis, too, which a killed sync takes along."""
     wait_for("sync and its Redis",
              lambda: node.cli("status", code=None).code == 0, 15)
+
+
+def redis_pid(node):
+    with node.redis_client() as redis:
+        return int(re.search(r"process_id:(\d+)", redis("INFO", "server"))[1])
+
+
+def gone(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return True
+    return state.split()[0] == "Z"
 
 
 def accounts(node):
@@ -81,8 +95,10 @@ def test_killed_at_its_worst(node, step):
     node.sync.start(fault=f"{step}:kill")
     ready(node)
     time.sleep(0.5)
+    redis = redis_pid(node)
     node.cli("account", "rollover", code=None)
     assert node.sync.ended(30) == -9, node.sync.tail()
+    wait_for("its Redis to end, too", lambda: gone(redis), 10)
     node.sync.start()
     ready(node)
     rolled(node, before)
