@@ -99,11 +99,7 @@ show(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
 
-	if (e != NULL)
-		request_store_error(q, e);
-	else if (d == NULL)
-		request_not_found(q, "domain", NULL);
-	else
+	if (request_found(q, d, e))
 		request_reply(q, q->status, request_domain(q, d));
 }
 
@@ -225,20 +221,6 @@ change_begin(struct request *q, int status)
 /* --- revocation: ours ------------------------------------------------------------ */
 
 static void
-show_own(void *arg, const struct domain *d, const struct err *e)
-{
-	struct request *q = arg;
-
-	if (e != NULL)
-		request_store_error(q, e);
-	else if (d == NULL)
-		request_not_found(q, "domain", NULL);
-	else
-		request_reply(
-		    q, 202, json_pack("{s:o}", "domain", json_own_domain(d)));
-}
-
-static void
 asked_for(void *arg, bool yes, const struct err *e)
 {
 	struct request *q = arg;
@@ -247,7 +229,7 @@ asked_for(void *arg, bool yes, const struct err *e)
 	if (e != NULL) {
 		store_failed(q, e);
 	} else if (yes) {
-		store_get(q->api->store, q->name, show_own, q);
+		store_get(q->api->store, q->name, request_accepted, q);
 	} else {
 		errors = json_object();
 		json_complain(errors, "name",
@@ -270,11 +252,7 @@ revoke(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
 
-	if (e != NULL)
-		request_store_error(q, e);
-	else if (d == NULL || !auth_sees(q, d->app))
-		request_not_found(q, "domain", NULL);
-	else
+	if (request_found(q, d, e))
 		store_revoke(
 		    q->api->store, q->name, asked_reason(q), asked_for, q);
 }

@@ -238,14 +238,8 @@ got_own(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
 
-	if (e != NULL) {
-		request_store_error(q, e);
+	if (!request_found(q, d, e))
 		return;
-	}
-	if (d == NULL || !auth_sees(q, d->app)) {
-		request_not_found(q, "domain", NULL);
-		return;
-	}
 	q->reply = json_own_domain(d);
 	json_object_set_new(q->reply, "why", json_why(d, loop_wall_ms()));
 	/* What json_serving() looks at; the record itself ends here. */

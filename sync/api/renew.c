@@ -80,11 +80,7 @@ show(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
 
-	if (e != NULL)
-		request_store_error(q, e);
-	else if (d == NULL)
-		request_not_found(q, "domain", NULL);
-	else
+	if (request_found(q, d, e))
 		answer(q, d);
 }
 
@@ -162,14 +158,8 @@ got_domain(void *arg, const struct domain *d, const struct err *e)
 	struct err why = { 0 };
 	enum asked asked;
 
-	if (e != NULL) {
-		request_store_error(q, e);
+	if (!request_found(q, d, e))
 		return;
-	}
-	if (d == NULL || !auth_sees(q, d->app)) {
-		request_not_found(q, "domain", NULL);
-		return;
-	}
 	asked =
 	    asked_renewal(d, loop_wall_ms(), before, wants(q, "force"), &why);
 	if (asked == ASKED_REFUSED) {

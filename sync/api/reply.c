@@ -14,6 +14,7 @@
 #include "sync/api/auth.h"
 #include "sync/api/door.h"
 #include "sync/api/etag.h"
+#include "sync/api/json.h"
 #include "sync/api/request.h"
 #include "sync/api/routes.h"
 
@@ -222,4 +223,26 @@ request_store_error(struct request *q, const struct err *e)
 		break;
 	}
 	request_error(q, 500, "internal", "%s", e->text);
+}
+
+bool
+request_found(struct request *q, const struct domain *d, const struct err *e)
+{
+	if (e == NULL && d != NULL && auth_sees(q, d->app))
+		return true;
+	if (e != NULL)
+		request_store_error(q, e);
+	else
+		request_not_found(q, "domain", NULL);
+	return false;
+}
+
+void
+request_accepted(void *arg, const struct domain *d, const struct err *e)
+{
+	struct request *q = arg;
+
+	if (request_found(q, d, e))
+		request_reply(
+		    q, 202, json_pack("{s:o}", "domain", json_own_domain(d)));
 }

@@ -117,6 +117,15 @@ void request_file(struct request *, const char *content_type, const char *bytes,
 void request_error(struct request *, int status, const char *code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/*
+ * What store_get() told.  False when that is answered already, and the request
+ * gone: by an error or, the same for "not there" and "not yours", by 404.
+ */
+bool request_found(struct request *, const struct domain *, const struct err *);
+
+/* store_get()'s answer is ours: 202 with the domain as our own routes show it. */
+void request_accepted(void *request, const struct domain *, const struct err *);
+
 /* 404 as Scalingo says it; detail may be NULL. */
 void request_not_found(
     struct request *, const char *resource, const char *detail);

@@ -41,20 +41,6 @@ store_failed(struct request *q, const struct err *e)
 }
 
 static void
-show(void *arg, const struct domain *d, const struct err *e)
-{
-	struct request *q = arg;
-
-	if (e != NULL)
-		request_store_error(q, e);
-	else if (d == NULL)
-		request_not_found(q, "domain", NULL);
-	else
-		request_reply(
-		    q, 202, json_pack("{s:o}", "domain", json_own_domain(d)));
-}
-
-static void
 done(void *arg, int64_t version, int64_t gen, const struct err *e)
 {
 	struct request *q = arg;
@@ -65,7 +51,7 @@ done(void *arg, int64_t version, int64_t gen, const struct err *e)
 		return;
 	}
 	metric_count(METRIC_ROLLOUT, METRIC_ROLLOUT_BACK, 0);
-	store_get(q->api->store, q->name, show, q);
+	store_get(q->api->store, q->name, request_accepted, q);
 }
 
 /* The record of the domain, of what tells of the certificate. */
@@ -127,14 +113,8 @@ got_domain(void *arg, const struct domain *d, const struct err *e)
 {
 	struct request *q = arg;
 
-	if (e != NULL) {
-		request_store_error(q, e);
+	if (!request_found(q, d, e))
 		return;
-	}
-	if (d == NULL || !auth_sees(q, d->app)) {
-		request_not_found(q, "domain", NULL);
-		return;
-	}
 	memcpy(q->domain.ca, d->ca, sizeof(d->ca));
 	store_previous(q->api->store, q->name, got_previous, q);
 }
