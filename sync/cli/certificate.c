@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/mem.h"
 #include "sync/cli/cli.h"
@@ -136,30 +135,6 @@ cli_domains_letsencrypt(const struct cli *cli)
 	       : "Let's Encrypt is switched off");
 }
 
-/* What cannot be taken back is asked for twice, or with --yes. */
-static bool
-confirmed(const struct cli *cli)
-{
-	char line[512];
-
-	if (cli->yes)
-		return true;
-	if (!isatty(STDIN_FILENO)) {
-		cli_complain("a revocation cannot be taken back: say --yes");
-		return false;
-	}
-	fprintf(stderr,
-	    " !     A revocation cannot be taken back.  Type the domain again "
-	    "to go on: ");
-	if (fgets(line, sizeof(line), stdin) == NULL)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	if (strcmp(line, cli->arg[0]) == 0)
-		return true;
-	cli_complain("not confirmed, nothing is revoked");
-	return false;
-}
-
 int
 cli_revoke(const struct cli *cli)
 {
@@ -168,7 +143,8 @@ cli_revoke(const struct cli *cli)
 	struct buf path;
 	int rc;
 
-	if (!confirmed(cli))
+	if (!cli_confirm(
+		cli, false, cli->arg[0], "A revocation cannot be taken back."))
 		return CLI_USAGE;
 	body = json_pack("{s:s}", "reason", reason);
 	cli_domain_path(&path, "/api/v1/domains/", cli->arg[0]);

@@ -76,6 +76,13 @@ int cli_put_certificate(const struct cli *, json_t *domain);
 #define CLI_EXAMPLES 3
 const char *const *cli_examples(const char *command);
 
+/*
+ * confirm.c: tell what is about to happen and have answer typed.  Nobody is
+ * asked with --yes; without a terminal it is no, or yes where scripts may.
+ */
+bool cli_confirm(const struct cli *, bool scripts_may, const char *answer,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* "-----> ..." to standard output, " !     ..." to standard error. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/loop.h"
 #include "common/mem.h"
@@ -197,32 +196,16 @@ remove_one(const struct cli *cli, const char *name)
 	return rc;
 }
 
-/* Whoever types it is asked; a script has thought before. */
-static bool
-removal_confirmed(const struct cli *cli)
-{
-	char line[16];
-
-	if (cli->yes || cli->dry_run || !isatty(STDIN_FILENO))
-		return true;
-	fprintf(stderr,
-	    " !     %d domain%s and the certificates are removed from app %s.  "
-	    "Type yes to go on: ",
-	    cli->narg, cli->narg == 1 ? "" : "s", app_of(cli));
-	if (fgets(line, sizeof(line), stdin) != NULL &&
-	    strcmp(line, "yes\n") == 0)
-		return true;
-	cli_complain("not confirmed, nothing is removed");
-	return false;
-}
-
 int
 cli_domains_remove(const struct cli *cli)
 {
 	json_t *removed, *o;
 	int status = CLI_OK, rc;
 
-	if (!removal_confirmed(cli))
+	if (!cli->dry_run &&
+	    !cli_confirm(cli, true, "yes",
+		"%d domain%s and the certificates are removed from app %s.",
+		cli->narg, cli->narg == 1 ? "" : "s", app_of(cli)))
 		return CLI_USAGE;
 	removed = json_array();
 	for (int i = 0; i < cli->narg; i++) {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/loop.h"
 #include "common/mem.h"
@@ -104,29 +103,6 @@ needed(const struct kek *k, int64_t id)
 	return NULL;
 }
 
-/* A key that is gone is gone: who types that is asked. */
-static bool
-confirmed(const struct kek *k, int64_t id)
-{
-	char line[32];
-	int64_t typed = 0;
-
-	if (k->cli->yes || !isatty(STDIN_FILENO))
-		return true;
-	fprintf(stderr,
-	    " !     Backups of Redis from before it was resealed cannot be "
-	    "opened without key %" PRId64 ".\n"
-	    "       Type its id again to go on: ",
-	    id);
-	if (fgets(line, sizeof(line), stdin) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (str_int(line, 1, UINT32_MAX, &typed) == 0 && typed == id)
-			return true;
-	}
-	cli_complain("not confirmed, nothing is changed");
-	return false;
-}
-
 int
 kek_retire(struct kek *k)
 {
@@ -141,7 +117,10 @@ kek_retire(struct kek *k)
 			     "list");
 		return CLI_USAGE;
 	}
-	if (!confirmed(k, id))
+	if (!cli_confirm(k->cli, true, k->cli->arg[1],
+		"Backups of Redis from before it was resealed cannot be "
+		"opened without key %" PRId64 ".",
+		id))
 		return CLI_USAGE;
 	rc = kek_open_file(k);
 	if (rc == CLI_OK)

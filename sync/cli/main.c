@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,17 +219,57 @@ take_number(const char *text, int min, int max, const char *name, int *out)
 	return 0;
 }
 
+/* Options that only say a text, or yes. */
+static const struct {
+	int opt;
+	size_t at; /* in struct asked */
+	bool flag;
+} stored[] = {
+	/* clang-format off */
+	{ 'a', offsetof(struct asked, cli.app), false },
+	{ 's', offsetof(struct asked, cli.socket), false },
+	{ OPT_COLOUR, offsetof(struct asked, colour), false },
+	{ OPT_CONF, offsetof(struct asked, conf), false },
+	{ OPT_REASON, offsetof(struct asked, cli.reason), false },
+	{ OPT_ROLE, offsetof(struct asked, cli.role), false },
+	{ OPT_HAPROXY_CONFIG, offsetof(struct asked, cli.haproxy_config), false },
+	{ OPT_FROM, offsetof(struct asked, cli.from), false },
+	{ OPT_CERT, offsetof(struct asked, cli.cert), false },
+	{ OPT_KEY, offsetof(struct asked, cli.key), false },
+	{ 'h', offsetof(struct asked, help), true },
+	{ 'V', offsetof(struct asked, version), true },
+	{ OPT_JSON, offsetof(struct asked, cli.json), true },
+	{ OPT_DRY_RUN, offsetof(struct asked, cli.dry_run), true },
+	{ OPT_FORCE, offsetof(struct asked, cli.force), true },
+	{ OPT_YES, offsetof(struct asked, cli.yes), true },
+	{ OPT_NO_LETSENCRYPT, offsetof(struct asked, cli.no_letsencrypt), true },
+	/* clang-format on */
+};
+
+static bool
+take_stored(struct asked *a, int opt)
+{
+	for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
+		void *to = (char *)a + stored[i].at;
+
+		if (stored[i].opt != opt)
+			continue;
+		if (stored[i].flag)
+			*(bool *)to = true;
+		else
+			*(const char **)to = optarg;
+		return true;
+	}
+	return false;
+}
+
 /* file: -f is the configuration, as before the command; else --follow. */
 static int
 take_option(struct asked *a, int opt, bool file)
 {
+	if (take_stored(a, opt))
+		return 0;
 	switch (opt) {
-	case 'a':
-		a->cli.app = optarg;
-		return 0;
-	case 's':
-		a->cli.socket = optarg;
-		return 0;
 	case 'n':
 		return take_number(optarg, 0, EVENTS_MAX, "-n", &a->cli.n);
 	case 'f':
@@ -237,53 +278,8 @@ take_option(struct asked *a, int opt, bool file)
 		else
 			a->cli.follow = true;
 		return 0;
-	case 'h':
-		a->help = true;
-		return 0;
-	case OPT_JSON:
-		a->cli.json = true;
-		return 0;
-	case OPT_COLOUR:
-		a->colour = optarg;
-		return 0;
-	case OPT_CONF:
-		a->conf = optarg;
-		return 0;
-	case OPT_REASON:
-		a->cli.reason = optarg;
-		return 0;
-	case OPT_ROLE:
-		a->cli.role = optarg;
-		return 0;
 	case OPT_DAYS:
 		return take_number(optarg, 0, DAYS_MAX, "--days", &a->cli.days);
-	case OPT_DRY_RUN:
-		a->cli.dry_run = true;
-		return 0;
-	case OPT_HAPROXY_CONFIG:
-		a->cli.haproxy_config = optarg;
-		return 0;
-	case OPT_FORCE:
-		a->cli.force = true;
-		return 0;
-	case OPT_YES:
-		a->cli.yes = true;
-		return 0;
-	case OPT_FROM:
-		a->cli.from = optarg;
-		return 0;
-	case OPT_CERT:
-		a->cli.cert = optarg;
-		return 0;
-	case OPT_KEY:
-		a->cli.key = optarg;
-		return 0;
-	case OPT_NO_LETSENCRYPT:
-		a->cli.no_letsencrypt = true;
-		return 0;
-	case 'V':
-		a->version = true;
-		return 0;
 	case OPT_WAIT:
 		a->cli.wait_s = WAIT_S;
 		return optarg == NULL ? 0

@@ -2,37 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/loop.h"
 #include "sync/cli/cli.h"
 #include "sync/cli/show.h"
 #include "sync/cli/text.h"
-
-/* It can be taken back, but is heard by every client of the domain. */
-static bool
-confirmed(const struct cli *cli)
-{
-	char line[512];
-
-	if (cli->yes)
-		return true;
-	if (!isatty(STDIN_FILENO)) {
-		cli_complain("every node would serve the certificate of "
-			     "before: say --yes");
-		return false;
-	}
-	fprintf(stderr,
-	    " !     Every node will serve the certificate of before.  Type the "
-	    "domain again to go on: ");
-	if (fgets(line, sizeof(line), stdin) == NULL)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	if (strcmp(line, cli->arg[0]) == 0)
-		return true;
-	cli_complain("not confirmed, nothing is changed");
-	return false;
-}
 
 static void
 tell(const struct cli *cli, const json_t *answer)
@@ -57,7 +31,8 @@ cli_rollback(const struct cli *cli)
 	struct buf path;
 	int rc;
 
-	if (!confirmed(cli))
+	if (!cli_confirm(cli, false, cli->arg[0],
+		"Every node is to serve the certificate of before."))
 		return CLI_USAGE;
 	body = json_pack("{s:s*}", "reason", cli->reason);
 	if (body == NULL) {
