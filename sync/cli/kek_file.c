@@ -1,3 +1,4 @@
+/* The ring's file, as root finds and changes it: the credential or our own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -6,11 +6,10 @@ them, and nothing is ordered for it.
 
 import shutil
 import signal
-import time
 
 import pytest
 
-from harness import SLOW, wait_for
+from harness import wait_for
 from node import PREFIX
 from ownca import OwnCA
 from test_crash import has_faults
@@ -265,8 +264,15 @@ def test_what_was_removed_stays_so(nodes, redis):
         second.sync.signal(signal.SIGCONT)
     wait_for("both nodes to have dropped it", lambda: not any(
         name in c for n in nodes for c in n.haproxy.certificates()), 20)
-    time.sleep(1 * SLOW)
+    # Whoever leads from now on is offered all that there is.
+    leader = redis_leader(redis)
+    other, = [n for n in nodes if n.name != leader]
+    before = mustered(other)
+    next(n for n in nodes if n.name == leader).sync.restart()
+    wait_for("all to be offered", lambda: mustered(other) > before, 30, 0.1,
+             other.tails)
     assert not first.record(name)
+    assert not any(name in c for n in nodes for c in n.haproxy.certificates())
 
 
 def test_what_a_former_leader_has_issued(nodes, redis, tmp_path):
@@ -304,6 +310,12 @@ def test_what_a_former_leader_has_issued(nodes, redis, tmp_path):
     wait_for("the outbox to be empty", lambda: not [
         p for p in (first.state_dir / "outbox").iterdir()
         if p.suffix != ".account"], 20)
+
+
+def mustered(node):
+    """For which leader it has last offered what it has."""
+    with node.redis_client() as redis:
+        return int(redis.hash(f"{PREFIX}node:{node.name}").get("mustered", 0))
 
 
 def redis_leader(redis):
