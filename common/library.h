@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define LIBRARY_VERSION 14
+#define LIBRARY_VERSION 15
 
 extern const char library_lua[]; /* NUL-terminated */
 size_t library_lua_size(void);   /* without the NUL */

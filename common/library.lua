@@ -7,13 +7,14 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 14
+local VERSION = 15
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
 -- Beside a bundle: the one of before, and one that a canary is to prove, with
--- what the record says when it is.
+-- what the record says when it is.  Of an owner's one of before, what it said.
 local BUNDLE_PREVIOUS, BUNDLE_NEXT, BUNDLE_STAGED = ':previous', ':next', ':staged'
+local BUNDLE_WAS = ':was'
 
 local function text(n)
   return string.format('%.0f', n)
@@ -187,8 +188,89 @@ local function withdrawn(k, name)
 end
 
 local function forget_custom(k)
-  redis.call('DEL', k.custom)
+  redis.call('DEL', k.custom, k.custom .. BUNDLE_PREVIOUS, k.custom .. BUNDLE_WAS)
   redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
+end
+
+-- Which names a canary is to prove: a HASH, name -> sha1:since:node, of an
+-- owner's own certificate sha1:since:node:custom.  A name has one trial at the
+-- time: who asks for another ends the one before.
+local function unlist(domain, custom)
+  local partition, name = at_domain(domain)
+  local entry = redis.call('HGET', partition .. 'canary', name)
+  if entry and (string.sub(entry, -7) == ':custom') == custom then
+    redis.call('HDEL', partition .. 'canary', name)
+  end
+end
+
+local function unstage(domain, cert)
+  redis.call('DEL', cert .. BUNDLE_NEXT, cert .. BUNDLE_STAGED)
+  unlist(domain, false)
+  redis.call('HDEL', domain, 'canary')
+end
+
+-- What was said of an owner's that was stopped is not true any more.
+local function unstage_custom(domain, custom)
+  if redis.call('HEXISTS', custom .. BUNDLE_STAGED, 'stops') == 1 then
+    redis.call('HDEL', domain, 'action', 'last_error')
+  end
+  redis.call('DEL', custom .. BUNDLE_NEXT, custom .. BUNDLE_STAGED)
+  unlist(domain, true)
+  redis.call('HDEL', domain, 'custom_trial_at')
+end
+
+-- An owner's own on trial is not wanted any more: what is served stays, unless
+-- Let's Encrypt was switched off meanwhile, as it was to be served instead.
+local function leave_trial(k, name)
+  unstage_custom(k.domain, k.custom)
+  tell(k.events, k.timeline, { 'type', 'unstaged', 'name', name, 'at', text(now_ms()),
+    'kind', 'custom' })
+  local h = redis.call('HMGET', k.domain, 'custom_sha1', 'letsencrypt', 'custom_left_at')
+  if (not h[1] or h[3]) and h[2] == '0' then
+    forget_custom(k)
+    withdrawn(k, name)
+    say(k.domain, 'disabled', "Let's Encrypt is switched off for this domain")
+  elseif redis.call('HEXISTS', k.index, name) == 1 then
+    -- The leader says anew how it is served.
+    redis.call('HSET', k.domain, 'proven', '0')
+    say(k.domain, 'creating', 'the certificate of before stays')
+  else
+    say(k.domain, 'pending_dns', 'its DNS is being checked')
+  end
+end
+
+-- Beside the owner's certificate: as it is now, to be rolled back to.
+local function keep_custom(k)
+  local values = redis.call('HMGET', k.domain, unpack(CUSTOM_FIELDS))
+  redis.call('SET', k.custom .. BUNDLE_PREVIOUS, redis.call('GET', k.custom) or '')
+  redis.call('DEL', k.custom .. BUNDLE_WAS)
+  for i, field in ipairs(CUSTOM_FIELDS) do
+    if values[i] then
+      redis.call('HSET', k.custom .. BUNDLE_WAS, field, values[i])
+    end
+  end
+end
+
+-- Another of its owner's is about to follow.  One of the CA's that is followed
+-- stays where it is; one that was never proven is not gone back to while there
+-- is one that was.
+local function keep_previous_custom(k)
+  local h = redis.call('HMGET', k.domain, 'custom_sha1', 'custom_left_at', 'version', 'proven')
+  if not h[1] or h[2] then
+    redis.call('DEL', k.custom .. BUNDLE_PREVIOUS, k.custom .. BUNDLE_WAS)
+  elseif h[3] == h[4] or redis.call('EXISTS', k.custom .. BUNDLE_PREVIOUS) == 0 then
+    keep_custom(k)
+  end
+end
+
+-- One of the CA's is served from now on: an owner's that was left by a rollback
+-- is not the one of before any more.
+local function forget_left_custom(domain)
+  local partition, name = at_domain(domain)
+  local custom = partition .. 'custom:' .. name
+  if redis.call('EXISTS', custom) == 0 then
+    redis.call('DEL', custom .. BUNDLE_PREVIOUS, custom .. BUNDLE_WAS)
+  end
 end
 
 -- KEYS domain custom cert due index gen events removed timeline, by name.
@@ -320,8 +402,11 @@ local function remove(keys, args)
   if redis.call('DEL', keys[1]) == 0 then
     return 0
   end
-  redis.call('DEL', keys[2], keys[2] .. BUNDLE_PREVIOUS, keys[2] .. BUNDLE_NEXT,
-    keys[2] .. BUNDLE_STAGED, keys[3], keys[9], keys[10])
+  for _, key in ipairs { keys[2], keys[10] } do
+    redis.call('DEL', key, key .. BUNDLE_PREVIOUS, key .. BUNDLE_NEXT, key .. BUNDLE_STAGED,
+      key .. BUNDLE_WAS)
+  end
+  redis.call('DEL', keys[3], keys[9])
   local partition = at_domain(keys[1])
   redis.call('HDEL', partition .. 'canary', name)
   redis.call('ZREM', keys[4], name)
@@ -342,6 +427,10 @@ local function custom_set(keys, args)
   end
   local had = redis.call('HMGET', k.domain, 'custom_sha1', 'version', 'gen')
   local since = owner_changed(k.domain)
+  unstage_custom(k.domain, k.custom)
+  if had[1] ~= sha1 then
+    keep_previous_custom(k)
+  end
   redis.call('SET', k.custom, args[4])
   redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
   put_fields(k.domain, args, 6, tonumber(args[5]))
@@ -351,6 +440,86 @@ local function custom_set(keys, args)
     return { tonumber(had[2] or '0'), tonumber(had[3] or '0') }
   end
   return serve(k, name, 'custom', sha1, args[3], since)
+end
+
+-- KEYS and ARGV as custom_set.  The owner's own certificate waits until one node
+-- has proven it: what is served stays.  One that was on trial before it is not
+-- wanted any more; one of the CA's waits, and begins anew.
+-- Returns { version, gen, staged 0|1 }.
+local function custom_stage(keys, args)
+  local k, name, sha1 = owner_keys(keys), args[1], args[2]
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  end
+  local had = redis.call('HMGET', k.domain, 'custom_sha1', 'version', 'gen')
+  if had[1] == sha1 then
+    if redis.call('EXISTS', k.custom .. BUNDLE_STAGED) == 1 then
+      leave_trial(k, name)
+    end
+    return custom_set(keys, args)
+  end
+  unstage_custom(k.domain, k.custom)
+  if redis.call('EXISTS', k.cert .. BUNDLE_STAGED) == 1 then
+    unlist(k.domain, false)
+    redis.call('HSET', k.cert .. BUNDLE_STAGED, 'node', '')
+    redis.call('HSET', k.domain, 'canary', '-')
+  end
+  owner_changed(k.domain)
+  redis.call('SET', k.custom .. BUNDLE_NEXT, args[4])
+  redis.call('HSET', k.custom .. BUNDLE_STAGED, 'sha1', sha1, 'not_after', args[3],
+    'at', text(now_ms()), 'kind', 'custom', 'fields', cmsgpack.pack({ unpack(args, 5) }))
+  redis.call('HSET', k.domain, 'custom_trial_at', '1')
+  schedule(k.due, name, text(now_ms()))
+  say(k.domain, 'creating', 'the uploaded certificate is to be proven by one node')
+  tell(k.events, k.timeline, { 'type', 'staged', 'name', name, 'at', text(now_ms()),
+    'sha1', sha1, 'not_after', args[3], 'kind', 'custom' })
+  return { tonumber(had[2] or '0'), tonumber(had[3] or '0'), 1 }
+end
+
+-- KEYS as custom_set; ARGV name epoch sha1.  That staged certificate is proven:
+-- it is the domain's from now on.  Returns { version, gen }.
+local function custom_promote(keys, args)
+  local k = owner_keys(keys)
+  local refused = fence(k.domain, args[2])
+  if refused then
+    return refused
+  end
+  local s = redis.call('HMGET', k.custom .. BUNDLE_STAGED, 'sha1', 'not_after', 'fields')
+  local bundle = redis.call('GET', k.custom .. BUNDLE_NEXT)
+  if s[1] ~= args[3] or not bundle then
+    return fail('STEP', 'that certificate is not staged')
+  end
+  redis.call('HSET', k.domain, 'epoch', args[2])
+  return custom_set(keys, { args[1], s[1], s[2], bundle, unpack(cmsgpack.unpack(s[3])) })
+end
+
+-- KEYS as custom_set; ARGV name epoch.  What its owner has uploaded ends before
+-- a canary has proven it.
+local function custom_unstaged(keys, args)
+  local k = owner_keys(keys)
+  local refused = fence(k.domain, args[2])
+  if refused then
+    return refused
+  end
+  leave_trial(k, args[1])
+  return redis.call('HSET', k.domain, 'epoch', args[2])
+end
+
+-- The owner wants no certificate of its own, so none on trial either.
+-- Returns 1 where only a trial ends by that.
+local function clear_trial(k, name)
+  local staged = redis.call('EXISTS', k.custom .. BUNDLE_STAGED) == 1
+  if redis.call('HEXISTS', k.domain, 'custom_sha1') == 1 then
+    unstage_custom(k.domain, k.custom)
+    return 0
+  end
+  forget_custom(k)
+  if staged then
+    owner_changed(k.domain)
+    leave_trial(k, name)
+    schedule(k.due, name, text(now_ms()))
+  end
+  return staged and 1 or 0
 end
 
 -- KEYS as custom_set; ARGV name epoch
@@ -367,6 +536,8 @@ local function custom_clear(keys, args)
     end
   elseif redis.call('EXISTS', k.domain) == 0 then
     return fail('GONE', 'there is no such domain')
+  elseif clear_trial(k, name) == 1 then
+    return 1
   end
   local h = redis.call('HMGET', k.domain, 'custom_sha1', 'letsencrypt')
   local on, managed = h[2] ~= '0', has_managed(k.domain, k.cert)
@@ -393,7 +564,8 @@ end
 -- KEYS as custom_set; ARGV name on
 -- The owner switches Let's Encrypt off ("0") or on ("1").  Off: its certificate
 -- is served no longer, but kept, and a custom one that was only waiting for it
--- goes.  On: a kept one that is still good is served again.
+-- goes; what is served stays while one of the owner's is on trial.  On: a kept
+-- one that is still good is served again.
 -- Returns 1, or 0 when it was so already.
 local function letsencrypt(keys, args)
   local k, name, on = owner_keys(keys), args[1], args[2]
@@ -419,7 +591,7 @@ local function letsencrypt(keys, args)
     elseif not h[2] then
       serve_managed(k, name, since)
     end
-  elseif not h[2] or h[3] then
+  elseif (not h[2] or h[3]) and redis.call('EXISTS', k.custom .. BUNDLE_STAGED) == 0 then
     forget_custom(k)
     withdrawn(k, name)
     say(k.domain, 'disabled', "Let's Encrypt is switched off for this domain")
@@ -606,8 +778,9 @@ end
 -- (WORSE) unless force is "1": it is the newer one, only shorter.  The same certificate again changes nothing.
 -- The fields' own version, gen and epoch do not count.  While a custom one is
 -- served, or Let's Encrypt was switched off meanwhile, it is only kept.
+-- kind: "imported"; else it is issued, and the order is over.
 -- Returns { version, gen }.
-local function commit(keys, args)
+local function commit(keys, args, kind)
   local refused = fence(keys[1], args[1])
   if refused then
     return refused
@@ -621,6 +794,9 @@ local function commit(keys, args)
   end
   local spare = h[1] or h[2] == '0'
   local old = indexed(keys[5], name)
+  if spare and not h[1] and old then
+    return fail('GONE', 'what is served stays until the uploaded certificate is proven')
+  end
   local version = old and old.version or tonumber(h[3] or '0')
   if (spare and h[4] or (old and old.sha1)) == sha1 then
     return { version, gen }
@@ -638,15 +814,18 @@ local function commit(keys, args)
     keep_previous(keys[1], keys[2], old)
   end
   redis.call('SET', keys[2], args[7])
+  forget_left_custom(keys[1])
   local n = tonumber(args[8])
   put_fields(keys[1], args, 9, n)
   drop_fields(keys[1], args, 9 + 2 * n)
   redis.call('HSET', keys[1], 'epoch', args[1])
   redis.call('HDEL', keys[1], 'rolled_back_at')
-  redis.call('DEL', keys[3])
+  if not kind then
+    redis.call('DEL', keys[3])
+  end
   schedule(keys[4], name, args[5])
   if spare then
-    tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
+    tell(keys[7], keys[8], { 'type', kind or 'issued', 'name', name, 'at', text(now_ms()),
       'sha1', sha1, 'not_after', not_after, 'spare', '1' })
     return { version, gen }
   end
@@ -655,7 +834,7 @@ local function commit(keys, args)
   redis.call('HSET', keys[5], name,
     version .. ':' .. not_after .. ':' .. sha1 .. choice)
   redis.call('HSET', keys[1], 'version', version, 'gen', gen)
-  tell(keys[7], keys[8], { 'type', 'issued', 'name', name, 'at', text(now_ms()),
+  tell(keys[7], keys[8], { 'type', kind or 'issued', 'name', name, 'at', text(now_ms()),
     'version', version, 'gen', gen, 'sha1', sha1, 'not_after', not_after,
     'since', string.match(choice, ':(%d+)$') or '' })
   return { version, gen }
@@ -723,13 +902,53 @@ local function restore(keys, args)
   return { 1, v, gen }
 end
 
+-- The fields of what was imported, with what a record that is to say so lacks.
+local function imported_fields(args)
+  local n = tonumber(args[7])
+  local list, given = { text(n + 2), 'sha1', args[3], 'not_after', args[4] }, {}
+  given.sha1, given.not_after = true, true
+  for i = 8, 7 + 2 * n, 2 do
+    list[#list + 1], list[#list + 2] = args[i], args[i + 1]
+    given[args[i]] = true
+  end
+  for _, field in ipairs(MANAGED_FIELDS) do
+    if not given[field] then
+      list[#list + 1] = field
+    end
+  end
+  for _, field in ipairs { 'action', 'attempts', 'last_error', 'rate_limited_until' } do
+    list[#list + 1] = field
+  end
+  return list
+end
+
+-- What was made elsewhere waits until one node has proven it, as what the CA
+-- issues does: stage().  An order in flight goes on.
+local function stage_import(k, args, status)
+  local name, now = args[1], text(now_ms())
+  unstage(k.domain, k.cert)
+  redis.call('SET', k.cert .. BUNDLE_NEXT, args[6])
+  redis.call('HSET', k.cert .. BUNDLE_STAGED, 'sha1', args[3], 'not_after', args[4],
+    'next_at', now, 'force', '', 'at', now, 'kind', 'imported',
+    'fields', cmsgpack.pack(imported_fields(args)))
+  redis.call('HSET', k.domain, 'canary', '-')
+  redis.call('HDEL', k.domain, 'rolled_back_at')
+  redis.call('ZREM', k.removed, name)
+  schedule(k.due, name, now)
+  say(k.domain, status == 'in_use' and status or 'creating',
+    'the imported certificate is to be proven by one node')
+  tell(k.events, k.timeline, { 'type', 'staged', 'name', name, 'at', now, 'sha1', args[3],
+    'not_after', args[4], 'kind', 'imported' })
+end
+
 -- KEYS as custom_set; ARGV name app sha1 not_after dry bundle nfields field value...
 -- A certificate that was made elsewhere becomes the managed one of the domain,
 -- which is added when it is not there.  One that is there stays when it ends
 -- later; while a custom one is served, or Let's Encrypt is off, it is only kept.
--- dry "1": nothing is changed.  Returns what it was, or would be: "imported"
--- (there was none), "replaced", "kept", "unchanged" or "worse".
-local function import(keys, args)
+-- dry "1": nothing is changed.  staging: what would be served waits for a canary.
+-- Returns what it was, or would be: "imported" (there was none), "replaced",
+-- "kept", "unchanged" or "worse".
+local function import(keys, args, staging)
   local k, name, app, sha1, not_after = owner_keys(keys), args[1], args[2], args[3], args[4]
   local h = redis.call('HMGET', k.domain, 'app', 'custom_sha1', 'letsencrypt', 'sha1',
     'not_after', 'status')
@@ -748,8 +967,17 @@ local function import(keys, args)
     end
   end
   local spare = h[2] or h[3] == '0'
+  if spare and not h[2] and old then
+    return fail('REFUSED', 'an uploaded certificate is on trial: import again when that is over')
+  end
   local result = spare and 'kept' or had and 'replaced' or 'imported'
-  if args[5] == '1' then
+  staging = staging and not spare
+  local waits = redis.call('HMGET', k.cert .. BUNDLE_STAGED, 'sha1', 'not_after')
+  if staging and waits[1] == sha1 then
+    return 'unchanged'
+  elseif staging and waits[1] and tonumber(waits[2]) >= tonumber(not_after) then
+    return 'worse'
+  elseif args[5] == '1' then
     return result
   end
   local now = text(now_ms())
@@ -758,6 +986,13 @@ local function import(keys, args)
       'created_at', now, 'epoch', '0')
   end
   owner_changed(k.domain)
+  if staging then
+    stage_import(k, args, h[6])
+    return result
+  end
+  if not spare then
+    forget_left_custom(k.domain)
+  end
   if old and had and not spare then
     keep_previous(k.domain, k.cert, old)
   end
@@ -788,18 +1023,15 @@ local function import(keys, args)
   return result
 end
 
+-- KEYS and ARGV as import: what would be served waits for a canary.
+local function import_stage(keys, args)
+  return import(keys, args, true)
+end
+
 -- Older leaders say with it that the previous bundle is needed no longer; it is,
 -- to be rolled back to.
 local function proven(_, _)
   return 0
-end
-
--- Which names a canary is to prove: a HASH, name -> sha1:since:node.
-local function unstage(domain, cert)
-  local partition, name = at_domain(domain)
-  redis.call('DEL', cert .. BUNDLE_NEXT, cert .. BUNDLE_STAGED)
-  redis.call('HDEL', partition .. 'canary', name)
-  redis.call('HDEL', domain, 'canary')
 end
 
 -- KEYS and ARGV as commit.  The certificate waits beside the domain's own until
@@ -845,23 +1077,26 @@ local function promote(keys, args)
     return refused
   end
   local s = redis.call('HMGET', keys[2] .. BUNDLE_STAGED, 'sha1', 'not_after', 'next_at', 'force',
-    'fields')
+    'fields', 'kind')
   local bundle = redis.call('GET', keys[2] .. BUNDLE_NEXT)
   if s[1] ~= args[3] or not bundle then
     return fail('STEP', 'that certificate is not staged')
   end
   local reply = commit(keys,
-    { args[1], args[2], s[1], s[2], s[3], s[4], bundle, unpack(cmsgpack.unpack(s[5])) })
+    { args[1], args[2], s[1], s[2], s[3], s[4], bundle, unpack(cmsgpack.unpack(s[5])) },
+    s[6] or nil)
   if reply.err == nil then
     unstage(keys[1], keys[2])
   end
   return reply
 end
 
--- KEYS domain cert due events timeline; ARGV epoch name sha1 node next_at why tried
+-- KEYS domain cert|custom due events timeline
+-- ARGV epoch name sha1 node next_at why tried [custom]
 -- That node is to prove the staged certificate; node "": nobody is, it has
--- stopped, and why.  tried: the nodes that have not proven it in time.
--- Returns since when.
+-- stopped, and why.  tried: the nodes that have not proven it in time.  custom
+-- "custom": it is the owner's own, which leaves other things to be done until
+-- next_at when it is stopped.  Returns since when.
 local function canary(keys, args)
   local refused = fence(keys[1], args[1])
   if refused then
@@ -871,18 +1106,25 @@ local function canary(keys, args)
   if redis.call('HGET', staged, 'sha1') ~= args[3] then
     return fail('STEP', 'that certificate is not staged')
   end
-  local partition = at_domain(keys[1])
-  local list = partition .. 'canary'
+  local custom, going = args[8] == 'custom', node ~= ''
   redis.call('HSET', staged, 'node', node, 'since', since, 'why', args[6], 'tried', args[7])
-  redis.call('HSET', keys[1], 'epoch', args[1], 'canary', node ~= '' and node or '-')
-  if node ~= '' then
-    redis.call('HSET', list, name, args[3] .. ':' .. since .. ':' .. node)
+  redis.call('HSET', keys[1], 'epoch', args[1])
+  if custom then
+    redis.call('HINCRBY', staged, 'stops', going and 0 or 1)
+    redis.call('HSET', keys[1], 'custom_trial_at', going and '1' or args[5])
   else
-    redis.call('HDEL', list, name)
+    redis.call('HSET', keys[1], 'canary', going and node or '-')
+  end
+  if going then
+    redis.call('HSET', at_domain(keys[1]) .. 'canary', name,
+      args[3] .. ':' .. since .. ':' .. node .. (custom and ':custom' or ''))
+  else
+    unlist(keys[1], custom)
   end
   schedule(keys[3], name, args[5])
-  tell(keys[4], keys[5], { 'type', node ~= '' and 'canary' or 'stopped', 'name', name,
-    'at', since, 'node', node, 'sha1', args[3], 'reason', args[6] })
+  tell(keys[4], keys[5], { 'type', going and 'canary' or 'stopped', 'name', name,
+    'at', since, 'node', node, 'sha1', args[3], 'reason', args[6],
+    'kind', custom and 'custom' or '' })
   return since
 end
 
@@ -896,23 +1138,10 @@ local function unstaged(keys, args)
   return redis.call('HSET', keys[1], 'epoch', args[1])
 end
 
--- KEYS as custom_set; ARGV name sha1 not_after bundle who why nfields field value...
--- The bundle of before is the domain's again: as an operator's choice, so that
--- nodes take it whatever its dates; what it follows can be rolled back to in its
--- turn.  What was ordered or staged meanwhile is not wanted.
--- Returns { version, gen }.
-local function rollback(keys, args)
-  local k, name = owner_keys(keys), args[1]
-  local h = redis.call('HMGET', k.domain, 'letsencrypt', 'custom_sha1', 'revoke')
-  local old, previous = indexed(k.index, name), k.cert .. BUNDLE_PREVIOUS
-  if redis.call('EXISTS', k.domain) == 0 then
-    return fail('GONE', 'there is no such domain')
-  elseif h[1] == '0' or h[2] or h[3] or not old then
-    return fail('BUSY', 'a managed certificate that stays is not served now')
-  elseif redis.call('GET', previous) ~= args[4] then
-    return fail('CHANGED', 'the previous certificate is another by now')
-  end
-  local since, partition = owner_changed(k.domain), at_domain(k.domain)
+-- From one of the CA's to the one before it; what it follows can be rolled back
+-- to in its turn.
+local function roll_managed(k, name, args, old, since)
+  local partition, previous = at_domain(k.domain), k.cert .. BUNDLE_PREVIOUS
   local left = redis.call('GET', k.cert)
   if left and old.not_after > 0 then
     redis.call('SET', previous, left)
@@ -921,20 +1150,69 @@ local function rollback(keys, args)
   end
   redis.call('SET', k.cert, args[4])
   redis.call('DEL', partition .. 'order:' .. name)
-  unstage(k.domain, k.cert)
   redis.call('HDEL', k.domain, unpack(MANAGED_FIELDS))
   put_fields(k.domain, args, 8, tonumber(args[7]))
   redis.call('HSET', k.domain, 'rolled_back_at', since)
   redis.call('HDEL', k.domain, 'attempts', 'last_error')
+end
+
+-- To an owner's own, or from it: where the CA's is the one before, it still is
+-- where it was.
+local function roll_custom(k, args, to_custom)
+  local was = redis.call('HGETALL', k.custom .. BUNDLE_WAS)
+  if redis.call('HEXISTS', k.domain, 'custom_sha1') == 1 then
+    keep_custom(k)
+  else
+    redis.call('DEL', k.custom .. BUNDLE_PREVIOUS, k.custom .. BUNDLE_WAS)
+  end
+  redis.call('HDEL', k.domain, unpack(CUSTOM_FIELDS))
+  if to_custom then
+    redis.call('SET', k.custom, args[4])
+    redis.call('HSET', k.domain, 'custom_sha1', args[2], 'custom_not_after', args[3],
+      unpack(was))
+  else
+    redis.call('DEL', k.custom)
+  end
+end
+
+-- KEYS as custom_set
+-- ARGV name sha1 not_after bundle who why nfields field value... [custom]
+-- The bundle of before is the domain's again: as an operator's choice, so that
+-- nodes take it whatever its dates; what it follows can be rolled back to in its
+-- turn.  What was ordered or staged meanwhile is not wanted.  custom "custom":
+-- it is an owner's own that is rolled back to.  Returns { version, gen }.
+local function rollback(keys, args)
+  local k, name = owner_keys(keys), args[1]
+  local h = redis.call('HMGET', k.domain, 'letsencrypt', 'custom_sha1', 'revoke', 'custom_left_at')
+  local to_custom = args[8 + 2 * tonumber(args[7])] == 'custom'
+  local old = indexed(k.index, name)
+  local from = to_custom and k.custom .. BUNDLE_PREVIOUS or
+    h[2] and k.cert or k.cert .. BUNDLE_PREVIOUS
+  if redis.call('EXISTS', k.domain) == 0 then
+    return fail('GONE', 'there is no such domain')
+  elseif not old or h[4] or (not to_custom and (h[1] == '0' or h[3])) then
+    return fail('BUSY', 'a certificate that stays is not served now')
+  elseif redis.call('GET', from) ~= args[4] then
+    return fail('CHANGED', 'the previous certificate is another by now')
+  end
+  local since = owner_changed(k.domain)
+  unstage(k.domain, k.cert)
+  unstage_custom(k.domain, k.custom)
+  if to_custom or h[2] then
+    roll_custom(k, args, to_custom)
+  else
+    roll_managed(k, name, args, old, since)
+  end
+  local kind = to_custom and 'custom' or 'managed'
   local v, gen = next_version(k.domain, old), redis.call('INCR', k.gen)
   redis.call('HSET', k.index, name,
-    v .. ':' .. args[3] .. ':' .. args[2] .. ':managed:' .. since)
+    v .. ':' .. args[3] .. ':' .. args[2] .. ':' .. kind .. ':' .. since)
   redis.call('HSET', k.domain, 'version', v, 'gen', gen)
   schedule(k.due, name, text(now_ms()))
   say(k.domain, 'creating', 'the certificate of before is on its way to the nodes')
   tell(k.events, k.timeline, { 'type', 'rollback', 'name', name, 'at', text(now_ms()),
     'version', v, 'gen', gen, 'sha1', args[2], 'not_after', args[3], 'since', since,
-    'by', args[5], 'reason', args[6], 'left', old.sha1 })
+    'by', args[5], 'reason', args[6], 'left', old.sha1, 'kind', kind })
   return { v, gen }
 end
 
@@ -1348,10 +1626,14 @@ redis.register_function('certfleet_take', take)
 redis.register_function('certfleet_update', counted(update))
 redis.register_function('certfleet_remove', counted(remove))
 redis.register_function('certfleet_custom_set', counted(custom_set))
+redis.register_function('certfleet_custom_stage', counted(custom_stage))
+redis.register_function('certfleet_custom_promote', counted(custom_promote))
+redis.register_function('certfleet_custom_unstaged', counted(custom_unstaged))
 redis.register_function('certfleet_custom_clear', counted(custom_clear))
 redis.register_function('certfleet_letsencrypt', counted(letsencrypt))
 redis.register_function('certfleet_canonical', canonical)
 redis.register_function('certfleet_import', counted(import))
+redis.register_function('certfleet_import_stage', counted(import_stage))
 redis.register_function('certfleet_revoke', counted(revoke))
 redis.register_function('certfleet_revoked', counted(revoked))
 redis.register_function('certfleet_renew', renew)
