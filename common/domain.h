@@ -125,6 +125,11 @@ struct domain {
 	int64_t acme_dns_until;    /* then the CA wants another */
 	/* The node that is to prove a staged one, "-": none yet; or "". */
 	char canary[64];
+	/*
+	 * The owner's own one is on trial: when that is to be looked at, 1: now;
+	 * until then it is stopped, and what else there is goes on.  0: none is.
+	 */
+	int64_t custom_trial_at;
 	int64_t rolled_back_at;     /* by an operator, and not followed since */
 	struct domain_field *extra; /* what we do not know */
 	size_t nextra;

@@ -82,6 +82,7 @@ static const struct field {
 	FIELD(acme_dns_account, TEXT, false),
 	FIELD(acme_dns_until, NUMBER, false),
 	FIELD(canary, TEXT, false),
+	FIELD(custom_trial_at, NUMBER, false),
 	FIELD(rolled_back_at, NUMBER, false),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))

@@ -18,10 +18,11 @@
 #define KEY_CUSTOM "%s{p%d}:custom:%s"     /* STRING: the owner's own bundle */
 #define KEY_TIMELINE "%s{p%d}:timeline:%s" /* LIST: JSON, newest first */
 
-/* Behind KEY_CERT: of before, to be proven by a canary, what it is. */
+/* Behind KEY_CERT and KEY_CUSTOM: of before, for a canary, what that is. */
 #define KEY_PREVIOUS ":previous" /* STRING: msgpack bundle */
 #define KEY_NEXT ":next"         /* STRING: msgpack bundle */
 #define KEY_STAGED ":staged"     /* HASH: sha1, node, since, why, tried... */
+#define KEY_WAS ":was"           /* HASH: the record's fields of before */
 
 /* prefix, partition */
 #define KEY_DUE "%s{p%d}:due" /* ZSET: name by next action, wall ms */
@@ -35,7 +36,8 @@
 #define KEY_NAMES "%s{p%d}:names"     /* ZSET: names of all domains, in order */
 #define KEY_COUNTS "%s{p%d}:counts"   /* HASH: status -> how many domains */
 #define KEY_EVENTS "%s{p%d}:events"   /* STREAM: what changed, capped */
-#define KEY_CANARY "%s{p%d}:canary"   /* HASH: name -> sha1:since:node */
+/* HASH: name -> sha1:since:node, and ":custom" when it is the owner's own. */
+#define KEY_CANARY "%s{p%d}:canary"
 
 /* prefix, token */
 #define KEY_CHALLENGE "%schallenge:%s" /* STRING, TTL: key authorization */

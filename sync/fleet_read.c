@@ -24,6 +24,10 @@ const struct fleet_part fleet_parts[FLEET_PARTS] = {
 	{ "staged", KEY_CERT, KEY_STAGED, FLEET_HASH },
 	{ "order", KEY_ORDER, "", FLEET_HASH },
 	{ "custom", KEY_CUSTOM, "", FLEET_STRING },
+	{ "previous_custom", KEY_CUSTOM, KEY_PREVIOUS, FLEET_STRING },
+	{ "was_custom", KEY_CUSTOM, KEY_WAS, FLEET_HASH },
+	{ "next_custom", KEY_CUSTOM, KEY_NEXT, FLEET_STRING },
+	{ "staged_custom", KEY_CUSTOM, KEY_STAGED, FLEET_HASH },
 	{ "timeline", KEY_TIMELINE, "", FLEET_LIST },
 };
 const struct fleet_part fleet_singles[FLEET_SINGLES] = {

@@ -47,7 +47,7 @@ struct fleet_part {
 	const char *member, *format, *suffix;
 	int shape; /* enum fleet_shape */
 };
-#define FLEET_PARTS 8
+#define FLEET_PARTS 12
 extern const struct fleet_part fleet_parts[FLEET_PARTS];
 
 /* Keys of the fleet that are there once. */

@@ -232,10 +232,14 @@ work_written(void *arg, const struct err *e)
 		intake_take(in, name);
 }
 
-/* Put the domain down until next_at. */
+/* Put the domain down until next_at, or until a stopped trial goes on. */
 void
 work_put_down(struct work *w, int64_t next_at, const char *event)
 {
+	int64_t trial_at = w->d.custom_trial_at;
+
+	if (trial_at > loop_wall_ms() && (next_at == 0 || trial_at < next_at))
+		next_at = trial_at;
 	w->d.next_at = next_at;
 	store_update(w->in->store, &w->d, next_at, event, work_written, w);
 }
@@ -303,6 +307,7 @@ by_platform(const struct intake *in, const struct domain *d, int64_t now)
 {
 	return d->custom_sha1[0] == '\0' &&
 	       (d->sha1[0] == '\0' || !d->letsencrypt) &&
+	       d->canary[0] == '\0' && d->custom_trial_at == 0 &&
 	       platform_covers(in->platform, d->name, now);
 }
 

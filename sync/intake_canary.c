@@ -2,7 +2,8 @@
  * Intake: a certificate that one node has to prove before the others get it.
  *
  * One that is stopped stays staged, and is tried again after a pause: it is a
- * good certificate to the CA, and another would cost of its limits.
+ * good certificate to the CA, and another would cost of its limits.  An owner's
+ * own comes before it; while that is stopped, the CA's go on.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +15,15 @@
 #include "common/metric.h"
 #include "sync/canary.h"
 #include "sync/intake_impl.h"
+#include "sync/need.h"
 #include "sync/renew.h"
 #include "sync/roster.h"
 
 /* What a work in hand needs while it waits for Redis. */
 struct rollout {
 	char sha1[41], node[64], why[256], tried[CANARY_TRIED_MAX];
-	int64_t since, not_after;
+	int64_t since, not_after, stops;
+	bool custom; /* the owner's own */
 };
 
 static struct store_staged
@@ -31,7 +34,8 @@ as_staged(const struct rollout *r)
 		.why = r->why,
 		.tried = r->tried,
 		.since = r->since,
-		.not_after = r->not_after };
+		.not_after = r->not_after,
+		.custom = r->custom };
 }
 
 static void
@@ -68,12 +72,13 @@ promoted(void *arg, int64_t version, int64_t gen, const struct err *e)
 	char name[DOMAIN_NAME_MAX];
 
 	memcpy(name, w->name, sizeof(name));
-	rollout_end(w);
 	if (e != NULL && strcmp(e->type, "WORSE") == 0) {
 		/* What is served has got better meanwhile. */
-		store_unstaged(in->store, name, in->epoch, unstaged, w);
+		store_unstaged(in->store, name, in->epoch, w->rollout->custom,
+		    unstaged, w);
 		return;
 	}
+	rollout_end(w);
 	if (e != NULL) {
 		work_written(w, e);
 		return;
@@ -92,6 +97,7 @@ asked(void *arg, const struct err *e)
 	struct work *w = arg;
 	char reason[sizeof(w->d.reason)];
 	int64_t next = loop_wall_ms() + w->in->conf->fleet.heartbeat_ms;
+	enum domain_status status = work_unless_in_use(&w->d, DOMAIN_CREATING);
 	bool news;
 
 	if (e != NULL) {
@@ -100,12 +106,63 @@ asked(void *arg, const struct err *e)
 		return;
 	}
 	snprintf(reason, sizeof(reason),
-	    "the new certificate is being proven by node %s, the canary",
-	    w->rollout->node);
+	    "the %s certificate is being proven by node %s, the canary",
+	    w->rollout->custom ? "uploaded" : "new", w->rollout->node);
+	/* As an upload that all nodes get at once. */
+	if (w->rollout->custom)
+		status = DOMAIN_CREATING;
 	rollout_end(w);
-	news =
-	    work_say(&w->d, work_unless_in_use(&w->d, DOMAIN_CREATING), reason);
+	news = work_say(&w->d, status, reason);
 	work_put_down(w, next, news ? "status" : NULL);
+}
+
+static int64_t
+pause_after(const struct work *w, int64_t attempts)
+{
+	const struct conf *conf = w->in->conf;
+
+	return renew_pause(attempts, (int64_t)conf->acme.retry_first_s * 1000,
+	    (int64_t)conf->acme.retry_max_s * 1000, 0, loop_random(UINT32_MAX));
+}
+
+/*
+ * Its owner is told, and can do something about it; whatever else the domain
+ * needs goes on.
+ */
+static void
+stopped_custom(struct work *w)
+{
+	const struct rollout *r = w->rollout;
+	struct domain *d = &w->d;
+	const char *rest = d->version > 0 ? "what was served before stays"
+	                                  : "no node serves it";
+	char reason[sizeof(d->reason)];
+
+	if (r->node[0] != '\0')
+		snprintf(reason, sizeof(reason),
+		    "node %s, the canary, does not serve the uploaded "
+		    "certificate: %.100s; %s",
+		    r->node, r->why, rest);
+	else
+		snprintf(reason, sizeof(reason),
+		    "the uploaded certificate was not served: %.120s; %s",
+		    r->why, rest);
+	snprintf(d->last_error, sizeof(d->last_error), "%s", reason);
+	snprintf(d->action, sizeof(d->action),
+	    "upload a certificate that HAProxy serves, or take this one away "
+	    "(certfleet domains-ssl %s disable); it is tried again by itself, "
+	    "should it be the node's fault",
+	    d->name);
+	work_say(d, DOMAIN_ACTION_REQUIRED, reason);
+	log_error("domain=%s rollout=stopped canary=%s custom=yes "
+		  "next_in_s=%lld error=\"%s\"",
+	    d->name, r->node,
+	    (long long)(d->custom_trial_at - loop_wall_ms()) / 1000, r->why);
+	metric_count(METRIC_ROLLOUT, METRIC_ROLLOUT_STOPPED, 0);
+	rollout_end(w);
+	work_put_down(w,
+	    need_next_at(d, loop_wall_ms(), intake_custom_before_ms(w->in)),
+	    "failed");
 }
 
 static void
@@ -122,10 +179,12 @@ stopped(void *arg, const struct err *e)
 		work_written(w, e);
 		return;
 	}
+	if (w->rollout->custom) {
+		stopped_custom(w);
+		return;
+	}
 	d->attempts++;
-	pause = renew_pause(d->attempts,
-	    (int64_t)conf->acme.retry_first_s * 1000,
-	    (int64_t)conf->acme.retry_max_s * 1000, 0, loop_random(UINT32_MAX));
+	pause = pause_after(w, d->attempts);
 	pause = renew_hurry(pause, d->not_after, now,
 	    (int64_t)conf->acme.retry_first_s * 1000, 0);
 	snprintf(reason, sizeof(reason),
@@ -147,8 +206,29 @@ stopped(void *arg, const struct err *e)
 static void
 promote(struct work *w)
 {
-	store_promote(
-	    w->in->store, w->name, w->in->epoch, w->rollout->sha1, promoted, w);
+	struct store_staged s = as_staged(w->rollout);
+
+	store_promote(w->in->store, w->name, w->in->epoch, &s, promoted, w);
+}
+
+static void
+stop(struct work *w, const struct canary_next *next)
+{
+	struct rollout *r = w->rollout;
+	int64_t again = loop_wall_ms() + w->in->conf->fleet.canary_limit_ms;
+	struct store_staged s;
+
+	memcpy(r->why, next->why, sizeof(r->why));
+	r->tried[0] = '\0';
+	s = as_staged(r);
+	s.node = "";
+	memcpy(r->node, next->node, sizeof(r->node));
+	if (r->custom) {
+		again = loop_wall_ms() + pause_after(w, r->stops + 1);
+		w->d.custom_trial_at = again;
+	}
+	store_canary(
+	    w->in->store, w->name, w->in->epoch, &s, again, stopped, w);
 }
 
 static void
@@ -158,7 +238,6 @@ carry_out(
 	struct rollout *r = w->rollout;
 	struct store *store = w->in->store;
 	struct store_staged s;
-	int64_t pause = w->in->conf->fleet.canary_limit_ms;
 
 	switch (verdict) {
 	case CANARY_WAIT:
@@ -178,13 +257,7 @@ carry_out(
 		    store, w->name, w->in->epoch, &s, next->at, asked, w);
 		return;
 	case CANARY_STOP:
-		memcpy(r->why, next->why, sizeof(r->why));
-		r->tried[0] = '\0';
-		s = as_staged(r);
-		s.node = "";
-		memcpy(r->node, next->node, sizeof(r->node));
-		store_canary(store, w->name, w->in->epoch, &s,
-		    loop_wall_ms() + pause, stopped, w);
+		stop(w, next);
 		return;
 	}
 }
@@ -215,36 +288,52 @@ got_nodes(
 }
 
 /*
- * An owner's certificate is served, or Let's Encrypt is off: it is only kept.
- * One that is about to end is not worth a trial any more.
+ * Is it still worth a trial?  Of the CA there is another when most of its time
+ * is over, and instead of one that was imported and stopped when one is due.
  */
+static bool
+is_worth_it(const struct domain *d, const struct store_staged *s, int64_t now)
+{
+	if (s->sha1[0] == '\0')
+		return false;
+	if (s->custom)
+		return now < s->not_after;
+	if (s->imported && s->why[0] != '\0' && now >= renew_due(d))
+		return false;
+	return now < s->at + (s->not_after - s->at) / 3 * 2;
+}
+
+/* An owner's certificate is served, or Let's Encrypt is off: it is only kept. */
+static bool
+is_spare(const struct domain *d, const struct rollout *r)
+{
+	return !r->custom && (d->custom_sha1[0] != '\0' || !d->letsencrypt);
+}
+
 static void
 got_staged(void *arg, const struct store_staged *s, const struct err *e)
 {
 	struct work *w = arg;
-	const struct domain *d = &w->d;
 	const struct conf *conf = w->in->conf;
-	struct rollout *r;
+	struct rollout *r = w->rollout;
 
 	if (e != NULL) {
 		log_warn("domain=%s staged: %s", w->name, e->text);
 		work_free(w);
 		return;
 	}
-	if (s->sha1[0] == '\0' ||
-	    loop_wall_ms() >= s->at + (s->not_after - s->at) / 3 * 2) {
-		store_unstaged(
-		    w->in->store, w->name, w->in->epoch, unstaged, w);
+	if (!is_worth_it(&w->d, s, loop_wall_ms())) {
+		store_unstaged(w->in->store, w->name, w->in->epoch, r->custom,
+		    unstaged, w);
 		return;
 	}
-	r = w->rollout = xcalloc(1, sizeof(*r));
 	snprintf(r->sha1, sizeof(r->sha1), "%s", s->sha1);
 	snprintf(r->node, sizeof(r->node), "%s", s->node);
 	snprintf(r->tried, sizeof(r->tried), "%s", s->tried);
 	r->since = s->since;
 	r->not_after = s->not_after;
-	if (strcmp(conf->fleet.rollout, "canary") != 0 ||
-	    d->custom_sha1[0] != '\0' || !d->letsencrypt)
+	r->stops = s->stops;
+	if (strcmp(conf->fleet.rollout, "canary") != 0 || is_spare(&w->d, r))
 		promote(w);
 	else
 		roster_ask(w->in->roster, got_nodes, w);
@@ -253,5 +342,7 @@ got_staged(void *arg, const struct store_staged *s, const struct err *e)
 void
 work_canary(struct work *w)
 {
-	store_staged(w->in->store, w->name, got_staged, w);
+	w->rollout = xcalloc(1, sizeof(*w->rollout));
+	w->rollout->custom = need_custom_trial(&w->d, loop_wall_ms());
+	store_staged(w->in->store, w->name, w->rollout->custom, got_staged, w);
 }

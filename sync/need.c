@@ -18,6 +18,12 @@ need_custom_serves(const struct domain *d, int64_t now_ms)
 	       now_ms < d->custom_not_after;
 }
 
+bool
+need_custom_trial(const struct domain *d, int64_t now_ms)
+{
+	return d->custom_trial_at > 0 && now_ms >= d->custom_trial_at;
+}
+
 /* A managed certificate is there, and it is its turn. */
 static bool
 take_over(const struct domain *d, int64_t now_ms)
@@ -33,10 +39,11 @@ need_of(const struct domain *d, int64_t now_ms, int64_t custom_before_ms)
 {
 	if (d->revoke[0] != '\0' && d->sha1[0] != '\0')
 		return NEED_REVOCATION;
-	if (d->canary[0] != '\0')
+	if (d->canary[0] != '\0' || need_custom_trial(d, now_ms))
 		return NEED_CANARY;
+	/* What is served stays until the one that is staged was proven. */
 	if (!d->letsencrypt && !has_custom(d))
-		return NEED_SWITCH_OFF;
+		return d->custom_trial_at > 0 ? NEED_NOTHING : NEED_SWITCH_OFF;
 	if (take_over(d, now_ms))
 		return NEED_TAKE_OVER;
 	if (d->version > 0 && d->proven < d->version)

@@ -24,7 +24,7 @@ enum need {
 	NEED_NOTHING = 0,  /* until need_next_at() */
 	NEED_CERTIFICATE,  /* DNS check, then an order */
 	NEED_RENEWAL_INFO, /* the CA may want it renewed at another time */
-	NEED_CANARY,       /* its certificate is to be proven by one node */
+	NEED_CANARY,       /* one that is staged is to be proven by one node */
 	NEED_PROOF,        /* its certificate is on its way to the nodes */
 	NEED_SWITCH_OFF,   /* Let's Encrypt is off */
 	NEED_DNS01,        /* a person is to make a TXT record: is it there? */
@@ -38,6 +38,12 @@ enum need need_of(
 /* When a domain that needs nothing will need something; 0: never. */
 int64_t need_next_at(
     const struct domain *, int64_t now_ms, int64_t custom_before_ms);
+
+/*
+ * Is a custom one that is staged to be looked at now?  One that was stopped
+ * leaves what there is until then.
+ */
+bool need_custom_trial(const struct domain *, int64_t now_ms);
 
 /* Is a custom certificate served that is to stay? */
 bool need_custom_serves(const struct domain *, int64_t now_ms);

@@ -299,7 +299,8 @@ by_owner(const char *type)
 {
 	static const char *const types[] = { "added", "custom", "managed",
 		"leaving", "revoke", "renew", "withdrawn", "enabled",
-		"disabled", "env", "imported", "rollback", "restored" };
+		"disabled", "env", "imported", "staged", "unstaged", "rollback",
+		"restored" };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i], type) == 0)

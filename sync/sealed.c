@@ -30,6 +30,8 @@ plain_type(enum sealed kind, const char **name)
 	case SEALED_PREVIOUS:
 	case SEALED_NEXT_CERT:
 	case SEALED_CUSTOM:
+	case SEALED_PREVIOUS_CUSTOM:
+	case SEALED_NEXT_CUSTOM:
 	case SEALED_ORDER_FIRST:
 	case SEALED_KINDS:
 		break;

@@ -16,7 +16,7 @@ static const char *const not_the_leaders[] = { "name", "app", "letsencrypt",
 	"canonical", "created_at", "version", "gen", "epoch", "revoke",
 	"custom_sha1", "custom_serial", "custom_issuer", "custom_subject",
 	"custom_key", "custom_note", "custom_not_before", "custom_not_after",
-	"custom_left_at", "canary", "rolled_back_at" };
+	"custom_left_at", "canary", "custom_trial_at", "rolled_back_at" };
 
 struct store *
 store_new(

@@ -119,8 +119,9 @@ void store_update(struct store *, const struct domain *, int64_t next_at,
  */
 
 /*
- * The owner's own certificate is served from now on.  d has the custom_*
- * fields.  Fails when the key cannot be sealed: then fn is not called.
+ * The owner's own certificate is served from now on or, with rollout "canary",
+ * once a node has proven it.  d has the custom_* fields.  Fails when the key
+ * cannot be sealed: then fn is not called.
  */
 struct cert;
 int store_custom_set(struct store *, const struct domain *d,
@@ -155,6 +156,7 @@ void store_renew(struct store *, const char *name, store_fn *, void *arg);
  * owner has chosen so far and what is known of the certificate.  result: "imported", "replaced", "kept" (another
  * is served), "unchanged" or "worse" (what is there ends later).  A name of
  * another app is an error of type "TAKEN".  dry: say so and change nothing.
+ * With rollout "canary" what would be served is proven by a node first.
  * Fails when the key cannot be sealed: then fn is not called.
  */
 typedef void store_import_fn(

@@ -14,19 +14,23 @@
 
 /* --- what nodes ask ------------------------------------------------------------- */
 
-/* "sha1:since:node"; the text is cut. */
+/* "sha1:since:node", and perhaps ":custom"; the text is cut. */
 static int
 canary_parse(char *text, struct store_canary *c)
 {
-	char *since = strchr(text, ':'), *node;
+	char *since = strchr(text, ':'), *node, *kind;
 
 	if (since == NULL || since - text != 40 ||
 	    (node = strchr(since + 1, ':')) == NULL)
 		return -1;
 	*since++ = '\0';
 	*node++ = '\0';
+	kind = strchr(node, ':');
+	if (kind != NULL)
+		*kind++ = '\0';
 	c->sha1 = text;
 	c->node = node;
+	c->custom = kind != NULL && strcmp(kind, "custom") == 0;
 	return str_int(since, 0, INT64_MAX, &c->since);
 }
 
@@ -84,7 +88,7 @@ got_bundle(struct call *c, const struct rds_reply *r, const struct err *e)
 }
 
 static void
-get_beside(struct store *s, const char *name, const char *what,
+get_beside(struct store *s, const char *name, bool custom, const char *what,
     store_bundle_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
@@ -93,7 +97,7 @@ get_beside(struct store *s, const char *name, const char *what,
 	char key[KEY_MAX + 16];
 
 	domain_keys(s, name, &k);
-	snprintf(key, sizeof(key), "%s%s", k.cert, what);
+	snprintf(key, sizeof(key), "%s%s", custom ? k.custom : k.cert, what);
 	c->tell.bundle = fn;
 	rds_cmd(&cmd, "GET");
 	rds_arg(&cmd, key);
@@ -101,16 +105,17 @@ get_beside(struct store *s, const char *name, const char *what,
 }
 
 void
-store_next(struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+store_next(struct store *s, const char *name, bool custom, store_bundle_fn *fn,
+    void *arg)
 {
-	get_beside(s, name, KEY_NEXT, fn, arg);
+	get_beside(s, name, custom, KEY_NEXT, fn, arg);
 }
 
 void
-store_previous(
-    struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+store_previous(struct store *s, const char *name, bool custom,
+    store_bundle_fn *fn, void *arg)
 {
-	get_beside(s, name, KEY_PREVIOUS, fn, arg);
+	get_beside(s, name, custom, KEY_PREVIOUS, fn, arg);
 }
 
 void
@@ -176,11 +181,15 @@ got_staged(struct call *c, const struct rds_reply *r, const struct err *e)
 	s.at = field_int(r, "at");
 	s.since = field_int(r, "since");
 	s.not_after = field_int(r, "not_after");
+	s.stops = field_int(r, "stops");
+	s.custom = strcmp(field_text(r, "kind"), "custom") == 0;
+	s.imported = strcmp(field_text(r, "kind"), "imported") == 0;
 	c->tell.staged(c->arg, &s, NULL);
 }
 
 void
-store_staged(struct store *s, const char *name, store_staged_fn *fn, void *arg)
+store_staged(struct store *s, const char *name, bool custom,
+    store_staged_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -188,7 +197,8 @@ store_staged(struct store *s, const char *name, store_staged_fn *fn, void *arg)
 	char key[KEY_MAX + 16];
 
 	domain_keys(s, name, &k);
-	snprintf(key, sizeof(key), "%s%s", k.cert, KEY_STAGED);
+	snprintf(
+	    key, sizeof(key), "%s%s", custom ? k.custom : k.cert, KEY_STAGED);
 	c->tell.staged = fn;
 	rds_cmd(&cmd, "HGETALL");
 	rds_arg(&cmd, key);
@@ -206,8 +216,8 @@ store_canary(struct store *s, const char *name, int64_t epoch,
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
 	call_keys(&cmd, "certfleet_canary",
-	    (const char *const[]){
-		k.domain, k.cert, k.due, k.events, k.timeline, NULL });
+	    (const char *const[]){ k.domain, staged->custom ? k.custom : k.cert,
+		k.due, k.events, k.timeline, NULL });
 	rds_arg_int(&cmd, epoch);
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, staged->sha1);
@@ -215,12 +225,24 @@ store_canary(struct store *s, const char *name, int64_t epoch,
 	rds_arg_int(&cmd, next_at);
 	rds_arg(&cmd, staged->why);
 	rds_arg(&cmd, staged->tried);
+	if (staged->custom)
+		rds_arg(&cmd, "custom");
 	call_send(c, &cmd, call_done);
+}
+
+/* All keys, in the order of the library's functions for owners. */
+static void
+owner_function(
+    struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
+{
+	call_keys(cmd, function,
+	    (const char *const[]){ k->domain, k->custom, k->cert, k->due,
+		k->index, k->gen, k->events, k->removed, k->timeline, NULL });
 }
 
 void
 store_promote(struct store *s, const char *name, int64_t epoch,
-    const char *sha1, store_commit_fn *fn, void *arg)
+    const struct store_staged *staged, store_commit_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -228,18 +250,24 @@ store_promote(struct store *s, const char *name, int64_t epoch,
 
 	domain_keys(s, name, &k);
 	c->tell.commit = fn;
-	call_keys(&cmd, "certfleet_promote",
-	    (const char *const[]){ k.domain, k.cert, k.order, k.due, k.index,
-		k.gen, k.events, k.timeline, NULL });
-	rds_arg_int(&cmd, epoch);
-	rds_arg(&cmd, name);
-	rds_arg(&cmd, sha1);
+	if (staged->custom) {
+		owner_function(&cmd, "certfleet_custom_promote", &k);
+		rds_arg(&cmd, name);
+		rds_arg_int(&cmd, epoch);
+	} else {
+		call_keys(&cmd, "certfleet_promote",
+		    (const char *const[]){ k.domain, k.cert, k.order, k.due,
+			k.index, k.gen, k.events, k.timeline, NULL });
+		rds_arg_int(&cmd, epoch);
+		rds_arg(&cmd, name);
+	}
+	rds_arg(&cmd, staged->sha1);
 	call_send(c, &cmd, call_committed);
 }
 
 void
-store_unstaged(
-    struct store *s, const char *name, int64_t epoch, store_fn *fn, void *arg)
+store_unstaged(struct store *s, const char *name, int64_t epoch, bool custom,
+    store_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -247,8 +275,13 @@ store_unstaged(
 
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
-	call_keys(&cmd, "certfleet_unstaged",
-	    (const char *const[]){ k.domain, k.cert, NULL });
+	if (custom) {
+		owner_function(&cmd, "certfleet_custom_unstaged", &k);
+		rds_arg(&cmd, name);
+	} else {
+		call_keys(&cmd, "certfleet_unstaged",
+		    (const char *const[]){ k.domain, k.cert, NULL });
+	}
 	rds_arg_int(&cmd, epoch);
 	call_send(c, &cmd, call_done);
 }
@@ -287,20 +320,26 @@ store_rollback(struct store *s, const struct domain *d, const void *bundle,
     void *arg)
 {
 	struct call *c = call_new(s, arg);
+	bool custom = d->custom_sha1[0] != '\0';
 	struct domain_keys k;
 	struct rds_cmd cmd;
 
 	domain_keys(s, d->name, &k);
 	c->tell.commit = fn;
-	call_keys(&cmd, "certfleet_rollback",
-	    (const char *const[]){ k.domain, k.custom, k.cert, k.due, k.index,
-		k.gen, k.events, k.removed, k.timeline, NULL });
+	owner_function(&cmd, "certfleet_rollback", &k);
 	rds_arg(&cmd, d->name);
-	rds_arg(&cmd, d->sha1);
-	rds_arg_int(&cmd, d->not_after);
+	rds_arg(&cmd, custom ? d->custom_sha1 : d->sha1);
+	rds_arg_int(&cmd, custom ? d->custom_not_after : d->not_after);
 	rds_arg_mem(&cmd, bundle, len);
 	rds_arg(&cmd, who);
 	rds_arg(&cmd, why);
+	if (custom) {
+		/* What tells of it is where it is. */
+		rds_arg_int(&cmd, 0);
+		rds_arg(&cmd, "custom");
+		call_send(c, &cmd, call_committed);
+		return;
+	}
 	rds_arg_int(&cmd, 7); /* fields follow */
 	put(&cmd, "sha1", d->sha1);
 	put(&cmd, "serial", d->serial);

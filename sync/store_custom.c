@@ -1,6 +1,7 @@
 /* What owners change: an own certificate, Let's Encrypt, renewal, revocation. */
 #include <string.h>
 
+#include "common/conf.h"
 #include "sync/bundle.h"
 #include "sync/store_call.h"
 
@@ -43,7 +44,11 @@ store_custom_set(struct store *s, const struct domain *d,
 	domain_keys(s, d->name, &k);
 	c = call_new(s, arg);
 	c->tell.done = fn;
-	owner_function(&cmd, "certfleet_custom_set", &k);
+	owner_function(&cmd,
+	    strcmp(s->conf->fleet.rollout, "canary") == 0
+		? "certfleet_custom_stage"
+		: "certfleet_custom_set",
+	    &k);
 	rds_arg(&cmd, d->name);
 	rds_arg(&cmd, d->custom_sha1);
 	rds_arg_int(&cmd, d->custom_not_after);

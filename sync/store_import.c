@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "sync/bundle.h"
 #include "sync/store_call.h"
 
@@ -79,7 +80,10 @@ store_import(struct store *s, const struct domain *d, const struct cert *cert,
 	domain_keys(s, d->name, &k);
 	c = call_new(s, arg);
 	c->tell.import = fn;
-	call_keys(&cmd, "certfleet_import",
+	call_keys(&cmd,
+	    strcmp(s->conf->fleet.rollout, "canary") == 0
+		? "certfleet_import_stage"
+		: "certfleet_import",
 	    (const char *const[]){ k.domain, k.custom, k.cert, k.due, k.index,
 		k.gen, k.events, k.removed, k.timeline, NULL });
 	rds_arg(&cmd, d->name);

@@ -28,14 +28,22 @@ find_place(
 		break;
 	case SEALED_PREVIOUS:
 		key = k.cert;
-		suffix = ":previous";
+		suffix = KEY_PREVIOUS;
 		break;
 	case SEALED_NEXT_CERT:
 		key = k.cert;
-		suffix = ":next";
+		suffix = KEY_NEXT;
 		break;
 	case SEALED_CUSTOM:
 		key = k.custom;
+		break;
+	case SEALED_PREVIOUS_CUSTOM:
+		key = k.custom;
+		suffix = KEY_PREVIOUS;
+		break;
+	case SEALED_NEXT_CUSTOM:
+		key = k.custom;
+		suffix = KEY_NEXT;
 		break;
 	case SEALED_ORDER_KEY:
 		key = k.order;

@@ -27,10 +27,11 @@ struct trial_of {
 	int partition;
 	int64_t since;
 	char sha1[41];
-	bool seen;  /* in the list that is being read */
-	bool over;  /* no longer in the list */
-	bool taken; /* its bundle is in hold */
-	int result; /* as hold_trial() */
+	bool custom; /* the owner's own */
+	bool seen;   /* in the list that is being read */
+	bool over;   /* no longer in the list */
+	bool taken;  /* its bundle is in hold */
+	int result;  /* as hold_trial() */
 	bool told;
 	char why[WHY_MAX];
 	char name[];
@@ -139,9 +140,25 @@ got_indexed(void *arg, bool yes, const struct err *e)
 	t->over(t->arg, partition);
 }
 
+/* Another of the same name is on trial here by now: hold has one a name. */
+static bool
+is_followed(const struct trial_of *x)
+{
+	const struct trial_of *y;
+
+	LIST_FOREACH (y, &x->trials->list, link)
+		if (y != x && !y->over && strcmp(y->name, x->name) == 0)
+			return true;
+	return false;
+}
+
 static void
 end(struct trial_of *x)
 {
+	if (is_followed(x)) {
+		trial_free(x);
+		return;
+	}
 	x->over = true;
 	store_forget(x->trials->store, x);
 	hold_try_end(x->trials->hold, x->name);
@@ -163,12 +180,13 @@ begin(struct trials *t, int partition, const struct store_canary *c)
 	x->trials = t;
 	x->partition = partition;
 	x->since = c->since;
+	x->custom = c->custom;
 	x->seen = true;
 	memcpy(x->name, c->name, len + 1);
 	memcpy(x->sha1, c->sha1, sizeof(x->sha1));
 	LIST_INSERT_HEAD(&t->list, x, link);
 	t->n++;
-	store_next(t->store, x->name, got_next, x);
+	store_next(t->store, x->name, x->custom, got_next, x);
 }
 
 static struct trial_of *

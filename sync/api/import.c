@@ -190,8 +190,13 @@ tell(struct request *q, const char *name, const char *result,
 }
 
 static const char *
-detail_of(const char *result)
+detail_of(const struct request *q, const char *result)
 {
+	bool serves =
+	    strcmp(result, "imported") == 0 || strcmp(result, "replaced") == 0;
+
+	if (serves && strcmp(q->api->conf->fleet.rollout, "canary") == 0)
+		return "one node proves it before the others get it";
 	if (strcmp(result, "worse") == 0)
 		return "the certificate that it has ends later";
 	if (strcmp(result, "kept") == 0)
@@ -215,11 +220,13 @@ got_result(void *arg, const char *result, const struct err *e)
 
 	if (e != NULL && strcmp(e->type, "TAKEN") == 0) {
 		tell(q, d->name, "taken", "has already been taken", 0);
+	} else if (e != NULL && strcmp(e->type, "REFUSED") == 0) {
+		tell(q, d->name, "skipped", e->text, 0);
 	} else if (e != NULL) {
 		request_store_error(q, e);
 		return;
 	} else {
-		tell(q, d->name, result, detail_of(result),
+		tell(q, d->name, result, detail_of(q, result),
 		    taken ? d->renew_at : 0);
 	}
 	go_on(q);

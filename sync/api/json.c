@@ -104,10 +104,12 @@ letsencrypt_status(const struct domain *d)
 	return "error";
 }
 
-/* Of a custom certificate: has it reached the nodes? */
+/* Of a custom certificate: has it reached the nodes?  Not while on trial. */
 static const char *
 ssl_status(const struct domain *d)
 {
+	if (d->custom_trial_at > 0)
+		return d->custom_trial_at == 1 ? "pending" : "error";
 	return d->custom_sha1[0] != '\0' && d->proven == d->version ? "success"
 	                                                            : "pending";
 }
@@ -147,7 +149,8 @@ dns_error(const struct domain *d)
 json_t *
 json_domain(const struct domain *d)
 {
-	bool ssl = d->custom_sha1[0] != '\0';
+	bool serves = d->custom_sha1[0] != '\0';
+	bool ssl = serves || d->custom_trial_at > 0;
 	char id[DOMAIN_ID_MAX];
 	json_t *own = json_object(), *o;
 
@@ -158,13 +161,13 @@ json_domain(const struct domain *d)
 	    "id", id, "app_id", json_text(d->app), "name", json_text(d->name),
 	    "created_at", json_time(d->created_at), "ssl", (int)ssl,
 	    "ssl_status", ssl_status(d), "validity",
-	    json_time(ssl ? d->custom_not_after : d->not_after), "canonical",
+	    json_time(serves ? d->custom_not_after : d->not_after), "canonical",
 	    (int)d->canonical, "letsencrypt_enabled", (int)d->letsencrypt,
-	    "letsencrypt", (int)(!ssl && is_served(d)), "letsencrypt_status",
+	    "letsencrypt", (int)(!serves && is_served(d)), "letsencrypt_status",
 	    letsencrypt_status(d), "acme_dns_fqdn", json_text(d->acme_dns_fqdn),
 	    "acme_dns_value", json_text(d->acme_dns_value), "acme_dns_error",
 	    dns_error(d), "acme_challenge_error");
-	if (ssl) {
+	if (serves) {
 		json_object_set_new(o, "tlscert", json_text(d->custom_subject));
 		json_object_set_new(o, "tlskey", json_text(d->custom_key));
 	}

@@ -69,7 +69,8 @@ struct request {
 	int64_t total;               /* domains that were counted: own.c */
 	struct domain_change change; /* borrows from body */
 	struct custom custom;        /* that is uploaded */
-	int step, status;            /* change.c, renew.c */
+	int step, status;            /* change.c, renew.c, rollback.c */
+	bool custom_serves;          /* rollback.c */
 	int64_t free_at;             /* renew.c; in leader.c it is now */
 	bool looks;                  /* look.c: a check is under way */
 	struct gens gens;            /* nodes.c */

@@ -14,6 +14,17 @@
 
 #define REASON_MAX 200
 
+/*
+ * What was served before: an owner's own that another of its owner's, or by a
+ * rollback one of the CA's, has followed; else the CA's, which stays in its
+ * place while an owner's own is served.
+ */
+enum before {
+	BEFORE_CUSTOM = 0,
+	BEFORE_SPARE,
+	BEFORE_MANAGED,
+};
+
 static void
 complain(struct request *q, const char *field, const char *sentence)
 {
@@ -30,8 +41,8 @@ store_failed(struct request *q, const struct err *e)
 		request_not_found(q, "domain", NULL);
 	else if (strcmp(e->type, "BUSY") == 0)
 		complain(q, "name",
-		    "is not served by a certificate of the CA that stays: it "
-		    "has one of its own, is switched off, or is being revoked");
+		    "has no certificate in service that stays: it is switched "
+		    "off, is being revoked, or was taken away");
 	else if (strcmp(e->type, "CHANGED") == 0)
 		request_error(q, 409, "conflict",
 		    "the domain has got another certificate meanwhile; look "
@@ -54,13 +65,21 @@ done(void *arg, int64_t version, int64_t gen, const struct err *e)
 	store_get(q->api->store, q->name, request_accepted, q);
 }
 
-/* The record of the domain, of what tells of the certificate. */
+/*
+ * The record of the domain, of what tells of the certificate.  What an owner's
+ * own was like is kept with it.
+ */
 static void
 describe(struct request *q, const struct cert *cert)
 {
 	struct domain *d = &q->domain;
 
 	memcpy(d->name, q->name, sizeof(d->name));
+	if (q->step == BEFORE_CUSTOM) {
+		memcpy(d->custom_sha1, cert->sha1, sizeof(d->custom_sha1));
+		d->custom_not_after = cert->not_after;
+		return;
+	}
 	memcpy(d->sha1, cert->sha1, sizeof(d->sha1));
 	memcpy(d->serial, cert->serial, sizeof(d->serial));
 	memcpy(d->issuer, cert->issuer, sizeof(d->issuer));
@@ -80,6 +99,22 @@ asked_reason(const struct request *q)
 	                                            : json_string_value(given);
 }
 
+/* The next place to look at; false when there is none. */
+static bool
+look_further(struct request *q, store_bundle_fn *fn)
+{
+	if (q->step != BEFORE_CUSTOM)
+		return false;
+	if (q->custom_serves) {
+		q->step = BEFORE_SPARE;
+		store_bundle(q->api->store, q->name, false, fn, q);
+	} else {
+		q->step = BEFORE_MANAGED;
+		store_previous(q->api->store, q->name, false, fn, q);
+	}
+	return true;
+}
+
 static void
 got_previous(void *arg, const void *bundle, size_t len, const struct err *e)
 {
@@ -89,6 +124,8 @@ got_previous(void *arg, const void *bundle, size_t len, const struct err *e)
 	struct err why = { 0 };
 	char sentence[320];
 
+	if (e == NULL && bundle == NULL && look_further(q, got_previous))
+		return;
 	if (e != NULL) {
 		request_store_error(q, e);
 	} else if (bundle == NULL) {
@@ -116,7 +153,9 @@ got_domain(void *arg, const struct domain *d, const struct err *e)
 	if (!request_found(q, d, e))
 		return;
 	memcpy(q->domain.ca, d->ca, sizeof(d->ca));
-	store_previous(q->api->store, q->name, got_previous, q);
+	q->custom_serves = d->custom_sha1[0] != '\0';
+	q->step = BEFORE_CUSTOM;
+	store_previous(q->api->store, q->name, true, got_previous, q);
 }
 
 void

@@ -113,8 +113,9 @@ const HAPPENED = {
   leaving: "Custom certificate removed", enabled: "Let's Encrypt switched on",
   disabled: "Let's Encrypt switched off", canonical: "Canonical domain",
   revoke: "Revocation asked for", revoked: "Certificate revoked", env: "Variables changed",
-  imported: "Certificate imported", renew: "Renewal asked for", staged: "Certificate issued, on trial",
-  canary: "On trial at a node", stopped: "Trial failed", rollback: "Rolled back",
+  imported: "Certificate imported", renew: "Renewal asked for", staged: "New certificate, on trial",
+  canary: "On trial at a node", stopped: "Trial failed", unstaged: "Trial ended",
+  rollback: "Rolled back",
 };
 
 function timeline(domain) {

@@ -341,10 +341,18 @@ say_no_bundle(struct later *l)
 }
 
 void
-store_previous(
-    struct store *s, const char *name, store_bundle_fn *fn, void *arg)
+store_previous(struct store *s, const char *name, bool custom,
+    store_bundle_fn *fn, void *arg)
 {
-	(void)s, (void)name;
+	(void)s, (void)name, (void)custom;
+	later(say_no_bundle, (union fns){ .bundle = fn }, arg);
+}
+
+void
+store_bundle(struct store *s, const char *name, bool custom,
+    store_bundle_fn *fn, void *arg)
+{
+	(void)s, (void)name, (void)custom;
 	later(say_no_bundle, (union fns){ .bundle = fn }, arg);
 }
 

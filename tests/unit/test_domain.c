@@ -298,7 +298,7 @@ a_record_is_its_fields_that_have_a_value(void **state)
 	    "custom_issuer custom_subject custom_key custom_note "
 	    "custom_not_before custom_not_after custom_left_at "
 	    "acme_dns_fqdn acme_dns_value acme_dns_account acme_dns_until "
-	    "canary rolled_back_at ");
+	    "canary custom_trial_at rolled_back_at ");
 	buf_clear(&text);
 	domain_clear(&d);
 }

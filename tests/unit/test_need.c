@@ -280,6 +280,38 @@ what_is_staged_is_proven_before_anything_is_ordered(void **state)
 	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CANARY);
 }
 
+static void
+a_stopped_upload_leaves_what_else_there_is_to_do(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	d.version = d.proven = 1;
+	d.renew_at = NOW - 1;
+	d.custom_trial_at = 1;
+	assert_true(need_custom_trial(&d, NOW));
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CANARY);
+	d.custom_trial_at = NOW + 1;
+	assert_false(need_custom_trial(&d, NOW));
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CERTIFICATE);
+	d.custom_trial_at = NOW;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_CANARY);
+}
+
+static void
+switched_off_it_serves_until_the_upload_on_trial_does(void **state)
+{
+	struct domain d = domain("www.example.com");
+
+	(void)state;
+	d.letsencrypt = false;
+	d.version = d.proven = 1;
+	d.custom_trial_at = NOW + 1;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_NOTHING);
+	d.custom_trial_at = 0;
+	assert_int_equal(need_of(&d, NOW, DAYS(10)), NEED_SWITCH_OFF);
+}
+
 int
 main(void)
 {
@@ -309,6 +341,10 @@ main(void)
 		cmocka_unit_test(another_domains_failure_does_not_matter),
 		cmocka_unit_test(
 		    what_is_staged_is_proven_before_anything_is_ordered),
+		cmocka_unit_test(
+		    a_stopped_upload_leaves_what_else_there_is_to_do),
+		cmocka_unit_test(
+		    switched_off_it_serves_until_the_upload_on_trial_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
