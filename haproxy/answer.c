@@ -1,7 +1,9 @@
 #include "haproxy/answer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/mem.h"
 #include "common/str.h"
@@ -352,4 +354,33 @@ answer_sha1(
 	memcpy(out, s, len);
 	out[len] = '\0';
 	return 0;
+}
+
+/* "Feb  1 23:53:04 2027 GMT", as OpenSSL writes it. */
+uint32_t
+answer_ends(const char *text)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = { 0 };
+	const char *month, *s;
+	char name[4];
+	int64_t t;
+	size_t len;
+	int end = 0;
+
+	s = value(text, "notAfter", &len);
+	if (s == NULL ||
+	    sscanf(s, "%3[A-Za-z] %2d %2d:%2d:%2d %4d GMT%n", name, &tm.tm_mday,
+		&tm.tm_hour, &tm.tm_min, &tm.tm_sec, &tm.tm_year, &end) != 6 ||
+	    (size_t)end != len || strlen(name) != 3)
+		return 0;
+	month = strstr(months, name);
+	if (month == NULL || (month - months) % 3 != 0)
+		return 0;
+	tm.tm_mon = (int)(month - months) / 3;
+	tm.tm_year -= 1900;
+	t = timegm(&tm);
+	if (t <= 0)
+		return 0;
+	return t < UINT32_MAX ? (uint32_t)t : UINT32_MAX;
 }

@@ -93,4 +93,15 @@ int answer_entries(const char *text, answer_entry_fn *, void *arg);
 int answer_sha1(
     const char *text, const char *name, char out[static ANSWER_SHA1_MAX]);
 
+/* Its notAfter there, in Unix seconds; 0 when there is none that can be read. */
+uint32_t answer_ends(const char *text);
+
+/*
+ * Call fn for each entry of "show table" whose key is a SHA-1 in upper hex, with
+ * its http_req_rate, brought to an hour.  Return 0, or -1 when it is not a
+ * table.
+ */
+typedef void answer_rate_fn(void *arg, const char *sha1, int64_t per_hour);
+int answer_table(const char *text, answer_rate_fn *, void *arg);
+
 #endif

@@ -134,6 +134,16 @@ command_show_entries(struct buf *out, const char *list, struct err *e)
 	return 0;
 }
 
+int
+command_show_table(struct buf *out, const char *name, struct err *e)
+{
+	if (check_name(name, e) == -1)
+		return -1;
+	if (buf_putf(out, "show table %s\n", name) == -1)
+		return too_many(e);
+	return 0;
+}
+
 /* "-----BEGIN TYPE-----" or END. */
 static bool
 is_boundary(const char *line, size_t len, const char *word)

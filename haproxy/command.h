@@ -58,4 +58,7 @@ int command_del_entry(struct buf *out, const char *list, const char *name,
 /* "show ssl crt-list -n LIST" */
 int command_show_entries(struct buf *out, const char *list, struct err *);
 
+/* "show table NAME" */
+int command_show_table(struct buf *out, const char *name, struct err *);
+
 #endif

@@ -168,6 +168,12 @@ broken(struct runtime *r, const char *what)
 }
 
 void
+runtime_limit(struct runtime *r, size_t answer_max)
+{
+	r->in.cap = answer_max;
+}
+
+void
 runtime_send(struct runtime *r, struct buf *commands)
 {
 	assert(r->magic == RUNTIME_MAGIC);

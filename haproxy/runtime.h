@@ -37,6 +37,9 @@ struct runtime *runtime_open(struct event_base *, const char *socket,
     int timeout_ms, runtime_answer_fn *, runtime_failed_fn *, void *arg);
 void runtime_close(struct runtime *);
 
+/* Answers are to be that small, instead of RUNTIME_ANSWER_MAX. */
+void runtime_limit(struct runtime *, size_t answer_max);
+
 /* Send what is in the buf; it is empty and wiped afterwards. */
 void runtime_send(struct runtime *, struct buf *commands);
 

@@ -42,6 +42,14 @@ see_entry(void *arg, const char *name, int line, const char *filters)
 }
 
 static void
+see_rate(void *arg, const char *sha1, int64_t per_hour)
+{
+	(void)arg;
+	REQUIRE(strlen(sha1) == 40 && per_hour >= 0);
+	REQUIRE(strspn(sha1, "0123456789ABCDEF") == 40);
+}
+
+static void
 parse(const char *text)
 {
 	struct deploy_have have = { 0 };
@@ -59,6 +67,8 @@ parse(const char *text)
 		REQUIRE(info.pid >= 0 && strchr(info.version, '\n') == NULL);
 	if (answer_sha1(text, "/r/a.pem", sha1) == 0)
 		REQUIRE(strlen(sha1) == 0 || strlen(sha1) == 40);
+	(void)answer_ends(text);
+	answer_table(text, see_rate, NULL);
 	answer_names(text, see_name, NULL);
 	answer_entries(text, see_entry, &have);
 	for (op = 0; op < DEPLOY_OPS; op++) {
@@ -134,6 +144,9 @@ build(const char *s, const char *bytes, size_t len)
 		one_command(&b, false);
 	buf_clear(&b);
 	if (command_show_entries(&b, s, &e) == 0)
+		one_command(&b, false);
+	buf_clear(&b);
+	if (command_show_table(&b, s, &e) == 0)
 		one_command(&b, false);
 	buf_clear(&b);
 	if (command_add(&b, "/r/list", "/r/a.pem", s, &e) == 0)

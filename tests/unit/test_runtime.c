@@ -255,6 +255,74 @@ the_fingerprint_is_that_of_the_name_asked_for(void **state)
 	    -1);
 }
 
+static void
+the_end_of_what_it_has_is_read(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t ends;
+	} t[] = {
+		{ "Filename: /x\nnotAfter: Feb  1 23:53:04 2027 GMT\nS: 1",
+		    1801525984 },
+		{ "notAfter: Dec 31 00:00:00 2026 GMT", 1798675200 },
+		{ "notAfter: Dec 31 00:00:00 9999 GMT", UINT32_MAX },
+		{ "notAfter: Jan  1 00:00:00 1960 GMT", 0 },
+		{ "notAfter: Feb  1 23:53:04 2027", 0 },
+		{ "notAfter: Feb  1 23:53:04 2027 GMT+1", 0 },
+		{ "notAfter: anF  1 23:53:04 2027 GMT", 0 },
+		{ "notAfter: F  1 23:53:04 2027 GMT", 0 },
+		{ "notAfter: ", 0 },
+		{ "Filename: /x", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		assert_int_equal(answer_ends(t[i].text), t[i].ends);
+}
+
+static void
+see_rate(void *arg, const char *sha1, int64_t per_hour)
+{
+	size_t at = strlen(seen);
+
+	(void)arg;
+	snprintf(seen + at, sizeof(seen) - at, "%.4s=%lld ", sha1,
+	    (long long)per_hour);
+}
+
+#define TAIL "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+static void
+a_stick_table_is_read_whatever_else_is_in_it(void **state)
+{
+	/* clang-format off */
+	static const char text[] =
+	    "# table: certfleet_hot, type: string, size:10240, used:9\n"
+	    "0x5d0: key=B01" TAIL " use=0 exp=9 shard=0 http_req_rate(3600000)=12\n"
+	    "0x5d1: key=B02" TAIL " use=0 exp=9 http_req_rate(600000)=2 gpc0=7\n"
+	    "0x5d2: key=B03" TAIL " use=0 exp=9 conn_cnt=4\n"
+	    "0x5d3: key=www.shop.example use=0 exp=1 http_req_rate(3600000)=5\n"
+	    "0x5d4: key=b04" TAIL " use=0 exp=1 http_req_rate(3600000)=5\n"
+	    "0x5d5: key=B05" TAIL "A use=0 exp=1 http_req_rate(3600000)=5\n"
+	    "0x5d6: key=B06" TAIL " use=0 exp=1 http_req_rate(0)=5\n"
+	    "0x5d7: key=B07" TAIL " use=0 exp=1 http_req_rate(3600000)=\n"
+	    "0x5d8: key=B08" TAIL " http_req_rate(3600000)=4294967295";
+	/* clang-format on */
+
+	(void)state;
+	seen[0] = '\0';
+	assert_int_equal(answer_table(text, see_rate, NULL), 0);
+	assert_string_equal(seen, "B01A=12 B02A=12 B08A=4294967295 ");
+	seen[0] = '\0';
+	assert_int_equal(
+	    answer_table(
+		"# table: x, type: string, size:1, used:0\n", see_rate, NULL),
+	    0);
+	assert_int_equal(answer_table("No such table", see_rate, NULL), -1);
+	assert_int_equal(answer_table("", see_rate, NULL), -1);
+	assert_string_equal(seen, "");
+}
+
 int
 main(void)
 {
@@ -265,6 +333,8 @@ main(void)
 		cmocka_unit_test(the_process_is_known_by_pid_and_start),
 		cmocka_unit_test(lists_of_certificates_and_entries_are_read),
 		cmocka_unit_test(the_fingerprint_is_that_of_the_name_asked_for),
+		cmocka_unit_test(the_end_of_what_it_has_is_read),
+		cmocka_unit_test(a_stick_table_is_read_whatever_else_is_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
