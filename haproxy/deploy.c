@@ -198,6 +198,7 @@ got_show(struct deploy_have *have, const struct deploy_want *want,
 		have->sha1[0] = '\0';
 		return unexpected(have, want, s, a, text, e);
 	}
+	have->ends = answer_ends(text);
 	have->store = true;
 	return DEPLOY_OK;
 }

@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -39,8 +40,9 @@ struct deploy_have {
 		bool ours; /* exactly the filter that is wanted */
 	} entry[DEPLOY_ENTRIES_MAX];
 	int nentries;
-	bool more;   /* entries than fit: listed again when these are gone */
-	bool unsure; /* an answer was missing: only a listing can tell */
+	bool more;     /* entries than fit: listed again when these are gone */
+	bool unsure;   /* an answer was missing: only a listing can tell */
+	uint32_t ends; /* the one of sha1: Unix seconds, 0: not known */
 };
 
 /* What is wanted under it. */

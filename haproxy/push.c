@@ -36,10 +36,7 @@ push_new(struct event_base *base, const struct push_conf *conf,
 	p->done = done;
 	p->process = process;
 	p->arg = arg;
-	TAILQ_INIT(&p->check);
-	TAILQ_INIT(&p->look);
-	TAILQ_INIT(&p->ready);
-	TAILQ_INIT(&p->later);
+	push_queues(p);
 	push_wake(p, 0);
 	return p;
 }
@@ -55,6 +52,7 @@ push_free(struct push *p)
 	push_talk_end(p);
 	HASH_ITER (hh, p->certs, it, next)
 		forget(p, it);
+	heap_clear(&p->ready);
 	loop_timer_free(&p->timer);
 	free(p->dir);
 	p->magic = 0;
@@ -84,7 +82,7 @@ push_add(struct push *p, const char *path, const char *filter)
 static void
 forget(struct push *p, struct cert *c)
 {
-	push_enqueue(c, NULL);
+	push_enqueue(p, c, NULL);
 	HASH_DEL(p->certs, c);
 	free(c->path);
 	free(c->filter);
@@ -108,24 +106,12 @@ push_is_ours(const struct push *p, const char *name)
 	       (p->dir != NULL && str_has_prefix(name, p->dir));
 }
 
-void
-push_enqueue(struct cert *c, struct cert_queue *queue)
-{
-	if (c->queue == queue)
-		return;
-	if (c->queue != NULL)
-		TAILQ_REMOVE(c->queue, c, link);
-	c->queue = queue;
-	if (queue != NULL)
-		TAILQ_INSERT_TAIL(queue, c, link);
-}
-
 /* Not at once: done() must not be called from within push_want(). */
 static void
 check(struct push *p, struct cert *c)
 {
 	if (c->queue != &p->look)
-		push_enqueue(c, &p->check);
+		push_enqueue(p, c, &p->check);
 	push_wake(p, 0);
 }
 
@@ -188,7 +174,7 @@ prove(struct push *p, struct cert *c)
 {
 	memcpy(c->served, c->sha1, sizeof(c->served));
 	c->attempts = 0;
-	push_enqueue(c, NULL);
+	push_enqueue(p, c, NULL);
 	if (c->reported)
 		return;
 	c->reported = true;
@@ -202,8 +188,7 @@ push_classify(struct push *p, struct cert *c)
 	struct deploy_want want = push_want_of(p, c);
 	struct deploy_plan plan;
 
-	if (c->busy || !p->compared ||
-	    (c->queue != NULL && c->queue != &p->ready))
+	if (c->busy || !p->compared || c->queue != NULL)
 		return;
 	if (c->have.unsure) {
 		p->need_list = true;
@@ -211,14 +196,14 @@ push_classify(struct push *p, struct cert *c)
 	}
 	if (c->sha1[0] != '\0' && c->have.store && c->have.sha1[0] == '\0' &&
 	    !c->looked) {
-		push_enqueue(c, &p->look);
+		push_enqueue(p, c, &p->look);
 		return;
 	}
 	deploy_plan(&c->have, &want, &plan);
 	if (plan.nsteps > 0) {
 		c->served[0] = '\0';
 		if (!c->refused && (!c->stray || p->pruning))
-			push_enqueue(c, &p->ready);
+			push_make_ready(p, c);
 	} else if (c->sha1[0] != '\0') {
 		prove(p, c);
 	} else {
@@ -256,7 +241,7 @@ push_failed(struct push *p, struct cert *c, const struct err *e)
 	c->attempts++;
 	c->retry_at = loop_now_ms() + ms + loop_random((uint32_t)ms / 4 + 1);
 	c->refused = e->kind == ERR_REFUSED;
-	push_enqueue(c, c->refused ? NULL : &p->later);
+	push_enqueue(p, c, c->refused ? NULL : &p->later);
 	push_note(p, e);
 	if (c->sha1[0] != '\0')
 		p->done(p->arg, c->path, c->sha1, e);
@@ -323,14 +308,14 @@ revive(struct push *p, int64_t now)
 	struct cert *c, *next;
 
 	while ((c = TAILQ_FIRST(&p->check)) != NULL) {
-		push_enqueue(c, NULL);
+		push_enqueue(p, c, NULL);
 		push_classify(p, c);
 	}
 	for (c = TAILQ_FIRST(&p->later); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);
 		if (c->retry_at > now)
 			continue;
-		push_enqueue(c, NULL);
+		push_enqueue(p, c, NULL);
 		push_classify(p, c);
 	}
 }
@@ -371,7 +356,7 @@ work(struct push *p, int64_t now, int64_t *at)
 		push_list(p);
 	} else if (!TAILQ_EMPTY(&p->look)) {
 		push_look(p);
-	} else if (!TAILQ_EMPTY(&p->ready)) {
+	} else if (p->ready.n > 0) {
 		n = budget(p, now, at);
 		if (n > 0)
 			push_change(p, n);

@@ -7,7 +7,8 @@
  * a later retry.  A wanted certificate is proven by "show ssl cert": its SHA-1
  * must be ours.  HAProxy's pid and start time are polled; another process is
  * compared as a whole and brought up to date at full speed, while changes to a
- * process that serves traffic are paced.
+ * process that serves traffic are paced.  Of many changes those come first that
+ * visitors miss most (rank.h); a single one never waits for that.
  */
 #ifndef HAPROXY_PUSH_H
 #define HAPROXY_PUSH_H
@@ -20,6 +21,9 @@
 struct event_base;
 struct push;
 
+/* How much is a filter's name asked for, 0 to RANK_HEAT_MAX (rank.h)? */
+typedef uint32_t push_heat_fn(void *arg, const char *filter);
+
 /* Strings are borrowed and outlive the push. */
 struct push_conf {
 	const char *socket;   /* of the runtime API */
@@ -28,6 +32,7 @@ struct push_conf {
 	int poll_ms;
 	int per_s; /* changes per second while traffic runs; 0: no limit */
 	int command_timeout_ms;
+	push_heat_fn *heat; /* with push_new()'s arg; NULL: all alike */
 };
 
 /*

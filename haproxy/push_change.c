@@ -43,11 +43,11 @@ push_change(struct push *p, unsigned int max)
 	struct cert *c;
 
 	buf_init(&p->body, BODY_MAX);
-	while (p->njobs < max && (c = TAILQ_FIRST(&p->ready)) != NULL) {
+	while (p->njobs < max && (c = heap_first(&p->ready)) != NULL) {
 		/* What failed among others is tried again alone. */
 		if (c->attempts > 0 && p->njobs > 0)
 			break;
-		push_enqueue(c, NULL);
+		push_enqueue(p, c, NULL);
 		p->job[p->njobs] = (struct job){ .cert = c };
 		if (prepare(p, &p->job[p->njobs]) == -1)
 			continue;

@@ -46,7 +46,7 @@ push_talk_end(struct push *p)
 	p->talk = TALK_NONE;
 	for (i = 0; i < p->nlooked; i++) {
 		p->looked[i]->busy = false;
-		push_enqueue(p->looked[i], &p->look);
+		push_enqueue(p, p->looked[i], &p->look);
 	}
 	p->nlooked = 0;
 	if (p->njobs > 0)
@@ -123,7 +123,7 @@ new_process(struct push *p, const struct answer_info *info)
 		it->served[0] = '\0';
 		it->refused = it->looked = false;
 		it->attempts = 0;
-		push_enqueue(it, NULL);
+		push_enqueue(p, it, NULL);
 	}
 }
 
@@ -295,7 +295,7 @@ push_look(struct push *p)
 
 	buf_init(&commands, COMMANDS_MAX);
 	while (p->nlooked < PUSH_LOOKS && (c = TAILQ_FIRST(&p->look)) != NULL) {
-		push_enqueue(c, NULL);
+		push_enqueue(p, c, NULL);
 		if (command_cert(&commands, "show", c->path, &e) == -1) {
 			push_failed(p, c, &e);
 			continue;
@@ -328,6 +328,7 @@ got_look(struct push *p, const char *text)
 			return;
 		}
 	}
+	c->have.ends = answer_ends(text);
 	c->looked = true;
 	if (p->answers - 1 < p->nlooked)
 		return;

@@ -1,7 +1,8 @@
 /*
- * The inside of push.h, shared by its three files:
+ * The inside of push.h, shared by its four files:
  *
  *	push.c          what is wanted, and what to do next
+ *	push_queue.c    what waits for what, and in which order
  *	push_compare.c  conversations that only look: poll, list, show
  *	push_change.c   the one that changes certificates
  *
@@ -10,7 +11,7 @@
  *	(none)   nothing to do, or in the conversation that is under way
  *	check    wanted or unwanted just now: what does that mean?
  *	look     HAProxy has one of that name: is it ours?
- *	ready    to be changed now
+ *	ready    to be changed now, what is missed most first
  *	later    failed, waits for retry_at
  */
 #ifndef HAPROXY_PUSH_STATE_H
@@ -21,6 +22,7 @@
 #include <sys/queue.h>
 
 #include "common/buf.h"
+#include "common/heap.h"
 #include "common/table.h"
 #include "haproxy/answer.h"
 #include "haproxy/deploy.h"
@@ -44,6 +46,7 @@ struct cert {
 	bool busy;     /* in the conversation under way */
 	bool looked;   /* "" in have.sha1 is what HAProxy has */
 	unsigned int attempts;
+	uint32_t at; /* in ready, 0: it is not */
 	int64_t retry_at;
 	struct cert_queue *queue;
 	TAILQ_ENTRY(cert) link;
@@ -78,9 +81,11 @@ struct push {
 	void *arg;
 
 	struct cert *certs; /* by path */
-	struct cert_queue check, look, ready, later;
-	char *dir;    /* that of the certificates, with its slash */
-	bool pruning; /* strays are to be removed */
+	struct cert_queue check, look, later;
+	struct heap ready;
+	uint32_t turn; /* of the last one that became ready */
+	char *dir;     /* that of the certificates, with its slash */
+	bool pruning;  /* strays are to be removed */
 
 	struct event *timer;
 	int64_t poll_at;
@@ -117,13 +122,18 @@ struct cert *push_find(const struct push *, const char *path);
 struct cert *push_add(struct push *, const char *path, const char *filter);
 struct deploy_want push_want_of(const struct push *, const struct cert *);
 bool push_is_ours(const struct push *, const char *name);
-void push_enqueue(struct cert *, struct cert_queue *); /* NULL: none */
 void push_classify(struct push *, struct cert *); /* may free an unwanted one */
 void push_failed(struct push *, struct cert *, const struct err *);
 void push_note(struct push *, const struct err *);
 void push_locked(struct push *);
 void push_pause(struct push *);
 void push_unlocked(struct push *);
+
+/* push_queue.c */
+void push_queues(struct push *);
+void push_enqueue(
+    struct push *, struct cert *, struct cert_queue *); /* NULL: none */
+void push_make_ready(struct push *, struct cert *);
 
 /* push_compare.c */
 void push_talk(struct push *, enum talk, struct buf *commands);

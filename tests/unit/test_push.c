@@ -58,6 +58,7 @@ static struct {
 	int empty_at_set;  /* answers nothing to it */
 	int close_at_set;  /* closes the connection */
 	bool denied;       /* level operator */
+	char ended[128];   /* this one shows to have expired */
 	int restart_after; /* conversations, then another process */
 
 	/* what was seen */
@@ -176,8 +177,13 @@ show_cert(struct client *c, const char *name)
 	else if (!fingerprint(store(name), sha1))
 		say(c, "Filename: %s\nStatus: Empty\n\n", name);
 	else
-		say(c, "Filename: %s\nStatus: Used\nSHA1 FingerPrint: %s\n\n",
-		    name, sha1);
+		say(c,
+		    "Filename: %s\nStatus: Used\nnotAfter: %s GMT\n"
+		    "SHA1 FingerPrint: %s\n\n",
+		    name,
+		    strcmp(name, m.ended) == 0 ? "Jan  2 03:04:05 2020"
+					       : "Jan  2 03:04:05 2099",
+		    sha1);
 }
 
 static void
@@ -533,7 +539,7 @@ end(void **state)
 	/* The model's side of the last conversation sees the end of it. */
 	while (m.at_once > 0)
 		event_base_loop(m.base, EVLOOP_ONCE);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < STORES; i++) {
 		snprintf(path, sizeof(path), "%s/%d.example.pem", m.dir, i);
 		unlink(path);
 	}
@@ -983,6 +989,61 @@ haproxy_may_be_away_for_a_while(void **state)
 	assert_string_equal(push_served(m.push, x.path), x.sha1);
 }
 
+static uint32_t
+heat_of(void *arg, const char *filter)
+{
+	static const uint32_t heat[STORES] = { 0, 7, 1, 0, 9, 0 };
+
+	(void)arg;
+	return heat[filter[0] - '0'];
+}
+
+/* "2 3 4": whose PEMs were sent, in this order. */
+static const char *
+sets_said(void)
+{
+	static char list[2 * STORES + 1];
+	const char *p = m.said.p;
+	size_t n = 0;
+
+	while ((p = strstr(p, "set ssl cert ")) != NULL && n < 2 * STORES) {
+		p = strstr(p, ".example.pem");
+		list[n++] = p[-1];
+		list[n++] = ' ';
+	}
+	list[n] = '\0';
+	return list;
+}
+
+static void
+of_many_those_come_first_that_visitors_miss_most(void **state)
+{
+	struct wanted x[6];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		x[i] = want(i);
+	UNTIL(m.done == 6);
+	push_free(m.push);
+	while (m.at_once > 0)
+		event_base_loop(m.base, EVLOOP_ONCE);
+	/* One is gone, one has expired, the others are only older. */
+	memcpy(m.ended, x[2].path, sizeof(m.ended));
+	free(store(x[3].path)->pem);
+	*store(x[3].path) = (struct store){ .pem = NULL };
+	m.entry[3] = m.entry[--m.nentries];
+	m.conf.heat = heat_of;
+	m.push = push_new(m.base, &m.conf, on_done, on_process, NULL);
+	m.said.len = 0;
+	for (i = 0; i < 6; i++)
+		x[i] = want(i);
+	UNTIL(m.done == 12);
+	assert_string_equal(sets_said(), "2 3 4 1 0 5 ");
+	for (i = 0; i < 6; i++)
+		has(&x[i]);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 
 int
@@ -1008,6 +1069,7 @@ main(void)
 		TEST(a_renewal_during_a_push_wins),
 		TEST(a_pem_that_is_missing_or_no_pem_says_so),
 		TEST(haproxy_may_be_away_for_a_while),
+		TEST(of_many_those_come_first_that_visitors_miss_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
