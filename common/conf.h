@@ -153,7 +153,9 @@ struct conf {
 		int push_per_s; /* 50: pushes while traffic runs; 0: no limit */
 		int command_timeout_ms; /* 5000 */
 		int barrier_timeout_ms; /* 10000 */
-		int patrol_ms; /* 2000: one certificate looked at; 0: never */
+		int patrol_ms;   /* 2000: one certificate looked at; 0: never */
+		char *hot_table; /* certfleet_hot: HAProxy's stick table */
+		int hot_ms;      /* 60000: a look at it; 0: never */
 	} haproxy;
 
 	struct {

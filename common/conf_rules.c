@@ -395,6 +395,7 @@ check_haproxy(const struct check *k)
 	const struct conf *c = k->c;
 	const char *http = c->haproxy.http_address;
 	const char *https = c->haproxy.https_address;
+	const char *table = c->haproxy.hot_table;
 
 	each(k, &c->haproxy.sockets, "sockets", is_path,
 	    "paths that begin with \"/\"");
@@ -404,6 +405,9 @@ check_haproxy(const struct check *k)
 	if (https[0] != '\0' && !is_host_port(https))
 		expect(k, &c->haproxy.https_address, "https_address",
 		    "\"host:port\"", https);
+	if (table[0] != '\0' && !str_only(table, strlen(table), ID_CHARS))
+		expect(k, &c->haproxy.hot_table, "hot_table",
+		    "letters, digits, \"-\", \"_\" and \".\"", table);
 }
 
 static bool

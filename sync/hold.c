@@ -51,6 +51,7 @@ hold_new(struct event_base *base, const struct conf *conf,
 			.poll_ms = conf->haproxy.poll_ms,
 			.per_s = conf->haproxy.push_per_s,
 			.command_timeout_ms = conf->haproxy.command_timeout_ms,
+			.heat = hold_heat,
 		};
 		t->push = push_new(
 		    base, &t->conf, hold_on_pushed, hold_on_process, t);

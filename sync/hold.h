@@ -107,6 +107,17 @@ struct hold_lost {
 size_t hold_list_missing(
     const struct hold *, size_t at, struct hold_lost *, size_t max);
 
+/*
+ * What is hot, NULL: not known; it is borrowed.  Where a certificate stands that
+ * is still to be fetched (rank_of(); turn is the caller's counter).  And all that
+ * are held, the second ones, too, by their domain's name.
+ */
+struct hot;
+void hold_hot(struct hold *, const struct hot *);
+uint64_t hold_rank(const struct hold *, const char *name, uint32_t turn);
+typedef void hold_name_fn(void *arg, const char *name, const char *sha1);
+void hold_each(const struct hold *, hold_name_fn *, void *arg);
+
 /* HAProxy is to have nothing but what is held. */
 void hold_prune(struct hold *);
 

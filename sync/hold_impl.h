@@ -1,8 +1,9 @@
 /*
  * The inside of hold, shared by sync/hold.c (certificates come and go),
  * sync/held.c (one of them), sync/held_proof.c (into the HAProxys, and whether
- * they show it), sync/held_missing.c (what Redis has lost of it) and
- * sync/hold_status.c (what others ask).
+ * they show it), sync/held_missing.c (what Redis has lost of it),
+ * sync/hold_hot.c (what is needed most) and sync/hold_status.c (what others
+ * ask).
  */
 #ifndef SYNC_HOLD_IMPL_H
 #define SYNC_HOLD_IMPL_H
@@ -85,6 +86,7 @@ struct hold {
 	const struct seal_ring *ring;
 	const struct skew *skew;
 	struct files *files;
+	const struct hot *hot; /* or NULL */
 	hold_fn *fn;
 	void *arg;
 	struct held *names;
@@ -157,6 +159,7 @@ void patrol_gone(struct patrol *, const struct held *);
 void hold_on_pushed(
     void *arg, const char *path, const char *sha1, const struct err *);
 void hold_on_process(void *arg, int pid, const char *version);
+uint32_t hold_heat(void *arg, const char *filter);
 
 /*
  * hold.c's, for trials: the crt-list has changed, and the first certificate of a

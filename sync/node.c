@@ -33,6 +33,7 @@
 #include "sync/skew.h"
 #include "sync/store.h"
 #include "sync/trials.h"
+#include "sync/visits.h"
 #include "sync/watch.h"
 #include "sync/webhook.h"
 #include "sync/witness.h"
@@ -55,6 +56,7 @@ struct node {
 	struct http *http;
 	struct resolve *resolve;
 	struct hold *hold;
+	struct visits *visits;
 	struct trials *trials;
 	struct witness *witness;
 	struct watch *watch;
@@ -546,6 +548,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
 	n->hold = hold_new(n->base, conf, ring, &n->skew, files, on_hold, n);
+	n->visits = visits_new(n->base, conf, n->hold);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
 	n->watch = watch_new(
@@ -598,6 +601,7 @@ end(struct node *n)
 	witness_free(n->witness);
 	offers_free(n->offers);
 	outbox_free(n->outbox);
+	visits_free(n->visits);
 	hold_free(n->hold);
 	http_free(n->http);
 	resolve_free(n->resolve);

@@ -34,7 +34,7 @@ FEW = (("sid", ("valkey", "sid"), "sid"),)
 # command line or packaging is the same with all of them.
 FILES = ("issue", "haproxy", "fleet", "custom", "switch", "revoke", "reload",
          "crash", "redis", "library", "acl", "partitions", "sentinel", "cluster",
-         "agent", "rollover", "ari", "shipped_conf", "dual", "heal")
+         "agent", "rollover", "ari", "shipped_conf", "dual", "heal", "hot")
 FEW_FILES = ("issue", "haproxy", "library", "shipped_conf")
 
 
