@@ -7,11 +7,13 @@
 
 #include "common/conf.h"
 #include "common/domain.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/redis_keys.h"
 #include "common/str.h"
+#include "common/table.h"
 #include "sync/hold.h"
 #include "sync/lowest.h"
 #include "sync/outbox.h"
@@ -44,6 +46,8 @@ struct fetch {
 	struct hold_entry entry;
 	bool custom; /* its owner's own is wanted */
 	bool asked;
+	uint32_t at;       /* in waiting, by rank */
+	UT_hash_handle hh; /* by name, until it is asked for */
 	char name[];
 };
 
@@ -60,6 +64,9 @@ struct watch {
 	watch_fn *fn;
 	void *arg;
 	TAILQ_HEAD(, fetch) fetches;
+	struct fetch *by_name; /* of those that were not asked for yet */
+	struct heap waiting;   /* the same: what is needed most is first */
+	uint32_t turn;
 	int nasked;
 	bool prune; /* when nothing is left to be fetched */
 	bool went_back;
@@ -72,6 +79,14 @@ static void on_stream(void *, bool up, const struct err *);
 static void on_timer(void *);
 static void reconcile(struct part *);
 static void fetch_next(struct watch *);
+
+static void
+place(void *arg, uint32_t at)
+{
+	struct fetch *f = arg;
+
+	f->at = at;
+}
 
 struct watch *
 watch_new(struct event_base *base, const struct conf *conf,
@@ -88,6 +103,7 @@ watch_new(struct event_base *base, const struct conf *conf,
 	w->fn = fn;
 	w->arg = arg;
 	TAILQ_INIT(&w->fetches);
+	heap_init(&w->waiting, place);
 	return w;
 }
 
@@ -118,12 +134,23 @@ begin(struct watch *w)
 	    w->base, &w->timer, w->conf->fleet.reconcile_ms, on_timer, w);
 }
 
+/* It is its turn, or it is not wanted any more. */
+static void
+wait_no_longer(struct fetch *f)
+{
+	if (f->asked)
+		return;
+	heap_remove(&f->watch->waiting, f->at);
+	HASH_DEL(f->watch->by_name, f);
+}
+
 static void
 fetch_free(struct fetch *f)
 {
 	struct watch *w = f->watch;
 	const struct fetch *it;
 
+	wait_no_longer(f);
 	TAILQ_REMOVE(&w->fetches, f, link);
 	if (lowest_remove(&f->part->lowest, f->entry.gen))
 		TAILQ_FOREACH (it, &w->fetches, link)
@@ -214,17 +241,15 @@ ours(const char *name)
 static void
 fetch_next(struct watch *w)
 {
-	struct fetch *f, *next;
+	struct fetch *f;
 
-	for (f = TAILQ_FIRST(&w->fetches); f != NULL && w->nasked < FETCHES_MAX;
-	     f = next) {
-		next = TAILQ_NEXT(f, link);
-		if (f->asked)
-			continue;
+	while (
+	    w->nasked < FETCHES_MAX && (f = heap_first(&w->waiting)) != NULL) {
 		if (!ours(f->name)) {
 			fetch_free(f);
 			continue;
 		}
+		wait_no_longer(f);
 		f->asked = true;
 		w->nasked++;
 		store_bundle(w->store, f->name, f->custom, got_bundle, f);
@@ -239,14 +264,28 @@ fetch_next(struct watch *w)
 	}
 }
 
+/*
+ * A name that waits already does so for what is newer.  Its generation stays: what
+ * we have applied does not reach it before.
+ */
 static void
 fetch(struct part *p, const char *name, bool custom,
     const struct hold_entry *entry)
 {
 	struct watch *w = p->watch;
 	size_t len = strlen(name);
-	struct fetch *f = xcalloc(1, sizeof(*f) + len + 1);
+	struct fetch *f;
+	int64_t gen;
 
+	HASH_FIND(hh, w->by_name, name, len, f);
+	if (f != NULL) {
+		gen = f->entry.gen;
+		f->custom = custom;
+		f->entry = *entry;
+		f->entry.gen = gen;
+		return;
+	}
+	f = xcalloc(1, sizeof(*f) + len + 1);
 	f->watch = w;
 	f->part = p;
 	f->custom = custom;
@@ -254,6 +293,10 @@ fetch(struct part *p, const char *name, bool custom,
 	memcpy(f->name, name, len + 1);
 	lowest_add(&p->lowest, entry->gen);
 	TAILQ_INSERT_TAIL(&w->fetches, f, link);
+	HASH_ADD_KEYPTR(hh, w->by_name, f->name, len, f);
+	if (w->waiting.n == 0)
+		w->turn = 0;
+	heap_put(&w->waiting, hold_rank(w->hold, name, ++w->turn), f);
 }
 
 /* Out of service: also what was asked for and has not come yet. */
