@@ -1,10 +1,13 @@
 #include "sync/authz.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/b64.h"
+#include "common/domain.h"
+#include "common/mem.h"
 #include "common/str.h"
 #include "sync/acme.h"
 
@@ -16,13 +19,20 @@
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" \
 	"-._~:/?#[]@!$&'()*+,%="
 
-bool
-authz_is_for(const char *name, const char *const *names, size_t nnames)
+/* The one of names, or NULL. */
+static const char *
+find_name(const char *name, const char *const *names, size_t nnames)
 {
 	for (size_t i = 0; i < nnames; i++)
 		if (strcasecmp(names[i], name) == 0)
-			return true;
-	return false;
+			return names[i];
+	return NULL;
+}
+
+bool
+authz_is_for(const char *name, const char *const *names, size_t nnames)
+{
+	return find_name(name, names, nnames) != NULL;
 }
 
 /*
@@ -36,19 +46,19 @@ authz_take_name(struct authz *a, json_t *authz, const char *const *names,
 	json_t *id = json_object_get(authz, "identifier");
 	const char *value = json_string_value(json_object_get(id, "value"));
 	bool wildcard = json_is_true(json_object_get(authz, "wildcard"));
+	char name[DOMAIN_NAME_MAX];
 	int n;
 
 	if (value == NULL)
 		return err_set(
 		    e, ERR_BUG, "this is not an authorization object");
-	n = snprintf(
-	    a->name, sizeof(a->name), "%s%s", wildcard ? "*." : "", value);
-	if (n < 0 || (size_t)n >= sizeof(a->name) ||
-	    !authz_is_for(a->name, names, nnames)) {
-		a->name[0] = '\0';
+	n = snprintf(name, sizeof(name), "%s%s", wildcard ? "*." : "", value);
+	a->name = n < 0 || (size_t)n >= sizeof(name)
+	              ? NULL
+	              : find_name(name, names, nnames);
+	if (a->name == NULL)
 		return err_set(e, ERR_BUG,
 		    "CA wants an authorization for a name nobody asked for");
-	}
 	return 0;
 }
 
@@ -94,13 +104,14 @@ authz_take_challenge(struct authz *a, json_t *authz, struct err *e)
 		return err_set(e, ERR_REFUSED,
 		    "CA offers no %s challenge for %s", challenge_type(a),
 		    a->name);
-	if (len < TOKEN_MIN || len >= sizeof(a->token) ||
+	if (len < TOKEN_MIN || len >= ORDER_TOKEN_MAX ||
 	    !str_only(token, len, B64URL_CHARS))
 		return err_set(e, ERR_BUG,
 		    "token of the challenge is not %d to %d characters of "
 		    "base64url",
 		    TOKEN_MIN, ORDER_TOKEN_MAX - 1);
-	memcpy(a->token, token, len + 1);
+	free(a->token);
+	a->token = xstrdup(token);
 	a->answered = strcmp(acme_status(c), "processing") == 0;
 	return acme_keep_url(
 	    &a->challenge_url, json_object_get(c, "url"), "challenge", e);
@@ -119,9 +130,9 @@ authz_take_persist(struct authz *a, json_t *authz, const char *account)
 	const char *issuer = json_string_value(json_array_get(issuers, 0));
 	const char *uri = json_string_value(json_object_get(c, "accounturi"));
 	struct err e;
-	int n;
 
-	a->persist[0] = '\0';
+	free(a->persist);
+	a->persist = NULL;
 	a->persists = false;
 	if (uri == NULL)
 		uri = account;
@@ -131,10 +142,12 @@ authz_take_persist(struct authz *a, json_t *authz, const char *account)
 	    acme_keep_url(&a->persist_url, json_object_get(c, "url"),
 		"challenge", &e) == -1)
 		return;
-	n = snprintf(a->persist, sizeof(a->persist),
-	    "%s; accounturi=%s; policy=wildcard", issuer, uri);
-	if (n < 0 || (size_t)n >= sizeof(a->persist))
-		a->persist[0] = '\0';
+	a->persist =
+	    xasprintf("%s; accounturi=%s; policy=wildcard", issuer, uri);
+	if (strlen(a->persist) >= ORDER_TXT_MAX) {
+		free(a->persist);
+		a->persist = NULL;
+	}
 	a->persist_answered = strcmp(acme_status(c), "processing") == 0;
 }
 

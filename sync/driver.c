@@ -48,14 +48,28 @@ driver_fallback(struct driver *dr, struct ca *ca)
 	dr->fallback = ca;
 }
 
+struct domain *
+run_own(struct run *r)
+{
+	if (r->own == NULL) {
+		r->own = xmalloc(sizeof(*r->own));
+		*r->own = *r->d;
+		r->own->extra = NULL;
+		r->own->nextra = 0;
+		r->d = r->own;
+	}
+	return r->own;
+}
+
 void
 run_unpublish(struct run *r)
 {
-	if (r->token[0] != '\0') {
+	if (r->token != NULL) {
 		fault_point("F18");
 		challenge_withdraw(r->driver->challenges, r->token);
 	}
-	r->token[0] = '\0';
+	free(r->token);
+	r->token = NULL;
 }
 
 static void
@@ -73,6 +87,9 @@ run_free(struct run *r)
 	mem_wipe_free(r->key_pem);
 	buf_clear(&r->first);
 	order_clear(&r->order);
+	free(r->first_ca);
+	free(r->why);
+	free(r->own);
 	free(r);
 }
 
@@ -104,13 +121,16 @@ run_tell(struct run *r, const struct err *e)
 {
 	driver_fn *fn = r->fn;
 	void *arg = r->arg;
-	struct domain d = r->d;
+	const struct domain *d = r->d;
+	struct domain *own = r->own;
 	struct err copy;
 
 	if (e != NULL)
 		copy = *e;
+	r->own = NULL;
 	run_free(r);
-	fn(arg, &d, e != NULL ? &copy : NULL);
+	fn(arg, d, e != NULL ? &copy : NULL);
+	free(own);
 }
 
 /* --- the journal: begin, or go on where somebody stopped -------------------- */
@@ -132,7 +152,7 @@ run_journal(struct run *r, const char *expected, const char *step,
 {
 	struct err e;
 
-	if (store_journal(r->driver->store, r->d.name, r->d.epoch, expected,
+	if (store_journal(r->driver->store, r->d->name, r->d->epoch, expected,
 		step, url, key_pem, journalled, r, &e) == -1)
 		run_fail(r, &e);
 }
@@ -146,7 +166,7 @@ begun(void *arg, int64_t started_at, const struct err *e)
 	struct run *r = arg;
 
 	if (e != NULL && strcmp(e->type, "STEP") == 0) {
-		store_order(r->driver->store, r->d.name, got_journal, r);
+		store_order(r->driver->store, r->d->name, got_journal, r);
 		return;
 	}
 	mem_wipe_free(r->key_pem);
@@ -171,7 +191,7 @@ static void
 begin(struct run *r)
 {
 	fault_point("F1");
-	store_begin(r->driver->store, r->d.name, r->d.epoch, begun, r);
+	store_begin(r->driver->store, r->d->name, r->d->epoch, begun, r);
 }
 
 static void
@@ -199,10 +219,10 @@ begin_anew(struct run *r)
 		run_fail(r, &e);
 		return;
 	}
-	log_warn("domain=%s url=%s %s: ordered anew", r->d.name, r->order.url,
+	log_warn("domain=%s url=%s %s: ordered anew", r->d->name, r->order.url,
 	    e.text);
 	run_new_order(r);
-	store_abandon(r->driver->store, r->d.name, r->d.epoch, forgotten, r);
+	store_abandon(r->driver->store, r->d->name, r->d->epoch, forgotten, r);
 }
 
 /*
@@ -216,7 +236,8 @@ is_stale(const struct run *r, const struct store_order *saved)
 	if (saved->url[0] == '\0' && strcmp(saved->step, "new") != 0)
 		return true;
 	return r->first.len == 0 && saved->key_pem[0] == '\0' &&
-	       r->d.acme_dns_until > 0 && loop_wall_ms() >= r->d.acme_dns_until;
+	       r->d->acme_dns_until > 0 &&
+	       loop_wall_ms() >= r->d->acme_dns_until;
 }
 
 static void
@@ -236,13 +257,13 @@ got_journal(void *arg, const struct store_order *saved, const struct err *e)
 		r, saved->first, saved->first_len, saved->first_ca) ||
 	    is_stale(r, saved)) {
 		store_abandon(
-		    r->driver->store, r->d.name, r->d.epoch, forgotten, r);
+		    r->driver->store, r->d->name, r->d->epoch, forgotten, r);
 		return;
 	}
 	r->key_pem = xstrdup(saved->key_pem);
 	run_use_ca(r, run_ca_of(r->driver, saved->url));
 	run_new_ticket(r, saved->started_at);
-	log_info("domain=%s order resumes step=%s url=%s", r->d.name,
+	log_info("domain=%s order resumes step=%s url=%s", r->d->name,
 	    saved->step, saved->url);
 	if (saved->url[0] != '\0') {
 		r->order.url = xstrdup(saved->url);
@@ -266,9 +287,7 @@ driver_run(struct driver *dr, const struct domain *d, const char *not_second,
 	r->driver = dr;
 	r->fn = fn;
 	r->arg = arg;
-	r->d = *d;
-	r->d.extra = NULL;
-	r->d.nextra = 0;
+	r->d = d;
 	r->not_second = not_second;
 	r->ca = dr->ca;
 	buf_init(&r->first, BUNDLE_MAX);
@@ -354,7 +373,7 @@ take(struct run *r, const struct reply *reply)
 		r->tries = 0;
 	}
 	if (was != r->order.state)
-		log_debug("domain=%s order=%s->%s", r->d.name,
+		log_debug("domain=%s order=%s->%s", r->d->name,
 		    order_state_name(was), order_state_name(r->order.state));
 	if (r->order.url != NULL && !r->url_saved) {
 		r->url_saved = true;
@@ -419,7 +438,7 @@ run_try_again(struct run *r, const struct err *e)
 		pause = e->retry_ms;
 	if (loop_now_ms() + pause > r->deadline)
 		return false;
-	log_debug("domain=%s order=%s again in %lld ms: %s", r->d.name,
+	log_debug("domain=%s order=%s again in %lld ms: %s", r->d->name,
 	    order_state_name(r->order.state), (long long)pause, e->text);
 	/* Whatever was lost on the way, the CA knows where the order is. */
 	if (r->order.state == ORDER_DONE)
@@ -437,8 +456,8 @@ refused(struct run *r, const struct err *e)
 	struct err why = *e;
 
 	limits_refused(r->driver->limits, &r->ticket,
-	    r->order.state == ORDER_NEW, ca_detail(r->ca), r->d.action,
-	    sizeof(r->d.action), &why);
+	    r->order.state == ORDER_NEW, ca_detail(r->ca), run_own(r)->action,
+	    sizeof(r->d->action), &why);
 	run_fail(r, &why);
 }
 
@@ -453,7 +472,7 @@ got_post(void *arg, const struct reply *reply, const struct err *e)
 		after_post(r);
 		take(r, reply);
 	} else if (order_refused(&r->order, e)) {
-		log_info("domain=%s order=%s goes on without: %s", r->d.name,
+		log_info("domain=%s order=%s goes on without: %s", r->d->name,
 		    order_state_name(r->order.state), e->text);
 		run_new_ticket(r, 0);
 		run_advance(r);
@@ -515,7 +534,7 @@ publish(struct run *r)
 	}
 	keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
 	run_unpublish(r);
-	memcpy(r->token, a->token, sizeof(r->token));
+	r->token = xstrdup(a->token);
 	challenge_publish(
 	    r->driver->challenges, a->token, keyauth, answerable, r);
 	free(keyauth);
@@ -556,10 +575,10 @@ got_key(void *arg, const char *pem, const struct err *why)
 	}
 	mem_wipe_free(r->key_pem);
 	r->key_pem = xstrdup(pem);
-	outbox_put_key(
-	    r->driver->outbox, r->d.name, r->order.url, r->d.sha1, r->key_pem);
+	outbox_put_key(r->driver->outbox, r->d->name, r->order.url, r->d->sha1,
+	    r->key_pem);
 	fault_point("O1");
-	if (store_journal(r->driver->store, r->d.name, r->d.epoch, "*", "key",
+	if (store_journal(r->driver->store, r->d->name, r->d->epoch, "*", "key",
 		r->order.url, r->key_pem, key_saved, r, &e) == -1)
 		run_fail(r, &e);
 }

@@ -57,15 +57,16 @@ typedef void driver_rest_fn(void *arg, bool resting);
 void driver_rests(struct driver *, driver_rest_fn *);
 
 /*
- * Get a certificate for d->name under d->epoch.  d is copied; not_second is why
- * the second CA must not be asked, "" when it may, and is borrowed.  In fn, d has
- * the certificate's fields, version and gen when e is NULL; otherwise e says
- * why there is none: type "FENCED" and "GONE" mean that the domain is no longer
- * ours to write, LIMIT_WAIT that nothing was tried, LIMIT_PAUSED that d->action
- * is for a person to do, DNS01_BY_HAND that a person has to make the TXT record
- * that is in d's acme_dns fields, and that the order waits for that.  The record
- * is committed with status and reason as d has them, and next_at as its next
- * action.
+ * Get a certificate for d->name under d->epoch.  d is borrowed and stays as it is
+ * until fn is called or the run cancelled; so is not_second, why the second CA
+ * must not be asked, or "".  In fn, d has the certificate's fields, version and
+ * gen when e is NULL; otherwise e says why there is none: type "FENCED" and "GONE"
+ * mean that the domain is no longer ours to write, LIMIT_WAIT that nothing was
+ * tried, LIMIT_PAUSED that d->action is for a person to do, DNS01_BY_HAND that a
+ * person has to make the TXT record that is in d's acme_dns fields, and that the
+ * order waits for that; without such a reason d may be the one that was given.
+ * The record is committed with status and reason as d has them, and next_at as
+ * its next action.
  */
 typedef void driver_fn(void *arg, const struct domain *d, const struct err *e);
 void driver_run(struct driver *, const struct domain *d, const char *not_second,

@@ -48,11 +48,11 @@ run_use_ca(struct run *r, struct ca *ca)
 	r->order.preferred = or_null(second ? c->acme_fallback.preferred_chain
 					    : c->acme.preferred_chain);
 	r->order.replaces =
-	    ari_replaces(&r->d, ca_directory(ca), r->first.len > 0);
+	    ari_replaces(r->d, ca_directory(ca), r->first.len > 0);
 	/* Of two certificates the window that is known is either one's. */
 	r->order.ari_renewal = r->order.replaces != NULL &&
-	                       r->d.ari_id_second[0] == '\0' &&
-	                       ari_within(&r->d, loop_wall_ms());
+	                       r->d->ari_id_second[0] == '\0' &&
+	                       ari_within(r->d, loop_wall_ms());
 }
 
 /* What the CA counts of the order; at a CA we come from, renewals are known. */
@@ -60,9 +60,9 @@ void
 run_new_ticket(struct run *r, int64_t journal_ms)
 {
 	const char *directory = ca_directory(r->ca);
-	const char *was = ari_ca(&r->d, r->first.len > 0);
+	const char *was = ari_ca(r->d, r->first.len > 0);
 
-	limits_ticket(&r->ticket, &r->d, directory, journal_ms);
+	limits_ticket(&r->ticket, r->d, directory, journal_ms);
 	if (r->order.ari_renewal)
 		r->ticket.kind = LIMIT_ARI;
 	else if (was[0] != '\0' && strcmp(was, directory) != 0)
@@ -73,7 +73,7 @@ run_new_ticket(struct run *r, int64_t journal_ms)
 void
 run_check_window(struct run *r)
 {
-	if (!r->order.ari_renewal || ari_within(&r->d, loop_wall_ms()))
+	if (!r->order.ari_renewal || ari_within(r->d, loop_wall_ms()))
 		return;
 	r->order.ari_renewal = false;
 	run_new_ticket(r, 0);
@@ -85,10 +85,10 @@ run_new_order(struct run *r)
 	char own[DOMAIN_NAME_MAX];
 
 	order_clear(&r->order);
-	r->order.names[0] = r->d.name;
+	r->order.names[0] = r->d->name;
 	r->order.nnames = 1;
 	platform_wildcard(r->driver->conf, own);
-	if (strcmp(r->d.name, own) == 0)
+	if (strcmp(r->d->name, own) == 0)
 		r->order.names[r->order.nnames++] =
 		    r->driver->conf->platform_domain;
 	r->url_saved = false;
@@ -103,14 +103,14 @@ has_fallback(const struct run *r)
 	const struct ca *ca = r->driver->fallback;
 
 	return ca != NULL && r->ca != ca && ca_thumbprint(ca)[0] != '\0' &&
-	       r->d.version > 0 && r->not_second[0] == '\0';
+	       r->d->version > 0 && r->not_second[0] == '\0';
 }
 
 /* No pause reaches beyond the moment from which the second CA may be used. */
 int64_t
 run_until_fallback(const struct run *r, int64_t pause)
 {
-	int64_t left = renew_last_tenth(&r->d) - loop_wall_ms();
+	int64_t left = renew_last_tenth(r->d) - loop_wall_ms();
 
 	return has_fallback(r) && left > 0 && left < pause ? left : pause;
 }
@@ -123,7 +123,7 @@ bool
 run_try_fallback(struct run *r, const struct err *e)
 {
 	struct ca *ca = r->driver->fallback;
-	const struct domain *d = &r->d;
+	const struct domain *d = r->d;
 	struct err why = *e;
 
 	if (e->kind != ERR_AGAIN || !has_fallback(r) ||
@@ -134,7 +134,7 @@ run_try_fallback(struct run *r, const struct err *e)
 	    d->name, ca_directory(r->ca), e->text, ca_directory(ca));
 	if (r->order.state == ORDER_NEW)
 		limits_refused(r->driver->limits, &r->ticket, true, "",
-		    r->d.action, sizeof(r->d.action), &why);
+		    run_own(r)->action, sizeof(r->d->action), &why);
 	run_unpublish(r);
 	run_withdraw(r);
 	run_new_order(r);

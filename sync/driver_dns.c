@@ -24,7 +24,7 @@ run_withdraw(struct run *r)
 {
 	if (order_dns01(&r->order)) {
 		fault_point("F18");
-		dns01_withdraw(r->driver->dns01, r->d.name);
+		dns01_withdraw(r->driver->dns01, r->d->name);
 	}
 }
 
@@ -50,7 +50,7 @@ present(void *arg, const struct err *e)
 /* Section 8.4: the digest of the key authorization. */
 static void
 put_digest(const struct run *r, const struct authz *a,
-    char value[static sizeof(((struct authz *)0)->persist)])
+    char value[static ORDER_TXT_MAX])
 {
 	char *keyauth = xasprintf("%s.%s", a->token, ca_thumbprint(r->ca));
 
@@ -62,8 +62,8 @@ put_digest(const struct run *r, const struct authz *a,
 static void
 put_values(struct run *r)
 {
-	struct domain *d = &r->d;
-	char value[sizeof(((struct authz *)0)->persist)];
+	struct domain *d = run_own(r);
+	char value[ORDER_TXT_MAX];
 	size_t n = 0;
 
 	d->acme_dns_value[0] = '\0';
@@ -73,7 +73,7 @@ put_values(struct run *r)
 		if (a->valid)
 			continue;
 		if (a->persists)
-			memcpy(value, a->persist, sizeof(value));
+			snprintf(value, sizeof(value), "%s", a->persist);
 		else
 			put_digest(r, a, value);
 		if (strstr(d->acme_dns_value, value) == NULL)
@@ -86,7 +86,7 @@ put_values(struct run *r)
 static void
 present_all(struct run *r)
 {
-	struct domain *d = &r->d;
+	struct domain *d = run_own(r);
 	struct err e = { 0 };
 
 	if (dns01_fqdn(order_authz(&r->order)->persists ? DNS01_PERSIST_PREFIX
@@ -123,7 +123,7 @@ void
 run_present(struct run *r)
 {
 	if (order_can_persist(&r->order))
-		dns01_ask(r->driver->dns01, &r->d, asked, r);
+		dns01_ask(r->driver->dns01, r->d, asked, r);
 	else
 		present_all(r);
 }

@@ -8,6 +8,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/mem.h"
 #include "common/metric.h"
 #include "sync/ari.h"
 #include "sync/bundle.h"
@@ -35,12 +36,12 @@ committed(void *arg, int64_t version, int64_t gen, const struct err *e)
 	}
 	metric_count(METRIC_ORDERS, METRIC_ORDER_ISSUED, 0);
 	fault_point("F13");
-	r->d.version = version;
-	r->d.gen = gen;
-	outbox_committed(r->driver->outbox, r->d.name, gen);
+	run_own(r)->version = version;
+	run_own(r)->gen = gen;
+	outbox_committed(r->driver->outbox, r->d->name, gen);
 	log_info("domain=%s issued serial=%s version=%lld gen=%lld ca=\"%s\"",
-	    r->d.name, r->d.serial, (long long)version, (long long)gen,
-	    r->d.issuer);
+	    r->d->name, r->d->serial, (long long)version, (long long)gen,
+	    r->d->issuer);
 	run_tell(r, NULL);
 }
 
@@ -48,7 +49,7 @@ void
 run_describe(struct run *r, const struct cert *cert, const char *ca)
 {
 	const struct conf *conf = r->driver->conf;
-	struct domain *d = &r->d;
+	struct domain *d = run_own(r);
 	char id[sizeof(d->ari_id)];
 
 	memcpy(d->serial, cert->serial, sizeof(d->serial));
@@ -93,7 +94,7 @@ run_finish(struct run *r)
 	struct cert cert = { 0 };
 	struct buf bundle;
 	const char *chain = r->order.chain;
-	int64_t was = r->d.not_before;
+	int64_t was = r->d->not_before;
 
 	fault_point("F12");
 	run_unpublish(r);
@@ -110,10 +111,10 @@ run_finish(struct run *r)
 		run_order_second(r, &bundle);
 	} else {
 		limits_issued(dr->limits, &r->ticket);
-		outbox_put_bundle(dr->outbox, r->d.name, r->d.sha1,
-		    r->d.not_after, bundle.p, bundle.len);
+		outbox_put_bundle(dr->outbox, r->d->name, r->d->sha1,
+		    r->d->not_after, bundle.p, bundle.len);
 		fault_point("O2");
-		store_commit(dr->store, &r->d, r->d.next_at,
+		store_commit(dr->store, r->d, r->d->next_at,
 		    cert.not_before >= was, bundle.p, bundle.len, committed, r);
 	}
 	buf_clear(&bundle);
@@ -127,7 +128,7 @@ abandoned(void *arg, const struct err *e)
 
 	/* A journal that could not be removed is found by the next attempt. */
 	(void)e;
-	run_tell(r, &r->why);
+	run_tell(r, r->why);
 }
 
 /*
@@ -151,7 +152,7 @@ worth_keeping(const struct run *r, const struct err *e)
 	if (!later && !run_nonsense(e))
 		return false;
 	if (has_key && r->order.url != NULL && r->order.state != ORDER_DONE)
-		return r->d.attempts < KEEP_ATTEMPTS;
+		return r->d->attempts < KEEP_ATTEMPTS;
 	return later && !late;
 }
 
@@ -169,17 +170,19 @@ run_fail(struct run *r, const struct err *e)
 	run_unpublish(r);
 	/* What its owner has removed nobody is to bring back. */
 	if (strcmp(e->type, "GONE") == 0)
-		outbox_drop(r->driver->outbox, r->d.name);
+		outbox_drop(r->driver->outbox, r->d->name);
 	if (keep) {
 		run_tell(r, e);
 		return;
 	}
-	r->why = *e;
-	outbox_drop(r->driver->outbox, r->d.name);
+	free(r->why);
+	r->why = xmalloc(sizeof(*r->why));
+	*r->why = *e;
+	outbox_drop(r->driver->outbox, r->d->name);
 	run_withdraw(r);
 	if (r->first.len > 0) {
 		run_keep_first(r, abandoned);
 		return;
 	}
-	store_abandon(r->driver->store, r->d.name, r->d.epoch, abandoned, r);
+	store_abandon(r->driver->store, r->d->name, r->d->epoch, abandoned, r);
 }

@@ -32,7 +32,8 @@ struct run {
 	struct ca *ca; /* at which the order is */
 	driver_fn *fn;
 	void *arg;
-	struct domain d;
+	const struct domain *d; /* whoever wants it has it, or own */
+	struct domain *own;     /* as it will be; NULL: as it is */
 	const char *not_second; /* why the second CA may not issue; or "" */
 	struct order order;
 	struct ticket ticket;
@@ -40,7 +41,7 @@ struct run {
 	char *key_pem; /* the certificate's; "" until needed */
 	/* Of two certificates the first, as a bundle; empty while there is none. */
 	struct buf first;
-	char first_ca[256]; /* the directory of its CA */
+	char *first_ca; /* the directory of its CA */
 	struct event *timer;
 	struct ask ask; /* payload is ours until it is sent */
 	uint64_t posting;
@@ -49,9 +50,9 @@ struct run {
 	int tries;                 /* since the order last came further... */
 	enum order_state furthest; /* ...than ever before */
 	bool url_saved;
-	bool first_look;             /* after a pause of our choice */
-	char token[ORDER_TOKEN_MAX]; /* that is published, or "" */
-	struct err why;              /* there will be no certificate */
+	bool first_look; /* after a pause of our choice */
+	char *token;     /* that is published, or NULL */
+	struct err *why; /* there will be no certificate; or NULL */
 };
 
 struct driver {
@@ -70,6 +71,12 @@ struct driver {
 	driver_rest_fn *rests;
 	LIST_HEAD(, run) runs;
 };
+
+/*
+ * What is known of the domain, to be changed: until the run is over whoever wants
+ * it keeps the record as it was.
+ */
+struct domain *run_own(struct run *);
 
 /* Begin anew, with nothing known of an order. */
 void run_new_order(struct run *);

@@ -18,7 +18,7 @@ run_take_key(struct run *r, const char *url)
 {
 	char *its_url, *key;
 	bool good = outbox_get_key(
-	    r->driver->outbox, r->d.name, r->d.sha1, &its_url, &key);
+	    r->driver->outbox, r->d->name, r->d->sha1, &its_url, &key);
 
 	/* It may be of an older order than the one that Redis knows. */
 	good = good && its_url[0] != '\0' &&
@@ -26,7 +26,7 @@ run_take_key(struct run *r, const char *url)
 	if (good) {
 		log_warn("domain=%s Redis has lost the key of its order; it "
 			 "goes on with the one that is still here, url=%s",
-		    r->d.name, its_url);
+		    r->d->name, its_url);
 		mem_wipe_free(r->key_pem);
 		r->key_pem = key;
 		key = NULL;

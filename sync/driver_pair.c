@@ -4,6 +4,7 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/conf.h"
@@ -53,7 +54,7 @@ second_begins(void *arg, const struct err *e)
 	}
 	fault_point("D1");
 	log_info("domain=%s first certificate is here, the second is ordered",
-	    r->d.name);
+	    r->d->name);
 	mem_wipe_free(r->key_pem);
 	r->key_pem = xstrdup("");
 	run_new_order(r);
@@ -70,8 +71,9 @@ run_order_second(struct run *r, const struct buf *bundle)
 	buf_clear(&r->first);
 	buf_init(&r->first, BUNDLE_MAX);
 	buf_put(&r->first, bundle->p, bundle->len);
-	snprintf(r->first_ca, sizeof(r->first_ca), "%s", ca_directory(r->ca));
-	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
+	free(r->first_ca);
+	r->first_ca = xstrdup(ca_directory(r->ca));
+	if (store_journal_first(r->driver->store, r->d->name, r->d->epoch,
 		r->first.p, r->first.len, r->first_ca, second_begins, r,
 		&e) == -1)
 		run_fail(r, &e);
@@ -82,16 +84,16 @@ run_keep_first(struct run *r, store_fn *done)
 {
 	struct err e;
 
-	if (store_journal_first(r->driver->store, r->d.name, r->d.epoch,
+	if (store_journal_first(r->driver->store, r->d->name, r->d->epoch,
 		r->first.p, r->first.len, r->first_ca, done, r, &e) == -1)
-		run_tell(r, &r->why);
+		run_tell(r, r->why);
 }
 
 /* When to renew, by the certificate alone. */
 static int64_t
 due(const struct run *r, const struct cert *c)
 {
-	return renew_at(r->d.name, c->not_before, c->not_after,
+	return renew_at(r->d->name, c->not_before, c->not_after,
 	    r->driver->conf->acme.renew_percent);
 }
 
@@ -105,17 +107,17 @@ run_resume_first(struct run *r, const void *bundle, size_t len, const char *ca)
 
 	if (len == 0)
 		return true;
-	if (bundle_open(r->driver->ring, r->d.name, bundle, len, now, &cert,
+	if (bundle_open(r->driver->ring, r->d->name, bundle, len, now, &cert,
 		&key, &e) == -1)
 		log_warn("domain=%s first certificate is no longer good: %s",
-		    r->d.name, e.text);
+		    r->d->name, e.text);
 	else if (now >= due(r, &cert))
 		log_info("domain=%s first certificate has become too old",
-		    r->d.name);
+		    r->d->name);
 	else
 		buf_put(&r->first, bundle, len);
-	snprintf(r->first_ca, sizeof(r->first_ca), "%s",
-	    ca[0] != '\0' ? ca : ca_directory(r->ca));
+	free(r->first_ca);
+	r->first_ca = xstrdup(ca[0] != '\0' ? ca : ca_directory(r->ca));
 	mem_wipe_free(key);
 	cert_clear(&cert);
 	return r->first.len > 0;
@@ -124,7 +126,7 @@ run_resume_first(struct run *r, const void *bundle, size_t len, const char *ca)
 static void
 describe(const struct run *r, const char *ca, struct bundle_about *about)
 {
-	bundle_describe(about, &r->d);
+	bundle_describe(about, r->d);
 	snprintf(about->ca, sizeof(about->ca), "%s", ca);
 }
 
@@ -134,22 +136,22 @@ pack_both(
     struct run *r, const struct cert *second, struct buf *bundle, struct err *e)
 {
 	const struct seal_ring *ring = r->driver->ring;
-	char id[sizeof(r->d.ari_id_second)];
+	char id[sizeof(r->d->ari_id_second)];
 	struct bundle_about about;
 	struct cert first = { 0 };
 	char *key = NULL;
 	int rc = -1;
 
 	describe(r, r->first_ca, &about);
-	if (bundle_open(ring, r->d.name, r->first.p, r->first.len,
+	if (bundle_open(ring, r->d->name, r->first.p, r->first.len,
 		loop_wall_ms(), &first, &key, e) == 0 &&
-	    bundle_pack_two(ring, r->d.name, &first, key, second, r->key_pem,
+	    bundle_pack_two(ring, r->d->name, &first, key, second, r->key_pem,
 		&about, bundle, e) == 0) {
 		run_describe(r, &first, r->first_ca);
 		cert_ari_id(second, id, sizeof(id));
-		ari_second(&r->d, ca_directory(r->ca), id);
-		if (due(r, second) < r->d.renew_at)
-			r->d.renew_at = due(r, second);
+		ari_second(run_own(r), ca_directory(r->ca), id);
+		if (due(r, second) < r->d->renew_at)
+			run_own(r)->renew_at = due(r, second);
 		rc = 0;
 	}
 	mem_wipe_free(key);
@@ -166,7 +168,7 @@ run_pack(
 	if (r->first.len > 0)
 		return pack_both(r, cert, bundle, e);
 	describe(r, ca_directory(r->ca), &about);
-	if (bundle_pack_two(r->driver->ring, r->d.name, cert, r->key_pem, NULL,
+	if (bundle_pack_two(r->driver->ring, r->d->name, cert, r->key_pem, NULL,
 		NULL, &about, bundle, e) == -1)
 		return -1;
 	/* While there is another to come, the record is what is served. */

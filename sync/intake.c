@@ -87,6 +87,7 @@ work_free(struct work *w)
 	renewal_info_cancel(w->in->renewal_info, w);
 	store_forget(w->in->store, w);
 	roster_forget(w->in->roster, w);
+	free(w->not_second);
 	free(w->rollout);
 	free(w);
 }

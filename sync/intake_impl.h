@@ -27,10 +27,10 @@ struct work {
 	UT_hash_handle hh;
 	struct intake *in;
 	char name[DOMAIN_NAME_MAX];
-	struct domain d;      /* without the fields we do not know */
-	bool again;           /* kicked while in hand: look once more */
-	bool waits;           /* for DNS, and costs nothing but memory */
-	char not_second[256]; /* why the second CA may not issue; "": it may */
+	struct domain d;  /* without the fields we do not know */
+	bool again;       /* kicked while in hand: look once more */
+	bool waits;       /* for DNS, and costs nothing but memory */
+	char *not_second; /* why the second CA may not issue; NULL: it may */
 	struct rollout *rollout; /* intake_canary.c */
 	struct lane_item lane;
 };

@@ -1,9 +1,11 @@
 /* Intake: a domain that needs a certificate, from the DNS check to the order. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/mem.h"
 #include "common/str.h"
 #include "sync/ca.h"
 #include "sync/check.h"
@@ -154,7 +156,8 @@ begin_order(struct work *w)
 	/* What the record says when the certificate is committed. */
 	snprintf(w->d.reason, sizeof(w->d.reason),
 	    "certificate issued, on its way to the nodes");
-	driver_run(in->driver, &w->d, w->not_second, ordered, w);
+	driver_run(in->driver, &w->d,
+	    w->not_second != NULL ? w->not_second : "", ordered, w);
 }
 
 void
@@ -215,8 +218,8 @@ note_second(struct work *w, const struct err *second)
 {
 	const struct domain *d = &w->d;
 
-	snprintf(w->not_second, sizeof(w->not_second), "%s",
-	    second != NULL ? second->text : "");
+	free(w->not_second);
+	w->not_second = second != NULL ? xstrdup(second->text) : NULL;
 	if (second != NULL && d->version > 0 &&
 	    loop_wall_ms() >= renew_last_tenth(d))
 		log_warn("domain=%s its certificate ends soon, and the second "

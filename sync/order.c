@@ -169,7 +169,7 @@ bool
 order_can_persist(const struct order *o)
 {
 	for (size_t i = 0; i < o->nauthz; i++)
-		if (!o->authz[i].valid && o->authz[i].persist[0] == '\0')
+		if (!o->authz[i].valid && o->authz[i].persist == NULL)
 			return false;
 	return o->nauthz > 0;
 }
@@ -287,6 +287,8 @@ forget_authzs(struct order *o)
 		free(o->authz[i].url);
 		free(o->authz[i].challenge_url);
 		free(o->authz[i].persist_url);
+		free(o->authz[i].persist);
+		free(o->authz[i].token);
 		o->authz[i] = (struct authz){ 0 };
 	}
 	o->nauthz = 0;

@@ -12,6 +12,7 @@
 #define ORDER_NAMES_MAX 2
 #define ORDER_CHAINS_MAX 4  /* alternates of a certificate's chain */
 #define ORDER_TOKEN_MAX 129 /* 128 characters and a NUL */
+#define ORDER_TXT_MAX 256   /* 255 characters and a NUL */
 
 enum order_state {
 	ORDER_NEW = 0,
@@ -30,15 +31,14 @@ enum order_state {
 struct authz {
 	char *url;
 	char *challenge_url;
-	char token[ORDER_TOKEN_MAX];
-	char name[254];
-	bool dns01;    /* its challenge is dns-01, else http-01 */
-	bool valid;    /* nothing is left to do */
-	bool present;  /* its challenge can be answered */
-	bool answered; /* the CA is looking already: not to be told again */
-	/* A record that stays, dns-persist-01; NULL and "" when not offered. */
-	char *persist_url;
-	char persist[256]; /* its TXT record */
+	char *token;      /* of its challenge, NULL until that is known */
+	const char *name; /* the one of the order's, NULL: not known yet */
+	bool dns01;       /* its challenge is dns-01, else http-01 */
+	bool valid;       /* nothing is left to do */
+	bool present;     /* its challenge can be answered */
+	bool answered;    /* the CA is looking already: not to be told again */
+	/* A record that stays, dns-persist-01; NULL when not offered. */
+	char *persist_url, *persist; /* persist: its TXT record */
 	bool persist_answered;
 	bool persists; /* it is the one that is used */
 };
