@@ -36,14 +36,19 @@ struct check {
 	char thumbprint[64];
 	struct event *later;
 	uint64_t resolving, fetching;
-	struct resolve_answer answer;
+	struct resolve_answer *answer; /* for who looks, else NULL */
 	struct err why, second;
-	/* The probe: a token of our own, fetched through each address. */
+	struct probe *probe; /* NULL: there is none yet */
+};
+
+/* A token of our own, to be fetched through each address. */
+struct probe {
 	char token[B64URL_SIZE(32)];
 	char keyauth[KEYAUTH_MAX];
-	size_t probing;
 	bool settled; /* the verdict is: they are asked for who looks */
 	char unreached[256];
+	size_t at, naddresses;
+	char address[][46];
 };
 
 /* The addresses of the targets that are names. */
@@ -96,8 +101,10 @@ check_free(struct check *c)
 	resolve_cancel(c->all->resolve, c->resolving);
 	http_cancel(c->all->http, c->fetching);
 	store_forget(c->all->store, c);
-	if (c->token[0] != '\0')
-		store_withdraw(c->all->store, c->token);
+	if (c->probe != NULL)
+		store_withdraw(c->all->store, c->probe->token);
+	free(c->probe);
+	free(c->answer);
 	free(c);
 }
 
@@ -204,18 +211,19 @@ tell_seen(struct check *c, enum precheck_verdict verdict)
 	check_seen_fn *seen = c->seen;
 	void *arg = c->arg;
 	struct err why = c->why;
-	struct resolve_answer answer = c->answer;
+	struct resolve_answer answer = *c->answer;
 	struct targets targets = c->all->targets;
-	char unreached[sizeof(c->unreached)];
+	char unreached[sizeof(c->probe->unreached)] = "";
 	const struct check_seen s = { .verdict = verdict,
 		.why = verdict == PRECHECK_OK ? NULL : &why,
 		.answer = &answer,
 		.target = targets.address,
 		.ntargets = targets.n,
-		.probed = c->probing,
+		.probed = c->probe != NULL ? c->probe->at : 0,
 		.unreached = unreached };
 
-	memcpy(unreached, c->unreached, sizeof(unreached));
+	if (c->probe != NULL)
+		memcpy(unreached, c->probe->unreached, sizeof(unreached));
 	check_free(c);
 	seen(arg, &s);
 }
@@ -240,15 +248,16 @@ static void
 got_probe(void *arg, const struct http_res *res, const struct err *e)
 {
 	struct check *c = arg;
+	struct probe *p = c->probe;
 
 	c->fetching = 0;
-	if (e != NULL || res->status != 200 || res->len < strlen(c->keyauth) ||
-	    memcmp(res->body, c->keyauth, strlen(c->keyauth)) != 0) {
-		snprintf(c->unreached, sizeof(c->unreached), "%s: %.180s",
-		    c->answer.address[c->probing - 1],
+	if (e != NULL || res->status != 200 || res->len < strlen(p->keyauth) ||
+	    memcmp(res->body, p->keyauth, strlen(p->keyauth)) != 0) {
+		snprintf(p->unreached, sizeof(p->unreached), "%s: %.180s",
+		    p->address[p->at - 1],
 		    e != NULL ? e->text : "another server answers");
-		log_debug("domain=%s probe of %s", c->name, c->unreached);
-		tell(c, c->settled ? PRECHECK_OK : PRECHECK_PENDING);
+		log_debug("domain=%s probe of %s", c->name, p->unreached);
+		tell(c, p->settled ? PRECHECK_OK : PRECHECK_PENDING);
 		return;
 	}
 	probe_next(c);
@@ -259,6 +268,7 @@ static void
 probe_next(struct check *c)
 {
 	const struct conf *conf = c->all->conf;
+	struct probe *p = c->probe;
 	char url[512], to[64];
 	const char *address;
 	struct http_req req = { .method = "GET",
@@ -270,15 +280,15 @@ probe_next(struct check *c)
 		/* A name may point anywhere: never into our own network. */
 		.public_only = !conf->acme.insecure_test };
 
-	if (c->probing == c->answer.naddresses) {
+	if (p->at == p->naddresses) {
 		tell(c, PRECHECK_OK);
 		return;
 	}
-	address = c->answer.address[c->probing++];
+	address = p->address[p->at++];
 	snprintf(to, sizeof(to), strchr(address, ':') ? "[%s]:%d" : "%s:%d",
 	    address, conf->dns.self_probe_port);
 	snprintf(url, sizeof(url), "http://%s/.well-known/acme-challenge/%s",
-	    domain_base(c->name), c->token);
+	    domain_base(c->name), p->token);
 	c->fetching = http_send(c->all->http, &req, got_probe, c);
 }
 
@@ -289,24 +299,29 @@ published(void *arg, const struct err *e)
 
 	if (e != NULL) {
 		c->why = *e;
-		tell(c, c->settled ? PRECHECK_OK : PRECHECK_AGAIN);
+		tell(c, c->probe->settled ? PRECHECK_OK : PRECHECK_AGAIN);
 		return;
 	}
 	probe_next(c);
 }
 
 static void
-probe(struct check *c)
+probe(struct check *c, const struct resolve_answer *answer, bool settled)
 {
+	size_t size = answer->naddresses * sizeof(answer->address[0]);
+	struct probe *p = c->probe = xcalloc(1, sizeof(*p) + size);
 	uint8_t nonce[32];
 
 	if (getrandom(nonce, sizeof(nonce), 0) != sizeof(nonce))
 		abort();
-	b64url_encode(c->token, nonce, sizeof(nonce));
+	p->settled = settled;
+	p->naddresses = answer->naddresses;
+	memcpy(p->address, answer->address, size);
+	b64url_encode(p->token, nonce, sizeof(nonce));
 	snprintf(
-	    c->keyauth, sizeof(c->keyauth), "%s.%s", c->token, c->thumbprint);
+	    p->keyauth, sizeof(p->keyauth), "%s.%s", p->token, c->thumbprint);
 	store_publish(
-	    c->all->store, c->token, c->keyauth, PROBE_TTL_S, published, c);
+	    c->all->store, p->token, p->keyauth, PROBE_TTL_S, published, c);
 }
 
 static void
@@ -319,21 +334,23 @@ got_answer(void *arg, const struct resolve_answer *answer)
 	enum precheck_verdict verdict;
 
 	c->resolving = 0;
-	c->answer = *answer;
+	if (c->seen != NULL) {
+		c->answer = xmalloc(sizeof(*c->answer));
+		*c->answer = *answer;
+	}
 	verdict = precheck(c->name, answer, &conf->dns.targets,
 	    all->targets.address, all->targets.n,
 	    conf->dns.caa ? &conf->dns.caa_identities : &nobody, &c->why);
 	precheck_caa(c->name, answer,
 	    conf->dns.caa ? &conf->acme_fallback.caa_identities : &nobody,
 	    &c->second);
-	c->settled = c->seen != NULL && verdict == PRECHECK_OK &&
-	             conf->dns.self_probe && !domain_wildcard(c->name);
-	if (c->settled)
-		probe(c);
+	if (c->seen != NULL && verdict == PRECHECK_OK && conf->dns.self_probe &&
+	    !domain_wildcard(c->name))
+		probe(c, answer, true);
 	else if (verdict != PRECHECK_PROBE)
 		tell(c, verdict);
 	else if (conf->dns.self_probe && c->thumbprint[0] != '\0')
-		probe(c);
+		probe(c, answer, false);
 	else
 		tell(c, PRECHECK_PENDING);
 }
