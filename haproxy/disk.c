@@ -14,6 +14,16 @@
 #include "common/str.h"
 
 #define TEMP_PREFIX ".tmp-"
+#define CHUNK_SIZE 16384
+
+/* On its way into a file, or compared with one. */
+struct disk_file {
+	int fd;
+	bool compares;
+	int error; /* errno; of one that compares: not 0 is another file */
+	size_t len;
+	char chunk[CHUNK_SIZE];
+};
 
 static int
 failed(struct err *e, const char *what, const char *path)
@@ -66,6 +76,14 @@ disk_dir(const char *path, bool closed, struct err *e)
 	return 0;
 }
 
+/* A file as we write them. */
+static bool
+is_ours(const char *path, struct stat *st)
+{
+	return lstat(path, st) == 0 && S_ISREG(st->st_mode) &&
+	       (st->st_mode & 07777) == 0600 && st->st_uid == geteuid();
+}
+
 static bool
 holds(const char *path, const void *bytes, size_t len)
 {
@@ -75,9 +93,7 @@ holds(const char *path, const void *bytes, size_t len)
 	bool same;
 
 	/* Most often the size tells already. */
-	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    (size_t)st.st_size != len || (st.st_mode & 07777) != 0600 ||
-	    st.st_uid != geteuid())
+	if (!is_ours(path, &st) || (size_t)st.st_size != len)
 		return false;
 	buf_init(&now, len);
 	same = disk_read(path, &now, &ignored) == 0 && now.len == len &&
@@ -102,6 +118,89 @@ disk_write_all(int fd, const char *p, size_t len)
 	}
 	return 0;
 }
+
+/* --- piece by piece ------------------------------------------------------------ */
+
+static bool
+compare(int fd, const char *p, size_t len)
+{
+	char now[CHUNK_SIZE];
+	bool same = true;
+	ssize_t n;
+
+	while (same && len > 0) {
+		n = read(fd, now, len < sizeof(now) ? len : sizeof(now));
+		if (n == -1 && errno == EINTR)
+			continue;
+		same = n > 0 && memcmp(now, p, (size_t)n) == 0;
+		p += same ? n : 0;
+		len -= same ? (size_t)n : 0;
+	}
+	mem_wipe(now, sizeof(now));
+	return same;
+}
+
+/* What is in the chunk goes out. */
+static void
+pass_on(struct disk_file *f)
+{
+	if (f->error != 0)
+		;
+	else if (f->compares)
+		f->error = compare(f->fd, f->chunk, f->len) ? 0 : EEXIST;
+	else if (disk_write_all(f->fd, f->chunk, f->len) == -1)
+		f->error = errno;
+	f->len = 0;
+}
+
+void
+disk_add(struct disk_file *f, const void *bytes, size_t len)
+{
+	const char *p = bytes;
+	size_t n;
+
+	while (len > 0 && f->error == 0) {
+		if (f->len == sizeof(f->chunk))
+			pass_on(f);
+		n = sizeof(f->chunk) - f->len;
+		if (n > len)
+			n = len;
+		memcpy(f->chunk + f->len, p, n);
+		f->len += n;
+		p += n;
+		len -= n;
+	}
+}
+
+/* All of it; -1 and errno. */
+static int
+fill_up(struct disk_file *f, disk_fill_fn *fill, void *arg)
+{
+	fill(arg, f);
+	pass_on(f);
+	mem_wipe(f->chunk, sizeof(f->chunk));
+	errno = f->error;
+	return f->error != 0 ? -1 : 0;
+}
+
+bool
+disk_holds(const char *path, disk_fill_fn *fill, void *arg)
+{
+	struct disk_file f = { .compares = true };
+	struct stat st;
+	bool same;
+	char more;
+
+	f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (f.fd == -1)
+		return false;
+	same = is_ours(path, &st) && fill_up(&f, fill, arg) == 0 &&
+	       read(f.fd, &more, 1) == 0;
+	close(f.fd);
+	return same;
+}
+
+/* --- written beside, then renamed ----------------------------------------------- */
 
 /* The directory's path, with the slash that file names follow. */
 static char *
@@ -131,34 +230,31 @@ create(const char *temp)
 }
 
 static int
-replace(const char *temp, const char *path, const void *bytes, size_t len)
+replace(const char *temp, const char *path, disk_fill_fn *fill, void *arg)
 {
-	int fd = create(temp), rc;
+	struct disk_file f = { .fd = create(temp) };
+	int rc;
 
-	if (fd == -1 && errno == EEXIST && unlink(temp) == 0)
-		fd = create(temp);
-	if (fd == -1)
+	if (f.fd == -1 && errno == EEXIST && unlink(temp) == 0)
+		f.fd = create(temp);
+	if (f.fd == -1)
 		return -1;
-	rc = fchmod(fd, 0600) == -1 || disk_write_all(fd, bytes, len) == -1 ||
-	     fsync(fd) == -1;
+	rc = fchmod(f.fd, 0600) == -1 || fill_up(&f, fill, arg) == -1 ||
+	     fsync(f.fd) == -1;
 	/* Some file systems report a full disk only here. */
-	rc = close(fd) == -1 || rc;
+	rc = close(f.fd) == -1 || rc;
 	fault_point("F14");
 	return rc || rename(temp, path) == -1 ? -1 : 0;
 }
 
-/* Return 1 when the file was written, 0 when it was so already. */
 static int
-put(const char *path, const void *bytes, size_t len, struct err *e)
+put(const char *path, disk_fill_fn *fill, void *arg, struct err *e)
 {
-	char *dir, *temp;
-	int rc = 1;
+	char *dir = dir_of(path);
+	char *temp = xasprintf("%s" TEMP_PREFIX "%s", dir, path + strlen(dir));
+	int rc = 0;
 
-	if (holds(path, bytes, len))
-		return 0;
-	dir = dir_of(path);
-	temp = xasprintf("%s" TEMP_PREFIX "%s", dir, path + strlen(dir));
-	if (replace(temp, path, bytes, len) == -1) {
+	if (replace(temp, path, fill, arg) == -1) {
 		rc = failed(e, "write", path);
 		unlink(temp);
 	}
@@ -167,10 +263,25 @@ put(const char *path, const void *bytes, size_t len, struct err *e)
 	return rc;
 }
 
+struct bytes {
+	const void *p;
+	size_t len;
+};
+
+static void
+add_bytes(void *arg, struct disk_file *f)
+{
+	const struct bytes *b = arg;
+
+	disk_add(f, b->p, b->len);
+}
+
 int
 disk_put(const char *path, const void *bytes, size_t len, struct err *e)
 {
-	return put(path, bytes, len, e) == -1 ? -1 : 0;
+	struct bytes b = { bytes, len };
+
+	return holds(path, bytes, len) ? 0 : put(path, add_bytes, &b, e);
 }
 
 int
@@ -180,17 +291,25 @@ disk_sync(const char *dir, struct err *e)
 }
 
 int
-disk_write(const char *path, const void *bytes, size_t len, struct err *e)
+disk_fill(const char *path, disk_fill_fn *fill, void *arg, struct err *e)
 {
-	int rc = put(path, bytes, len, e);
 	char *dir;
+	int rc;
 
-	if (rc != 1)
-		return rc;
+	if (put(path, fill, arg, e) == -1)
+		return -1;
 	dir = dir_of(path);
 	rc = sync_dir(dir) == -1 ? failed(e, "write", path) : 0;
 	free(dir);
 	return rc;
+}
+
+int
+disk_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	struct bytes b = { bytes, len };
+
+	return holds(path, bytes, len) ? 0 : disk_fill(path, add_bytes, &b, e);
 }
 
 static int

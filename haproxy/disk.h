@@ -24,6 +24,18 @@ int disk_dir(const char *path, bool closed, struct err *);
  */
 int disk_write(const char *path, const void *, size_t len, struct err *);
 
+/*
+ * The same for what is never in memory as a whole: fill gives it piece by piece,
+ * each time from the beginning.  Here what is there is always replaced.
+ */
+struct disk_file;
+typedef void disk_fill_fn(void *arg, struct disk_file *);
+int disk_fill(const char *path, disk_fill_fn *, void *arg, struct err *);
+void disk_add(struct disk_file *, const void *, size_t len);
+
+/* Is what fill gives all that the file holds, and is the file as we write it? */
+bool disk_holds(const char *path, disk_fill_fn *, void *arg);
+
 /* All of it to a descriptor, whatever signals come; -1 and errno. */
 int disk_write_all(int fd, const char *bytes, size_t len);
 

@@ -24,7 +24,6 @@
 #define SECOND "~rsa"          /* no domain's name has a tilde */
 #define WILDCARD "_wildcard_." /* domain_file()'s for "*." */
 #define BUNDLE_MAX (1024 * 1024)
-#define LIST_MAX (256 * 1024 * 1024)
 /* What a directory leaves of FILES_PATH_MAX to the file's name. */
 #define DIR_MAX (FILES_PATH_MAX - 256)
 /* Of a file's name, so that temporary ones also stay below NAME_MAX. */
@@ -37,8 +36,9 @@ struct files {
 	char *crt_list;
 	char **names; /* of domains on disk in both forms, sorted */
 	size_t nnames, room;
-	bool dirty; /* the crt-list differs from names */
-	bool fresh; /* files were put since both directories were synced */
+	bool dirty;  /* the crt-list differs from names */
+	bool fresh;  /* files were put since both directories were synced */
+	bool listed; /* the crt-list is known to be ours */
 };
 
 static int load(struct files *, struct err *);
@@ -425,13 +425,26 @@ files_remove(struct files *f, const char *name, struct err *e)
 	return rc ? -1 : 0;
 }
 
+/* The crt-list: of a hundred thousand names it is ten megabytes. */
+static void
+list_names(void *arg, struct disk_file *out)
+{
+	const struct files *f = arg;
+	char path[FILES_PATH_MAX], domain[DOMAIN_NAME_MAX];
+
+	for (size_t i = 0; i < f->nnames; i++) {
+		files_path(f, f->names[i], path);
+		files_domain(f->names[i], domain);
+		disk_add(out, path, strlen(path));
+		disk_add(out, " ", 1);
+		disk_add(out, domain, strlen(domain));
+		disk_add(out, "\n", 1);
+	}
+}
+
 int
 files_sync(struct files *f, struct err *e)
 {
-	char path[FILES_PATH_MAX], domain[DOMAIN_NAME_MAX];
-	struct buf list;
-	int rc;
-
 	/* The list names only what is there to stay. */
 	if (f->fresh &&
 	    (disk_sync(f->bundles, e) == -1 || disk_sync(f->cert_dir, e) == -1))
@@ -439,17 +452,13 @@ files_sync(struct files *f, struct err *e)
 	f->fresh = false;
 	if (!f->dirty && access(f->crt_list, F_OK) == 0)
 		return 0;
-	buf_init(&list, LIST_MAX);
-	for (size_t i = 0; i < f->nnames; i++) {
-		files_path(f, f->names[i], path);
-		files_domain(f->names[i], domain);
-		buf_putf(&list, "%s %s\n", path, domain);
-	}
-	rc = disk_write(f->crt_list, list.p, list.len, e);
-	buf_clear(&list);
-	if (rc == 0)
-		f->dirty = false;
-	return rc;
+	/* After a start it most often is as it should be. */
+	if ((f->listed || !disk_holds(f->crt_list, list_names, f)) &&
+	    disk_fill(f->crt_list, list_names, f, e) == -1)
+		return -1;
+	f->listed = true;
+	f->dirty = false;
+	return 0;
 }
 
 int

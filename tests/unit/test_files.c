@@ -454,6 +454,93 @@ a_removed_domain_takes_its_second_certificate_with_it(void **state)
 	files_free(f);
 }
 
+/* A file of many lines, more than are in memory at a time. */
+struct lines {
+	int n;
+	const char *last;
+};
+
+static void
+add_lines(void *arg, struct disk_file *out)
+{
+	const struct lines *l = arg;
+	char line[32];
+
+	for (int i = 0; i < l->n; i++) {
+		snprintf(line, sizeof(line), "line %d\n", i);
+		disk_add(out, line, strlen(line));
+	}
+	disk_add(out, l->last, strlen(l->last));
+}
+
+static char *
+all_lines(const struct lines *l)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	for (int i = 0; i < l->n; i++)
+		buf_putf(&b, "line %d\n", i);
+	buf_puts(&b, l->last);
+	return buf_take(&b);
+}
+
+static void
+what_comes_in_pieces_is_written_whole_and_known_again(void **state)
+{
+	struct lines l = { 10000, "end" }, other = l;
+	char path[96], temp[96], *text = all_lines(&l);
+	struct err e = { 0 };
+
+	(void)state;
+	files_free(open_files());
+	snprintf(path, sizeof(path), "%s/lines", cert_dir);
+	snprintf(temp, sizeof(temp), "%s/.tmp-lines", cert_dir);
+	assert_false(disk_holds(path, add_lines, &l));
+	assert_int_equal(disk_fill(path, add_lines, &l, &e), 0);
+	assert_int_equal(access(temp, F_OK), -1);
+	holds(path, text);
+	free(text);
+	assert_true(disk_holds(path, add_lines, &l));
+	other.last = "enD";
+	assert_false(disk_holds(path, add_lines, &other));
+	other.last = "ends";
+	assert_false(disk_holds(path, add_lines, &other));
+	other.last = "en";
+	assert_false(disk_holds(path, add_lines, &other));
+	other = (struct lines){ 0, "" };
+	assert_false(disk_holds(path, add_lines, &other));
+	assert_int_equal(disk_fill(path, add_lines, &other, &e), 0);
+	holds(path, "");
+	assert_true(disk_holds(path, add_lines, &other));
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_false(disk_holds(path, add_lines, &other));
+}
+
+/* A disk that is full by then is no reason not to start. */
+static void
+a_crt_list_that_is_right_is_left_alone_at_a_start(void **state)
+{
+	struct files *f = open_files();
+	struct stat was, is;
+	struct err e = { 0 };
+
+	(void)state;
+	put(f, "www.example.com", "A");
+	assert_int_equal(files_sync(f, &e), 0);
+	assert_int_equal(stat(crt_list, &was), 0);
+	files_free(f);
+	f = open_files();
+	assert_int_equal(files_sync(f, &e), 0);
+	assert_int_equal(stat(crt_list, &is), 0);
+	assert_int_equal(is.st_ino, was.st_ino);
+	put(f, "a.example.com", "A");
+	assert_int_equal(files_sync(f, &e), 0);
+	assert_true(lists(" a.example.com\n"));
+	assert_true(lists(" www.example.com\n"));
+	files_free(f);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 
 int
@@ -476,6 +563,8 @@ main(void)
 		TEST(
 		    a_second_certificate_has_a_line_of_its_own_for_the_same_name),
 		TEST(a_removed_domain_takes_its_second_certificate_with_it),
+		TEST(what_comes_in_pieces_is_written_whole_and_known_again),
+		TEST(a_crt_list_that_is_right_is_left_alone_at_a_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
