@@ -71,12 +71,21 @@ push_find(const struct push *p, const char *path)
 struct cert *
 push_add(struct push *p, const char *path, const char *filter)
 {
-	struct cert *c = xcalloc(1, sizeof(*c));
+	size_t len = strlen(path), room = len + 1 + strlen(filter) + 1;
+	struct cert *c = xcalloc(1, sizeof(*c) + room);
 
-	c->path = xstrdup(path);
-	c->filter = xstrdup(filter);
-	HASH_ADD_KEYPTR(hh, p->certs, c->path, strlen(c->path), c);
+	memcpy(c->path, path, len);
+	c->filter = c->path + len + 1;
+	memcpy(c->filter, filter, strlen(filter) + 1);
+	HASH_ADD_KEYPTR(hh, p->certs, c->path, len, c);
 	return c;
+}
+
+static void
+free_filter(struct cert *c)
+{
+	if (c->filter != c->path + strlen(c->path) + 1)
+		free(c->filter);
 }
 
 static void
@@ -84,8 +93,7 @@ forget(struct push *p, struct cert *c)
 {
 	push_enqueue(p, c, NULL);
 	HASH_DEL(p->certs, c);
-	free(c->path);
-	free(c->filter);
+	free_filter(c);
 	free(c);
 }
 
@@ -131,7 +139,7 @@ push_want(
 	c->refused = false;
 	c->reported = false; /* who wants it again hears of it again */
 	if (strcmp(c->filter, filter) != 0) {
-		free(c->filter);
+		free_filter(c);
 		c->filter = xstrdup(filter);
 		/* Which entries have the right filter must be seen again. */
 		c->have.unsure = true;
@@ -152,7 +160,8 @@ push_unwant(struct push *p, const char *path)
 
 	if (c == NULL)
 		return;
-	c->sha1[0] = c->served[0] = '\0';
+	c->sha1[0] = '\0';
+	c->served = false;
 	c->attempts = 0;
 	c->stray = false;
 	check(p, c);
@@ -172,7 +181,7 @@ push_prune(struct push *p)
 static void
 prove(struct push *p, struct cert *c)
 {
-	memcpy(c->served, c->sha1, sizeof(c->served));
+	c->served = true;
 	c->attempts = 0;
 	push_enqueue(p, c, NULL);
 	if (c->reported)
@@ -201,7 +210,7 @@ push_classify(struct push *p, struct cert *c)
 	}
 	deploy_plan(&c->have, &want, &plan);
 	if (plan.nsteps > 0) {
-		c->served[0] = '\0';
+		c->served = false;
 		if (!c->refused && (!c->stray || p->pruning))
 			push_make_ready(p, c);
 	} else if (c->sha1[0] != '\0') {
@@ -216,7 +225,7 @@ push_served(const struct push *p, const char *path)
 {
 	const struct cert *c = push_find(p, path);
 
-	return c != NULL ? c->served : "";
+	return c != NULL && c->served ? c->have.sha1 : "";
 }
 
 void
@@ -404,7 +413,7 @@ push_status(const struct push *p, struct push_status *s)
 		next = it->hh.next;
 		if (it->sha1[0] != '\0')
 			s->wanted++;
-		if (it->sha1[0] != '\0' && it->served[0] != '\0')
+		if (it->sha1[0] != '\0' && it->served)
 			s->served++;
 	}
 	s->waiting = s->wanted - s->served;

@@ -120,7 +120,7 @@ new_process(struct push *p, const struct answer_info *info)
 	push_unlocked(p);
 	HASH_ITER (hh, p->certs, it, next) {
 		it->have = (struct deploy_have){ 0 };
-		it->served[0] = '\0';
+		it->served = false;
 		it->refused = it->looked = false;
 		it->attempts = 0;
 		push_enqueue(p, it, NULL);

@@ -34,12 +34,16 @@
 
 TAILQ_HEAD(cert_queue, cert);
 
+/* There are many: one for each name and HAProxy. */
 struct cert {
-	char *path;
-	char *filter;
-	char sha1[ANSWER_SHA1_MAX];   /* wanted; "": to be gone */
-	char served[ANSWER_SHA1_MAX]; /* proven */
+	UT_hash_handle hh;
+	TAILQ_ENTRY(cert) link;
+	struct cert_queue *queue;
+	int64_t retry_at;
+	char *filter; /* behind path, unless it has changed */
 	struct deploy_have have;
+	char sha1[ANSWER_SHA1_MAX]; /* wanted; "": to be gone */
+	bool served;                /* have.sha1 is proven */
 	bool stray;    /* in our crt-list, but nobody ever wanted it */
 	bool reported; /* done() was told that sha1 is served */
 	bool refused;  /* not tried again until something changes */
@@ -47,10 +51,7 @@ struct cert {
 	bool looked;   /* "" in have.sha1 is what HAProxy has */
 	unsigned int attempts;
 	uint32_t at; /* in ready, 0: it is not */
-	int64_t retry_at;
-	struct cert_queue *queue;
-	TAILQ_ENTRY(cert) link;
-	UT_hash_handle hh;
+	char path[];
 };
 
 /* One certificate's part of a conversation. */
