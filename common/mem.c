@@ -7,6 +7,21 @@
 #include <string.h>
 
 #define SHORT_MAX 256 /* text that is formatted once */
+#define LARGE (256 * 1024)
+#define ARENAS 2 /* ours, and one for all threads */
+
+/*
+ * Left alone, glibc takes what is large from the heap once the first such thing
+ * was freed, and there anything small behind it keeps it; and each thread has a
+ * heap of its own.
+ */
+void
+mem_begin(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
+	mallopt(M_ARENA_MAX, ARENAS);
+}
 
 void *
 xmalloc(size_t size)

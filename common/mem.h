@@ -9,6 +9,12 @@
 
 #include <stddef.h>
 
+/*
+ * Before anything else, in a program that is to stay small: what is freed goes
+ * back to the system.
+ */
+void mem_begin(void);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *, size_t size);

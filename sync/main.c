@@ -212,6 +212,7 @@ main(int argc, char **argv)
 	struct err e = { 0 };
 	int rc;
 
+	mem_begin();
 	wiping_begin();
 	harden();
 	if (parse_options(argc, argv, &o) == -1)
