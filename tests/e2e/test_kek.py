@@ -5,6 +5,7 @@ import re
 import shutil
 
 from harness import wait_for
+from ownca import OwnCA
 from test_doctor import examined
 
 OK, FAILED, USAGE, NOT_FOUND, REFUSED = range(5)
@@ -32,6 +33,15 @@ def on_disk(node):
             for m in re.findall(rb"HCB1\x01\x00(.{4})", p.read_bytes(), re.S)}
 
 
+def in_redis(node, pattern):
+    """The ids of the keys that have sealed each bundle with such a key."""
+    with node.redis_client() as redis:
+        return {key.split(":", 2)[2]: [
+            int.from_bytes(m, "big") for m in re.findall(
+                rb"HCB1\x01\x00(.{4})", redis("GET", key, raw=True), re.S)]
+            for key in redis("KEYS", pattern) if redis("TYPE", key) == "string"}
+
+
 def states(node):
     return {int(line.split()[0]): line.split()[2]
             for line in (node.state_dir / "kek").read_text().splitlines()
@@ -53,6 +63,16 @@ def test_a_ring_is_rotated_on_a_node_alone(ground):
              "DNS_CLOUDFLARE_API_TOKEN=x" + "y" * 30)
     node.cli("--app", "kek", "domains-add", "w.kek.test")
     node.cli("token", "create", "some")
+    own, ca = "own.kek.test", OwnCA(node.dir / "ca")
+    for verb in ("domains-add", "domains-ssl"):
+        pair = ca.leaf(own)
+        node.cli(verb, own, "--cert", str(pair.cert), "--key",
+                 str(pair.key), "--wait")
+    with node.redis_client() as redis:  # as if one was on trial
+        custom, = redis("KEYS", f"*:custom:{own}")
+        redis("COPY", custom, custom + ":next")
+    assert in_redis(node, f"*custom:{own}*") == {
+        f"custom:{own}{what}": [1] for what in ("", ":previous", ":next")}
     assert listed(node)["keys"][0]["seals"] is True
     assert listed(node)["reseal"] is None
     before = (node.state_dir / "kek").stat()
@@ -72,6 +92,7 @@ def test_a_ring_is_rotated_on_a_node_alone(ground):
     assert counted(node)[2] >= 3  # certificate, account, variables
     assert listed(node)["reseal"]["resealed"] >= 3
     assert on_disk(node) == {2}
+    assert all(ids == [2] for ids in in_redis(node, "*custom:*").values())
     out = kek(node, "list").out
     assert re.search(r"^2 +active .* seals +\d+ +1 of 1", out, re.M), out
     # The old key goes, and everything can still be opened.

@@ -113,3 +113,19 @@ def test_the_default_is_no_entry_of_the_crt_list(place):
     entries = node.haproxy.ask(f"show ssl crt-list {node.crt_list}")
     assert "default.pem" not in entries
     assert "default" not in node.crt_list.read_text()
+
+
+def test_an_upload_for_one_of_its_names_is_proven_by_a_canary(ground, world,
+                                                              ca):
+    path, name = world.dir / "platform.pem", f"own.{PLATFORM}"
+    write(path, ca.leaf(f"*.{PLATFORM}", PLATFORM))
+    node = ground.node(world, settings={
+        "": {"platform_domain": PLATFORM},
+        "haproxy": {"default_cert": str(path)},
+        "fleet": {"rollout": "canary", "heartbeat_ms": 500}})
+    node.cli("domains-add", name, "--wait")
+    node.await_status(name, "in_use")
+    pair = ca.leaf(name)
+    node.cli("domains-ssl", name, "--cert", str(pair.cert), "--key",
+             str(pair.key), "--wait")
+    assert node.served(name).sha1 == pair.sha1

@@ -99,9 +99,16 @@ def moved(session_ground, tmp_path_factory):
     for name in [*NAMES, OWN, GONE]:
         node.point_here(name)
     node.add(*NAMES, GONE, app="shop")
-    own = OwnCA(node.dir / "ca").leaf(OWN)
-    node.cli("domains-add", OWN, "--cert", str(own.cert), "--key",
-             str(own.key))
+    ca = OwnCA(node.dir / "ca")
+    for verb in ("domains-add", "domains-ssl"):
+        own = ca.leaf(OWN)
+        node.cli(verb, OWN, "--cert", str(own.cert), "--key", str(own.key),
+                 "--wait")
+    with node.redis_client() as redis:  # as if one was on trial
+        custom, = redis("KEYS", f"*:custom:{OWN}")
+        redis("COPY", custom, custom + ":next")
+        redis("HSET", custom + ":staged", "kind", "custom", "at", "1")
+        assert len(redis("KEYS", custom + "*")) == 5
     node.cli("--app", "shop", "env-set", "DNS_PROVIDER=cloudflare",
              "DNS_CLOUDFLARE_API_TOKEN=secret")
     node.token("ci", "--role", "read")
