@@ -12,14 +12,17 @@ static void
 tell(const struct cli *cli, const json_t *answer)
 {
 	const json_t *d = json_object_get(answer, "domain");
-	char *until = text_member(d, "not_after");
+	const json_t *custom = json_object_get(d, "custom");
+	bool own = json_is_object(custom);
+	char *until = text_member(own ? custom : d, "not_after");
 	char *renewed = text_member(d, "renew_at");
 
 	cli_say("%s: the certificate of before, until %s, is on its way to the "
 		"nodes",
 	    cli->arg[0], until);
-	cli_say(
-	    "it is renewed at %s and not before, unless you say so", renewed);
+	if (!own)
+		cli_say("it is renewed at %s and not before, unless you say so",
+		    renewed);
 	free(until);
 	free(renewed);
 }

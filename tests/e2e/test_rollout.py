@@ -55,9 +55,11 @@ class Detour:
 
 
 @pytest.fixture(scope="module")
-def fleet(session_ground):
-    redis = session_ground.redis("rollout")
-    world = session_ground.world("rollout")
+def fleet(session_ground, request):
+    """Of each module that imports it its own."""
+    label = request.module.__name__.removeprefix("test_")
+    redis = session_ground.redis(label)
+    world = session_ground.world(label)
     nodes = []
     for i, address in enumerate(ADDRESSES):
         settings = {

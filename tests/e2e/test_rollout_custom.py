@@ -104,7 +104,9 @@ def test_rollback_goes_to_the_cas_and_forward_again(fleet, managed):
     record = fleet[1].await_status(NAME, "in_use")
     assert record["sha1"] == managed["sha1"] and "custom_sha1" not in record
     orders = fleet[0].pebble.orders()
-    fleet[1].cli("rollback", NAME, "--yes")
+    out = fleet[1].cli("rollback", NAME, "--yes").out
+    assert story(fleet[1])["custom"]["not_after"] in out
+    assert "renewed" not in out  # by its owner only
     all_serve(fleet, own)
     fleet[1].await_status(NAME, "not_used")
     assert story(fleet[1])["custom"]["sha1"] == own
