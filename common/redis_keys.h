@@ -63,6 +63,7 @@
 #define KEY_ROLLOVER "%srollover" /* STRING: "" or the next account key */
 #define KEY_WEBHOOK "%swebhook"   /* HASH: epoch, pN -> event delivered */
 #define KEY_RESEAL "%sreseal"     /* HASH: what is sealed by which key */
+#define KEY_HOT "%shot"           /* HASH, TTL: names -> what is asked for */
 #define KEY_LEADER "%sleader"     /* HASH: node, epoch, until */
 #define KEY_NODES "%snodes"       /* ZSET: node id by last heartbeat, wall ms */
 /*

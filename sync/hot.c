@@ -172,6 +172,21 @@ hot_size(const struct hot *h)
 	return HASH_COUNT(h->names);
 }
 
+/* By less it may differ from one look to the next, or by a node's clock. */
+bool
+hot_tells(const struct hot *h, const struct hot *other)
+{
+	const struct heat *x;
+	uint64_t its;
+
+	for (x = h->names; x != NULL; x = x->hh.next) {
+		its = hot_heat(other, x->name);
+		if (heat_now(x, h->now) > its + its / 4 + UNITS)
+			return true;
+	}
+	return false;
+}
+
 /* --- as text ------------------------------------------------------------------------ */
 
 int

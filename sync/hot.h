@@ -9,6 +9,7 @@
 #ifndef SYNC_HOT_H
 #define SYNC_HOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ void hot_settle(struct hot *, int64_t now);
 uint32_t hot_heat(const struct hot *, const char *name);
 
 size_t hot_size(const struct hot *);
+
+/* Does it say more than the other: a name that is hotter by a good deal? */
+bool hot_tells(const struct hot *, const struct hot *other);
 
 /*
  * As text, the hottest first, and from there: what it says is put together with

@@ -472,6 +472,8 @@ initialised(void *arg, const struct err *e)
 	n->ready = true;
 	open_api(n);
 	lead(n);
+	/* Before the index comes: what is to be fetched first? */
+	visits_meet(n->visits);
 	watch_reconcile(n->watch);
 	n->full_at = 0;
 	loop_after(n->base, &n->beat, 0, beat, n);
@@ -548,7 +550,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
 	n->hold = hold_new(n->base, conf, ring, &n->skew, files, on_hold, n);
-	n->visits = visits_new(n->base, conf, n->hold);
+	n->visits = visits_new(n->base, conf, n->hold, n->store);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
 	n->watch = watch_new(

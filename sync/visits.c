@@ -14,6 +14,7 @@
 #include "haproxy/stick.h"
 #include "sync/hold.h"
 #include "sync/hot.h"
+#include "sync/store_hot.h"
 
 #define WRITE_ROUNDS 5   /* from one writing of the file to the next */
 #define TALLY_MAX 200000 /* certificates of one round */
@@ -30,6 +31,7 @@ struct visits {
 	struct event_base *base;
 	const struct conf *conf;
 	struct hold *hold;
+	struct store *store;
 	struct hot *hot;
 	char *path;
 	struct tally *tally;
@@ -76,6 +78,59 @@ save(struct visits *v)
 	    disk_write(v->path, text.p, text.len, &e) == -1)
 		log_warn("hot names not kept: %s", e.text);
 	buf_clear(&text);
+}
+
+/* --- the other nodes ------------------------------------------------------------ */
+
+static bool
+is_on(const struct visits *v)
+{
+	return v->conf->haproxy.hot_ms > 0 &&
+	       v->conf->haproxy.hot_table[0] != '\0';
+}
+
+static void
+put(struct visits *v)
+{
+	struct buf text;
+
+	if (store_old(v->store)[0] != '\0')
+		return;
+	buf_init(&text, HOT_TEXT_MAX);
+	if (hot_dump(v->hot, loop_wall_ms(), &text) == 0)
+		store_hot_put(v->store, text.p);
+	buf_clear(&text);
+}
+
+/* What they know comes to what we know, and they get that when it is more. */
+static void
+got_theirs(void *arg, const char *text, const struct err *e)
+{
+	struct visits *v = arg;
+	struct hot *theirs;
+	struct err why;
+
+	if (e != NULL) {
+		log_debug("hot names of the fleet: %s", e->text);
+		return;
+	}
+	theirs = hot_new(HOT_NAMES);
+	if (text[0] != '\0' &&
+	    hot_take(theirs, text, loop_wall_ms(), loop_now_ms(), &why) == -1)
+		log_warn("hot names of the fleet: %s", why.text);
+	else if (text[0] != '\0')
+		(void)hot_take(
+		    v->hot, text, loop_wall_ms(), loop_now_ms(), &why);
+	if (hot_tells(v->hot, theirs))
+		put(v);
+	hot_free(theirs);
+}
+
+void
+visits_meet(struct visits *v)
+{
+	if (is_on(v))
+		store_hot(v->store, got_theirs, v);
 }
 
 /* --- a round: one HAProxy after the other -------------------------------------- */
@@ -142,8 +197,10 @@ end_round(struct visits *v)
 		hold_each(v->hold, count, v);
 	forget_tally(v);
 	hot_settle(v->hot, loop_now_ms());
-	if (++v->rounds >= WRITE_ROUNDS)
+	if (++v->rounds >= WRITE_ROUNDS) {
 		save(v);
+		visits_meet(v);
+	}
 	loop_after(v->base, &v->timer, v->conf->haproxy.hot_ms, look, v);
 }
 
@@ -173,16 +230,18 @@ look(void *arg)
 /* --- begin and end --------------------------------------------------------------- */
 
 struct visits *
-visits_new(struct event_base *base, const struct conf *conf, struct hold *hold)
+visits_new(struct event_base *base, const struct conf *conf, struct hold *hold,
+    struct store *store)
 {
 	struct visits *v = xcalloc(1, sizeof(*v));
 
 	v->base = base;
 	v->conf = conf;
 	v->hold = hold;
+	v->store = store;
 	v->hot = hot_new(HOT_NAMES);
 	v->path = xasprintf("%s/hot", conf->state_dir);
-	if (conf->haproxy.hot_ms > 0 && conf->haproxy.hot_table[0] != '\0') {
+	if (is_on(v)) {
 		load(v);
 		loop_after(base, &v->timer,
 		    conf->haproxy.hot_ms / FIRST_DIVISOR, look, v);
@@ -199,6 +258,7 @@ visits_free(struct visits *v)
 	hold_hot(v->hold, NULL);
 	save(v);
 	stick_cancel(v->stick);
+	store_forget(v->store, v);
 	forget_tally(v);
 	loop_timer_free(&v->timer);
 	hot_free(v->hot);

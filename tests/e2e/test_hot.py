@@ -3,6 +3,7 @@ first, and of those who has none before who only gets a newer one."""
 
 import contextlib
 import re
+import shutil
 import socket
 import ssl
 
@@ -52,22 +53,37 @@ class Listener(Relay):
     def forget(self):
         self.said = []
 
+    def stop(self):
+        self.close()
+
+
+def prepared(ground, name, address, **more):
+    """A node that is not started yet, with a listener at its HAProxy."""
+    n = ground.node(start=False, name=name, address=address, settings={
+        "limits": {"orders_per_account": 0},
+        "haproxy": {"hot_ms": 200, "patrol_ms": 0, "push_per_s": 0}}, **more)
+    n.listener = ground.keep(
+        Listener(n.dir / "relay.sock", n.haproxy.socket))
+    n.settings["haproxy"]["sockets"] = [str(n.listener.socket)]
+    return n
+
 
 @pytest.fixture(scope="module")
-def node(session_ground):
-    world = session_ground.world("hot", nonce_reject=0, authz_reuse=100)
-    n = session_ground.node(world, start=False, name="hot", settings={
-        "limits": {"orders_per_account": 0},
-        "haproxy": {"hot_ms": 200, "patrol_ms": 0, "push_per_s": 0}})
-    n.listener = Listener(n.dir / "relay.sock", n.haproxy.socket)
-    n.settings["haproxy"]["sockets"] = [str(n.listener.socket)]
+def fleet(session_ground):
+    return {"world": session_ground.world(
+                "hot", nonce_reject=0, authz_reuse=100),
+            "redis": session_ground.redis("hot-redis")}
+
+
+@pytest.fixture(scope="module")
+def node(session_ground, fleet):
+    n = prepared(session_ground, "hot", "127.0.0.1", **fleet)
     n.start()
     n.point_here(*NAMES)
     n.add(*NAMES)
     wait_for("all to be in use", lambda: in_use(n) == len(NAMES), 120, 0.3,
              n.tails)
-    yield n
-    n.listener.close()
+    return n
 
 
 def in_use(node):
@@ -183,6 +199,24 @@ def test_after_a_restart_of_both_who_sees_an_error_is_before_who_does_not(
     # ... then the cold ones, and last who has an older one, hot before cold.
     assert pushed[-4:-2] == ["n250.test", "n17.test"]
     assert sorted(pushed[-2:]) == ["n5.test", "n6.test"]
+
+
+def test_a_new_node_begins_with_what_others_were_asked_for(
+        visited, session_ground, fleet):
+    """It is empty, and nobody was there yet; what comes first is fetched first."""
+    new = prepared(session_ground, "new", "127.0.0.2", **fleet)
+    new.settings["fleet"] = {"candidate": False}
+    new.state_dir.mkdir(mode=0o700)
+    shutil.copy(visited.state_dir / "kek", new.state_dir / "kek")
+    new.write_conf()
+    new.sync.prime()
+    new.haproxy.start()
+    new.sync.start()
+    assert all_pushed(new)[:len(HOTTEST)] == HOTTEST
+    for name in HOTTEST:
+        new.await_served(name)
+    for process in new.processes:
+        process.stop()
 
 
 def test_without_the_table_it_is_said_once_and_all_goes_on(visited):

@@ -148,6 +148,29 @@ what_two_have_seen_is_put_together_by_taking_the_higher(void **state)
 }
 
 static void
+it_is_told_when_it_is_hotter_by_a_good_deal(void **state)
+{
+	struct hot *h = hot_new(10), *other = hot_new(10);
+
+	(void)state;
+	assert_false(hot_tells(h, other));
+	hot_seen(h, "a.example", 100);
+	hot_settle(h, 0);
+	assert_true(hot_tells(h, other));
+	assert_false(hot_tells(other, h));
+	hot_seen(other, "a.example", 90);
+	hot_seen(other, "b.example", 2);
+	hot_settle(other, 0);
+	assert_false(hot_tells(h, other));
+	assert_true(hot_tells(other, h));
+	hot_seen(h, "a.example", 130);
+	hot_settle(h, 0);
+	assert_true(hot_tells(h, other));
+	hot_free(h);
+	hot_free(other);
+}
+
+static void
 text_of_others_is_refused_and_bad_lines_passed_over(void **state)
 {
 	static const char *const bad[] = { "",
@@ -192,6 +215,7 @@ main(void)
 		    it_is_the_same_after_a_restart_and_as_much_colder),
 		cmocka_unit_test(
 		    what_two_have_seen_is_put_together_by_taking_the_higher),
+		cmocka_unit_test(it_is_told_when_it_is_hotter_by_a_good_deal),
 		cmocka_unit_test(
 		    text_of_others_is_refused_and_bad_lines_passed_over),
 	};
