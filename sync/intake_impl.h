@@ -14,6 +14,7 @@
 #include "common/conf.h"
 #include "common/domain.h"
 #include "common/table.h"
+#include "sync/admission.h"
 #include "sync/intake.h"
 #include "sync/lane.h"
 #include "sync/spread.h"
@@ -54,7 +55,8 @@ struct intake {
 	size_t waits; /* how many of them do */
 	struct event *tick;
 	struct lanes lanes;
-	struct spread spread; /* of renewals that are not urgent */
+	struct admission admission; /* of those for whom they have no room */
+	struct spread spread;       /* of renewals that are not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
 	struct gens acked; /* the highest that nodes have told */

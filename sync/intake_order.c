@@ -16,7 +16,17 @@
 #include "sync/renew.h"
 #include "sync/spread.h"
 
-#define BUSY_MS 5000 /* the lane is full: come again */
+/* Its order has ended: the place is another's. */
+static void
+leave(struct work *w)
+{
+	struct intake *in = w->in;
+
+	lanes_leave(&in->lanes, &w->lane);
+	admission_ended(
+	    &in->admission, lanes_waiting(&in->lanes) > 0, loop_now_ms());
+	intake_next_orders(in);
+}
 
 static void
 failed(struct work *w, const struct err *e)
@@ -26,8 +36,7 @@ failed(struct work *w, const struct err *e)
 	int64_t now = loop_wall_ms(), pause;
 	char reason[sizeof(d->reason)];
 
-	lanes_leave(&w->in->lanes, &w->lane);
-	intake_next_orders(w->in);
+	leave(w);
 	d->attempts++;
 	pause =
 	    renew_pause(d->attempts, (int64_t)conf->acme.retry_first_s * 1000,
@@ -64,8 +73,7 @@ wait_for_limit(struct work *w, const struct err *e)
 	char reason[sizeof(d->reason)];
 	bool news;
 
-	lanes_leave(&w->in->lanes, &w->lane);
-	intake_next_orders(w->in);
+	leave(w);
 	snprintf(reason, sizeof(reason), "%s%.230s",
 	    d->status == DOMAIN_IN_USE ? "renewal waits: " : "", e->text);
 	d->rate_limited_until = free_at;
@@ -115,8 +123,8 @@ ordered(void *arg, const struct domain *d, const struct err *e)
 		intake_wait_for_proof(in, d->name, d->gen);
 	acked = e == NULL && gens_reached(&in->acked, d->name, d->gen);
 	memcpy(name, w->name, sizeof(name));
+	leave(w);
 	work_free(w);
-	intake_next_orders(in);
 	if (acked || staged)
 		intake_take(in, name);
 }
@@ -191,6 +199,33 @@ work_rests(void *arg, bool resting)
 		intake_next_orders(w->in);
 }
 
+static enum lane
+lane_of(const struct domain *d, int64_t now)
+{
+	if (renew_urgent(d, now))
+		return LANE_URGENT;
+	if (d->attempts > 0)
+		return LANE_RETRY;
+	return d->version > 0 ? LANE_RENEWAL : LANE_NEW;
+}
+
+/* There is no room in its lane: it comes again when there will be. */
+static void
+turn_away(struct work *w, enum lane lane)
+{
+	struct intake *in = w->in;
+	struct domain *d = &w->d;
+	int64_t pause = admission_again(&in->admission, lane,
+	    lanes_waiting_in(&in->lanes, lane), loop_now_ms());
+	bool news = false;
+
+	if (lane == LANE_NEW)
+		news = work_say(d, DOMAIN_CREATING,
+		    "its DNS is right; many others are before it, it is "
+		    "ordered when it is its turn");
+	work_put_down(w, loop_wall_ms() + pause, news ? "status" : NULL);
+}
+
 /* Queue for an order; whoever cannot wait here comes again. */
 static void
 queue(struct work *w)
@@ -198,16 +233,13 @@ queue(struct work *w)
 	struct intake *in = w->in;
 	const struct domain *d = &w->d;
 	int64_t now = loop_wall_ms();
-	bool urgent = renew_urgent(d, now);
-	enum lane lane = urgent            ? LANE_URGENT
-	                 : d->attempts > 0 ? LANE_RETRY
-	                 : d->version > 0  ? LANE_RENEWAL
-	                                   : LANE_NEW;
+	enum lane lane = lane_of(d, now);
 	/* Who has nothing to lose comes after who has come before. */
-	int64_t deadline = urgent || d->not_after > now ? d->not_after : now;
+	int64_t deadline =
+	    lane == LANE_URGENT || d->not_after > now ? d->not_after : now;
 
 	if (lanes_put(&in->lanes, &w->lane, lane, d->app, deadline, w) == -1)
-		work_put_down(w, now + BUSY_MS, NULL);
+		turn_away(w, lane);
 	else
 		intake_next_orders(in);
 }
@@ -277,8 +309,16 @@ spread(struct work *w)
 void
 work_certificate(struct work *w)
 {
-	int64_t wait = spread(w);
+	enum lane lane = lane_of(&w->d, loop_wall_ms());
+	int64_t wait;
 
+	/* What its DNS says is worth a look only once until it is its turn. */
+	if (w->d.status != DOMAIN_PENDING_DNS &&
+	    w->d.status != DOMAIN_DISABLED && lanes_full(&w->in->lanes, lane)) {
+		turn_away(w, lane);
+		return;
+	}
+	wait = spread(w);
 	if (wait > 0) {
 		work_put_down(w, loop_wall_ms() + wait, NULL);
 		return;

@@ -24,11 +24,33 @@ lanes_init(struct lanes *l, int max, int max_waiting)
 	}
 }
 
+bool
+lanes_full(const struct lanes *l, enum lane lane)
+{
+	return l->line[lane].waiting >= l->max_waiting;
+}
+
+int
+lanes_waiting_in(const struct lanes *l, enum lane lane)
+{
+	return l->line[lane].waiting;
+}
+
+int
+lanes_waiting(const struct lanes *l)
+{
+	int n = 0;
+
+	for (int i = 0; i < LANES; i++)
+		n += l->line[i].waiting;
+	return n;
+}
+
 int
 lanes_put(struct lanes *l, struct lane_item *item, enum lane lane,
     const char *app, int64_t deadline, void *owner)
 {
-	if (l->line[lane].waiting >= l->max_waiting)
+	if (lanes_full(l, lane))
 		return -1;
 	item->lane = lane;
 	fair_put(&l->line[lane], &item->fair, app, deadline, owner);

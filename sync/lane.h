@@ -11,6 +11,9 @@
 #ifndef SYNC_LANE_H
 #define SYNC_LANE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "sync/fair.h"
 
 enum lane {
@@ -44,6 +47,13 @@ void lanes_init(struct lanes *, int max, int max_waiting);
  */
 int lanes_put(struct lanes *, struct lane_item *, enum lane, const char *app,
     int64_t deadline, void *owner);
+
+/* Does it have no room for another? */
+bool lanes_full(const struct lanes *, enum lane);
+
+/* How many wait, in a lane and in all of them. */
+int lanes_waiting_in(const struct lanes *, enum lane);
+int lanes_waiting(const struct lanes *);
 
 /* The owner of the item that may go now, NULL when none may. */
 void *lanes_next(struct lanes *);

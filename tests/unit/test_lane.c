@@ -263,9 +263,14 @@ a_full_lane_says_so(void **state)
 	(void)state;
 	lanes_init(&lanes, 1, 2);
 	assert_int_equal(put(LANE_RETRY, "a"), 0);
+	assert_false(lanes_full(&lanes, LANE_RETRY));
 	assert_int_equal(put(LANE_RETRY, "a"), 0);
+	assert_true(lanes_full(&lanes, LANE_RETRY));
 	assert_int_equal(put(LANE_RETRY, "a"), -1);
+	assert_false(lanes_full(&lanes, LANE_NEW));
 	assert_int_equal(put(LANE_NEW, "a"), 0);
+	assert_int_equal(lanes_waiting_in(&lanes, LANE_RETRY), 2);
+	assert_int_equal(lanes_waiting(&lanes), 3);
 }
 
 #define lane_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
