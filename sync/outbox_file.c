@@ -18,6 +18,12 @@
 
 #define NAME_MAX_LEN 1024
 #define DIGEST_LEN 16
+/*
+ * Files that were dropped are written anew, as many as that: a busy issuer has
+ * two for each certificate, and file systems are slow at making them.  What is
+ * left of them at the end, or after a crash, goes as all temporary files do.
+ */
+#define SPARES_MAX 256
 
 static const char *const suffix[OUTBOX_KINDS] = { ".key", ".bundle",
 	".account" };
@@ -25,6 +31,7 @@ static const char *const suffix[OUTBOX_KINDS] = { ".key", ".bundle",
 struct outbox_dir {
 	char *path;
 	bool sync_keys;
+	unsigned int spares; /* of these names, from 0 */
 };
 
 static char *
@@ -36,6 +43,12 @@ path_of(const struct outbox_dir *d, const char *name, enum outbox_kind kind)
 	EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL);
 	str_hex(hex, digest, DIGEST_LEN);
 	return xasprintf("%s/%s%s", d->path, hex, suffix[kind]);
+}
+
+static char *
+spare_of(const struct outbox_dir *d, unsigned int i)
+{
+	return xasprintf("%s/.tmp-spare-%u", d->path, i);
 }
 
 /* Where the sealed bytes begin; NULL when there is no name before them. */
@@ -124,6 +137,7 @@ outbox_dir_free(struct outbox_dir *d)
 {
 	if (d == NULL)
 		return;
+	disk_sweep(d->path);
 	free(d->path);
 	free(d);
 }
@@ -135,29 +149,42 @@ must_last(const struct outbox_dir *d, enum outbox_kind kind)
 }
 
 /*
- * In one go: a file that a crash tears is as good as none, since nothing of it
- * can be opened, and every order waits for this.
+ * A file that a crash tears is as good as none, since nothing of it can be
+ * opened.  It is flushed where it is to be found.
  */
 static int
-write_file(const char *path, const struct buf *file, bool sync)
+write_file(
+    const char *temp, const char *path, const struct buf *file, bool sync)
 {
 	int fd = open(
-	    path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t done = 0;
-	ssize_t n;
-	int rc = fd != -1 ? 0 : -1;
+	    temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int rc = -1;
 
-	while (rc == 0 && done < file->len) {
-		n = write(fd, file->p + done, file->len - done);
-		if (n > 0)
-			done += (size_t)n;
-		else if (errno != EINTR)
-			rc = -1;
+	if (fd == -1)
+		return -1;
+	if (disk_write_all(fd, file->p, file->len) == 0 &&
+	    rename(temp, path) == 0)
+		rc = sync ? fsync(fd) : 0;
+	/* Some file systems report a full disk only here. */
+	return close(fd) == -1 ? -1 : rc;
+}
+
+/* In the place of one that was dropped, if there is one. */
+static int
+put_file(
+    struct outbox_dir *d, const char *path, const struct buf *file, bool sync)
+{
+	unsigned int i = d->spares > 0 ? d->spares - 1 : 0;
+	char *temp = spare_of(d, i);
+	int rc = write_file(temp, path, file, sync), saved = errno;
+
+	d->spares = i;
+	if (rc == -1) {
+		unlink(temp);
+		unlink(path);
 	}
-	if (rc == 0 && sync)
-		rc = fsync(fd);
-	if (fd != -1)
-		close(fd);
+	free(temp);
+	errno = saved;
 	return rc;
 }
 
@@ -169,19 +196,16 @@ outbox_dir_put(struct outbox_dir *d, const char *name, enum outbox_kind kind,
 	struct buf file;
 	int rc;
 
-	*e = (struct err){ 0 };
 	buf_init(&file, OUTBOX_FILE_MAX + NAME_MAX_LEN);
 	buf_putf(&file, "%s\n", name);
 	if (buf_put(&file, bytes, len) == -1)
 		rc = err_set(
 		    e, ERR_BUG, "%zu bytes are too many for %s", len, path);
-	else
-		rc = write_file(path, &file, must_last(d, kind));
-	if (rc == -1 && e->kind == ERR_NONE) {
-		err_set(
+	else if (put_file(d, path, &file, must_last(d, kind)) == -1)
+		rc = err_set(
 		    e, ERR_AGAIN, "cannot write %s: %s", path, strerror(errno));
-		unlink(path);
-	}
+	else
+		rc = 0;
 	buf_clear(&file);
 	free(path);
 	return rc;
@@ -207,11 +231,14 @@ outbox_dir_get(const struct outbox_dir *d, const char *name,
 
 /* One that comes back after a crash is only of no use. */
 void
-outbox_dir_drop(
-    const struct outbox_dir *d, const char *name, enum outbox_kind kind)
+outbox_dir_drop(struct outbox_dir *d, const char *name, enum outbox_kind kind)
 {
-	char *path = path_of(d, name, kind);
+	char *path = path_of(d, name, kind), *spare = spare_of(d, d->spares);
 
-	unlink(path);
+	if (d->spares >= SPARES_MAX)
+		unlink(path);
+	else if (rename(path, spare) == 0)
+		d->spares++;
+	free(spare);
 	free(path);
 }

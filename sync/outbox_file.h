@@ -40,7 +40,6 @@ int outbox_dir_put(struct outbox_dir *, const char *name, enum outbox_kind,
     const void *, size_t len, struct err *);
 int outbox_dir_get(const struct outbox_dir *, const char *name,
     enum outbox_kind, struct buf *out, struct err *);
-void outbox_dir_drop(
-    const struct outbox_dir *, const char *name, enum outbox_kind);
+void outbox_dir_drop(struct outbox_dir *, const char *name, enum outbox_kind);
 
 #endif

@@ -32,7 +32,8 @@ def node(session_ground, redis):
 def outbox(node, name):
     """The files about a domain."""
     return [p for p in (node.state_dir / "outbox").iterdir()
-            if p.read_bytes().startswith(name.encode() + b"\n")]
+            if not p.name.startswith(".tmp-")
+            and p.read_bytes().startswith(name.encode() + b"\n")]
 
 
 def died_at(node, redis, name, step, saved_at="F1"):

@@ -382,6 +382,43 @@ an_account_is_kept_and_is_no_domain(void **state)
 	mem_wipe_free(key);
 }
 
+static ino_t
+inode_of_last(void)
+{
+	static ino_t ino;
+	DIR *dir = opendir(it.sub);
+	const struct dirent *d;
+
+	while ((d = readdir(dir)) != NULL)
+		if (d->d_name[0] != '.')
+			ino = d->d_ino;
+	closedir(dir);
+	return ino;
+}
+
+static void
+a_dropped_file_is_written_anew_and_gone_at_the_end(void **state)
+{
+	char *spare = xasprintf("%s/.tmp-spare-0", it.sub);
+	ino_t first;
+
+	(void)state;
+	outbox_put_key(it.box, NAME, URL, "", KEY);
+	first = inode_of_last();
+	outbox_drop(it.box, NAME);
+	assert_int_equal(each_file(NULL), 0);
+	assert_int_equal(access(spare, F_OK), 0);
+	outbox_put_key(it.box, "other.example", URL, "", KEY);
+	assert_int_equal(each_file(NULL), 1);
+	assert_int_equal(inode_of_last(), first);
+	assert_string_equal(key_of(""), "");
+	outbox_drop(it.box, "other.example");
+	reopen();
+	assert_int_equal(access(spare, F_OK), -1);
+	assert_int_equal(each_file(NULL), 0);
+	free(spare);
+}
+
 static void
 no_outbox_keeps_nothing(void **state)
 {
@@ -414,6 +451,7 @@ main(void)
 		with_box(it_is_bounded_and_drops_what_a_node_has),
 		with_box(what_is_damaged_or_of_another_name_is_passed_over),
 		with_box(an_account_is_kept_and_is_no_domain),
+		with_box(a_dropped_file_is_written_anew_and_gone_at_the_end),
 		cmocka_unit_test(no_outbox_keeps_nothing),
 	};
 
