@@ -1,5 +1,6 @@
 """What only the leader's disk has while Redis may still lose it."""
 
+import contextlib
 import shutil
 import stat
 
@@ -30,10 +31,14 @@ def node(session_ground, redis):
 
 
 def outbox(node, name):
-    """The files about a domain."""
-    return [p for p in (node.state_dir / "outbox").iterdir()
-            if not p.name.startswith(".tmp-")
-            and p.read_bytes().startswith(name.encode() + b"\n")]
+    """The files about a domain, those that are there while we look."""
+    found = []
+    for p in (node.state_dir / "outbox").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if not p.name.startswith(".tmp-") and p.read_bytes().startswith(
+                    name.encode() + b"\n"):
+                found.append(p)
+    return found
 
 
 def died_at(node, redis, name, step, saved_at="F1"):
