@@ -1,7 +1,7 @@
 #include "sync/pace.h"
 
 #define BEGIN_MS 250
-#define LEAST_MS 100
+#define LEAST_MS 40
 #define MOST_MS 3000
 #define QUICKLY 4
 #define SLOWLY 40

@@ -30,7 +30,7 @@ a_quick_ca_is_looked_at_sooner(void **state)
 	(void)state;
 	assert_int_equal(pace_first(&p), 250);
 	looks_too_early(&p, 80, 200);
-	assert_in_range(pace_first(&p), 100, 130);
+	assert_in_range(pace_first(&p), 75, 130);
 }
 
 static void
@@ -46,7 +46,7 @@ a_slow_ca_is_given_its_time(void **state)
 static void
 few_looks_are_too_early(void **state)
 {
-	static const int64_t needs[] = { 150, 200, 900, 2500 };
+	static const int64_t needs[] = { 60, 150, 200, 900, 2500 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
@@ -64,7 +64,7 @@ it_stays_within_bounds(void **state)
 
 	(void)state;
 	looks_too_early(&p, 0, 1000);
-	assert_int_equal(pace_first(&p), 100);
+	assert_int_equal(pace_first(&p), 40);
 	looks_too_early(&p, INT64_MAX, 1000);
 	assert_int_equal(pace_first(&p), 3000);
 }
