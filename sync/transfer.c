@@ -1,15 +1,11 @@
 /*
  * The file is a header, lines of fleet_line.h, and an end that says how many
  * there were and what they come to.
- *
- * While a restore is under way the meta record says "restoring" where the
- * schema is: programs of any version refuse such a Redis.
  */
 #include "sync/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,30 +14,21 @@
 #include <jansson.h>
 
 #include "common/conf.h"
-#include "common/domain.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/mem.h"
-#include "common/redis_keys.h"
 #include "common/seal.h"
 #include "common/str.h"
-#include "sync/fleet_line.h"
 #include "sync/fleet_read.h"
 #include "sync/link.h"
-#include "sync/schema.h"
+#include "sync/transfer_impl.h"
 
 #define PARTITIONS_MAX 64
-#define PROOF "certfleet"  /* sealed, in the header */
-#define UNDER_WAY_MAX 2000 /* commands */
-#define RESTORING SCHEMA_RESTORING
 
-static void
-digest_hex(const struct fleet_digest *d, char out[static 65])
+void
+transfer_digest(const struct fleet_digest *d, char out[static 65])
 {
 	str_hex(out, d->byte, sizeof(d->byte));
 }
-
-/* --- out ------------------------------------------------------------------------- */
 
 struct out {
 	FILE *file;
@@ -68,8 +55,8 @@ on_line(void *arg, const json_t *line, struct err *e)
 	return put_line(o, line, e);
 }
 
-static const char *
-meta_text(const json_t *meta, const char *field)
+const char *
+transfer_text(const json_t *meta, const char *field)
 {
 	const char *text = json_string_value(json_object_get(meta, field));
 
@@ -88,8 +75,8 @@ put_header(struct out *o, struct link *link, const struct conf *conf,
 
 	buf_init(&sealed, 4096);
 	if (fleet_read_gens(link, conf, partitions, gens, e) == -1 ||
-	    seal(ring, "export", meta_text(meta, "cluster_id"), "", PROOF,
-		strlen(PROOF), &sealed, e) == -1) {
+	    seal(ring, "export", transfer_text(meta, "cluster_id"), "",
+		TRANSFER_PROOF, strlen(TRANSFER_PROOF), &sealed, e) == -1) {
 		json_decref(gens);
 		buf_clear(&sealed);
 		return -1;
@@ -112,7 +99,7 @@ put_end(struct out *o, struct err *e)
 	json_t *line;
 	int rc;
 
-	digest_hex(&o->digest, hex);
+	transfer_digest(&o->digest, hex);
 	line = json_pack("{s:s, s:I, s:I, s:s}", "kind", "end", "lines",
 	    (json_int_t)o->digest.lines, "domains",
 	    (json_int_t)o->digest.domains, "digest", hex);
@@ -125,9 +112,8 @@ put_end(struct out *o, struct err *e)
 	return rc;
 }
 
-/* The meta record that is there: -1 when there is none of ours. */
-static int
-take_partitions(const json_t *meta, struct err *e)
+int
+transfer_partitions(const json_t *meta, struct err *e)
 {
 	int64_t n;
 
@@ -135,12 +121,13 @@ take_partitions(const json_t *meta, struct err *e)
 		return err_set(e, ERR_REFUSED,
 		    "there is no fleet in this "
 		    "Redis");
-	if (strcmp(meta_text(meta, "schema"), "1") != 0 ||
-	    str_int(meta_text(meta, "partitions"), 1, PARTITIONS_MAX, &n) == -1)
+	if (strcmp(transfer_text(meta, "schema"), "1") != 0 ||
+	    str_int(transfer_text(meta, "partitions"), 1, PARTITIONS_MAX, &n) ==
+		-1)
 		return err_set(e, ERR_REFUSED,
 		    "Redis holds schema \"%.40s\" of certfleet, this program "
 		    "knows schema 1",
-		    meta_text(meta, "schema"));
+		    transfer_text(meta, "schema"));
 	return (int)n;
 }
 
@@ -149,7 +136,8 @@ export_all(struct out *o, struct link *link, const struct conf *conf,
     const struct seal_ring *ring, struct err *e)
 {
 	json_t *meta = fleet_read_meta(link, conf, e);
-	int partitions = meta != NULL ? take_partitions(meta, e) : -1, rc = -1;
+	int partitions = meta != NULL ? transfer_partitions(meta, e) : -1,
+	    rc = -1;
 
 	if (partitions != -1 &&
 	    put_header(o, link, conf, ring, meta, partitions, e) == 0 &&
@@ -196,393 +184,10 @@ transfer_export(const struct conf *conf, const struct seal_ring *ring,
 		if (rc == -1)
 			unlink(path); /* half of it is worth nothing */
 	}
-	digest_hex(&o.digest, hex);
+	transfer_digest(&o.digest, hex);
 	if (rc == 0)
 		log_info("exported domains=%lld lines=%lld digest=%s",
 		    (long long)o.digest.domains, (long long)o.digest.lines,
 		    hex);
-	return rc;
-}
-
-/* --- in ------------------------------------------------------------------------------ */
-
-struct in {
-	struct link *link;
-	const struct conf *conf;
-	const struct seal_ring *ring;
-	int partitions;
-	FILE *file;
-	json_t *meta;
-	int64_t gen; /* the highest of all partitions */
-	struct fleet_digest digest;
-	size_t under_way;
-};
-
-static void
-send_line(void *arg, const struct rds_cmd *cmd)
-{
-	struct in *in = arg;
-
-	in->under_way++;
-	link_send(in->link, cmd, NULL, NULL);
-}
-
-static void
-send_pair(struct in *in, const char *verb, const char *format, int partition,
-    const char *first, const char *second)
-{
-	char key[FLEET_KEY_MAX];
-	struct rds_cmd cmd;
-
-	rds_cmd(&cmd, verb);
-	rds_arg(&cmd, fleet_key(in->conf, format, partition, NULL, key));
-	rds_arg(&cmd, first);
-	if (second != NULL)
-		rds_arg(&cmd, second);
-	send_line(in, &cmd);
-}
-
-static int
-put_domain(struct in *in, const json_t *line, const char *name, struct err *e)
-{
-	int partition = domain_partition(name, in->partitions);
-	char key[FLEET_KEY_MAX], whole[FLEET_KEY_MAX + 16];
-	const char *index = meta_text(line, "index");
-	const char *canary = meta_text(line, "canary");
-	const char *due = meta_text(line, "due");
-
-	for (int i = 0; i < FLEET_PARTS; i++) {
-		const struct fleet_part *p = &fleet_parts[i];
-		const json_t *v = json_object_get(line, p->member);
-
-		fleet_key(in->conf, p->format, partition, name, key);
-		snprintf(whole, sizeof(whole), "%s%s", key, p->suffix);
-		if (v != NULL && fleet_put(whole, v, send_line, in, e) == -1)
-			return -1;
-	}
-	if (index[0] != '\0')
-		send_pair(in, "HSET", KEY_INDEX, partition, name, index);
-	if (canary[0] != '\0')
-		send_pair(in, "HSET", KEY_CANARY, partition, name, canary);
-	if (due[0] != '\0')
-		send_pair(in, "ZADD", KEY_DUE, partition, due, name);
-	send_pair(in, "ZADD", KEY_NAMES, partition, "0", name);
-	return 0;
-}
-
-/* The key of what is no domain's. */
-static const char *
-key_of(const struct in *in, const char *kind, const char *name,
-    char out[static FLEET_KEY_MAX])
-{
-	if (strcmp(kind, "app") == 0)
-		return fleet_key(in->conf, KEY_APP, 0, name, out);
-	if (strcmp(kind, "env") == 0)
-		return fleet_key(in->conf, KEY_ENV, 0, name, out);
-	if (strcmp(kind, "account") == 0)
-		return fleet_key(in->conf, KEY_ACCOUNT, 0, name, out);
-	if (strcmp(kind, "limit") == 0)
-		return fleet_limit_key(in->conf, name, out);
-	for (int i = 0; strcmp(kind, "single") == 0 && i < FLEET_SINGLES; i++)
-		if (strcmp(fleet_singles[i].member, name) == 0)
-			return fleet_key(
-			    in->conf, fleet_singles[i].format, 0, NULL, out);
-	return NULL;
-}
-
-#define WEEK_MS "604860000" /* no limit's window is longer */
-
-static int
-put_other(struct in *in, const json_t *line, const char *kind, const char *name,
-    struct err *e)
-{
-	char key[FLEET_KEY_MAX];
-	struct rds_cmd cmd;
-
-	if (key_of(in, kind, name, key) == NULL)
-		return err_set(e, ERR_REFUSED,
-		    "a line is about a \"%.40s\": a newer certfleet has "
-		    "written it",
-		    kind);
-	if (fleet_put(key, json_object_get(line, "value"), send_line, in, e) ==
-	    -1)
-		return -1;
-	if (strcmp(kind, "app") == 0)
-		send_pair(in, "SADD", KEY_APPS, 0, name, NULL);
-	if (strcmp(kind, "limit") == 0) {
-		rds_cmd(&cmd, "PEXPIRE");
-		rds_arg(&cmd, key);
-		rds_arg(&cmd, WEEK_MS);
-		send_line(in, &cmd);
-	}
-	return 0;
-}
-
-static int
-put(struct in *in, const json_t *line, struct err *e)
-{
-	const char *kind = meta_text(line, "kind");
-	const char *name = meta_text(line, "name");
-	char clean[DOMAIN_NAME_MAX];
-	bool of_domain =
-	    strcmp(kind, "domain") == 0 || strcmp(kind, "removed") == 0;
-
-	fleet_digest(&in->digest, line);
-	if (of_domain && (domain_normalise(name, clean, e) == -1 ||
-			     strcmp(clean, name) != 0))
-		return err_set(
-		    e, ERR_REFUSED, "\"%.60s\" is not a domain's name", name);
-	if (strcmp(kind, "domain") == 0)
-		return put_domain(in, line, name, e);
-	if (strcmp(kind, "removed") == 0) {
-		send_pair(in, "ZADD", KEY_REMOVED,
-		    domain_partition(name, in->partitions),
-		    meta_text(line, "at"), name);
-		return 0;
-	}
-	return put_other(in, line, kind, name, e);
-}
-
-/* The next line; NULL at the end of the file (e is not set), or on failure. */
-static json_t *
-next_line(struct in *in, struct err *e)
-{
-	char *text = NULL;
-	size_t room = 0;
-	ssize_t len = getline(&text, &room, in->file);
-	json_error_t why;
-	json_t *line = NULL;
-
-	e->kind = ERR_NONE;
-	if (len > FLEET_LINE_MAX)
-		err_set(e, ERR_REFUSED, "a line of the file is too long");
-	else if (len > 0 && text[len - 1] != '\n')
-		err_set(e, ERR_REFUSED, "the file ends in the middle");
-	else if (len > 0)
-		line =
-		    json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, &why);
-	if (len > 0 && line == NULL && e->kind == ERR_NONE)
-		err_set(e, ERR_REFUSED, "a line of the file is no JSON: %s",
-		    why.text);
-	if (len <= 0)
-		err_set(e, ERR_REFUSED, "the file has no end: it was cut");
-	free(text);
-	return line;
-}
-
-/* Is it sealed with keys that we have? */
-static int
-check_proof(const struct in *in, const json_t *header, struct err *e)
-{
-	struct buf sealed, plain;
-	int rc = -1;
-
-	buf_init(&sealed, 4096);
-	buf_init(&plain, 4096);
-	if (fleet_bytes(json_object_get(header, "proof"), &sealed) == 0 &&
-	    seal_open(in->ring, "export", meta_text(in->meta, "cluster_id"), "",
-		sealed.p, sealed.len, &plain, e) == 0 &&
-	    strcmp(plain.p, PROOF) == 0)
-		rc = 0;
-	buf_clear(&sealed);
-	buf_clear(&plain);
-	return rc == 0 ? 0
-	               : err_set(e, ERR_CONFIG,
-			     "its secrets are sealed with another key ring "
-			     "than %s: put that of the old fleet there",
-			     in->conf->kek_file);
-}
-
-static int
-take_header(struct in *in, struct err *e)
-{
-	json_t *header = next_line(in, e);
-	const json_t *gen;
-	size_t i;
-	int rc = -1;
-
-	if (header == NULL)
-		return -1;
-	in->meta = json_incref(json_object_get(header, "meta"));
-	if (strcmp(meta_text(header, "kind"), "certfleet") != 0)
-		err_set(e, ERR_REFUSED, "that is no export of certfleet");
-	else if (json_integer_value(json_object_get(header, "format")) !=
-		 FLEET_FORMAT)
-		err_set(e, ERR_REFUSED,
-		    "it has another format than %d: restore it with "
-		    "certfleet-sync %.40s",
-		    FLEET_FORMAT, meta_text(header, "version"));
-	else if (take_partitions(in->meta, e) != -1)
-		rc = check_proof(in, header, e);
-	json_array_foreach (json_object_get(header, "gens"), i, gen)
-		if (json_integer_value(gen) > in->gen)
-			in->gen = json_integer_value(gen);
-	json_decref(header);
-	return rc;
-}
-
-static int
-check_empty(const struct in *in, struct err *e)
-{
-	json_t *meta = fleet_read_meta(in->link, in->conf, e);
-	int n = in->conf->redis.cluster.n > 0 ? in->partitions : 1, rc = 0;
-	bool failed = meta == NULL;
-
-	if (json_object_size(meta) > 0)
-		rc = 1;
-	json_decref(meta);
-	for (int i = 0; !failed && rc == 0 && i < n; i++) {
-		rc = fleet_read_any(in->link, in->conf, i, e);
-		failed = rc == -1;
-	}
-	if (failed)
-		return -1;
-	return rc == 0 ? 0
-	               : err_set(e, ERR_REFUSED,
-			     "there is something of a fleet in this Redis "
-			     "already (%s...): it must be empty, and no "
-			     "certfleet-sync may run on it",
-			     in->conf->redis.prefix);
-}
-
-static void
-put_meta(struct in *in, const char *schema)
-{
-	char key[FLEET_KEY_MAX];
-	const char *field;
-	struct rds_cmd cmd;
-	json_t *v;
-
-	rds_cmd(&cmd, "HSET");
-	rds_arg(&cmd, fleet_key(in->conf, KEY_META, 0, NULL, key));
-	json_object_foreach (in->meta, field, v) {
-		if (cmd.argc + 8 > RDS_ARGS_MAX || !json_is_string(v))
-			continue;
-		rds_arg(&cmd, field);
-		rds_arg(&cmd, json_string_value(v));
-	}
-	/* The last of equal fields counts. */
-	rds_arg(&cmd, "partitions");
-	rds_arg_int(&cmd, in->partitions);
-	rds_arg(&cmd, "named");
-	rds_arg(&cmd, "1");
-	rds_arg(&cmd, "schema");
-	rds_arg(&cmd, schema);
-	send_line(in, &cmd);
-}
-
-/* All that is written is new to every node: no generation is lower than one. */
-static void
-put_gens(struct in *in)
-{
-	char gen[24];
-
-	snprintf(gen, sizeof(gen), "%lld", (long long)in->gen);
-	for (int i = 0; in->gen > 0 && i < in->partitions; i++)
-		send_pair(in, "SET", KEY_GEN, i, gen, NULL);
-}
-
-static int
-compare(const struct fleet_digest *d, const json_t *end, const char *where,
-    struct err *e)
-{
-	char hex[65];
-
-	digest_hex(d, hex);
-	if (json_integer_value(json_object_get(end, "lines")) == d->lines &&
-	    strcmp(meta_text(end, "digest"), hex) == 0)
-		return 0;
-	return err_set(e, ERR_BUG,
-	    "%s has %lld lines that come to %.16s..., the end of the file "
-	    "says %lld and %.16s...; empty the Redis and begin again",
-	    where, (long long)d->lines, hex,
-	    (long long)json_integer_value(json_object_get(end, "lines")),
-	    meta_text(end, "digest"));
-}
-
-static int
-count_line(void *arg, const json_t *line, struct err *e)
-{
-	(void)e;
-	fleet_digest(arg, line);
-	return 0;
-}
-
-static int
-finish(struct in *in, const json_t *end, struct err *e)
-{
-	struct fleet_digest found = { 0 };
-
-	if (compare(&in->digest, end, "the file", e) == -1)
-		return -1;
-	put_gens(in);
-	if (link_wait(in->link, e) == -1 ||
-	    fleet_read(in->link, in->conf, in->partitions, count_line, &found,
-		e) == -1 ||
-	    compare(&found, end, "Redis", e) == -1)
-		return -1;
-	put_meta(in, "1");
-	return link_wait(in->link, e);
-}
-
-static int
-put_lines(struct in *in, struct err *e)
-{
-	json_t *line;
-	bool end = false;
-	int rc = 0;
-
-	while (rc == 0 && !end) {
-		line = next_line(in, e);
-		if (line == NULL)
-			return -1;
-		end = strcmp(meta_text(line, "kind"), "end") == 0;
-		rc = end ? finish(in, line, e) : put(in, line, e);
-		json_decref(line);
-		if (rc == 0 && in->under_way > UNDER_WAY_MAX) {
-			in->under_way = 0;
-			rc = link_wait(in->link, e);
-		}
-	}
-	return rc;
-}
-
-static int
-restore_all(struct in *in, struct err *e)
-{
-	if (take_header(in, e) == -1)
-		return -1;
-	in->link = link_open(in->conf, e);
-	if (in->link == NULL || check_empty(in, e) == -1)
-		return -1;
-	put_meta(in, RESTORING);
-	if (link_wait(in->link, e) == -1)
-		return -1;
-	return put_lines(in, e);
-}
-
-int
-transfer_restore(const struct conf *conf, const struct seal_ring *ring,
-    const char *path, struct err *e)
-{
-	struct in in = { .conf = conf,
-		.ring = ring,
-		.partitions = conf->redis.partitions,
-		.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re") };
-	int rc;
-
-	if (in.file == NULL)
-		return err_set(
-		    e, ERR_CONFIG, "cannot read %s: %s", path, strerror(errno));
-	rc = restore_all(&in, e);
-	if (rc == 0)
-		log_info("restored domains=%lld lines=%lld partitions=%d: what "
-			 "Redis has was read again and is the same",
-		    (long long)in.digest.domains, (long long)in.digest.lines,
-		    in.partitions);
-	link_close(in.link);
-	json_decref(in.meta);
-	if (in.file != stdin)
-		fclose(in.file);
 	return rc;
 }
