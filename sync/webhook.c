@@ -1,11 +1,8 @@
 #include "sync/webhook.h"
 
-#include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "common/conf.h"
 #include "common/log.h"
@@ -13,62 +10,19 @@
 #include "common/mem.h"
 #include "common/metric.h"
 #include "common/str.h"
-#include "sync/gens.h"
 #include "sync/http.h"
-#include "sync/need.h"
-#include "sync/renew.h"
 #include "sync/store.h"
 #include "sync/webhook_event.h"
+#include "sync/webhook_impl.h"
 
 #define BATCH 32        /* events in memory, of a partition */
 #define IN_FLIGHT_MAX 8 /* partitions that deliver at the same time */
 #define KICK_MS 200     /* several events are one look */
 #define LOOK_MS 5000    /* all the same, without having heard of any */
-#define REPLY_MAX 4096  /* of what the server says: it interests nobody */
-#define ID_MAX 48
-#define NOTHING "0-0" /* where an empty stream is delivered up to */
-
-/* One event, as it will be sent. */
-struct hook {
-	STAILQ_ENTRY(hook) next;
-	char id[ID_MAX]; /* in the stream */
-	char name[WEBHOOK_NAME_MAX];
-	const char *status;
-	char domain[DOMAIN_NAME_MAX];
-	char *body; /* NULL: its app is still to be asked for, or unwanted */
-	bool wanted;
-	size_t nfields;
-	char **field; /* as the stream has them */
-};
-
-/* The stream of one partition. */
-struct part {
-	struct webhooks *w;
-	int number;
-	char cursor[ID_MAX]; /* delivered up to; "" : not known */
-	bool asking;         /* Redis */
-	STAILQ_HEAD(, hook) hooks;
-	uint64_t sending;
-	int64_t attempts; /* of the first hook, that failed */
-	struct event *again;
-};
-
-struct webhooks {
-	struct event_base *base;
-	const struct conf *conf;
-	struct store *store;
-	struct http *http;
-	struct event *look;
-	int64_t epoch; /* 0: asleep */
-	int nparts;
-	struct part part[GENS_MAX]; /* nparts of them are used */
-};
+#define NOTHING "0-0"   /* where an empty stream is delivered up to */
 
 static void look(void *);
 static void begin(void *);
-static void go_on(struct part *);
-static void note(struct part *);
-static void send_first(void *);
 
 struct webhooks *
 webhooks_new(
@@ -92,8 +46,8 @@ webhooks_new(
 	return w;
 }
 
-static void
-drop_first(struct part *p)
+void
+webhook_drop_first(struct part *p)
 {
 	struct hook *h = STAILQ_FIRST(&p->hooks);
 
@@ -120,7 +74,7 @@ webhooks_stop(struct webhooks *w)
 		p->sending = 0;
 		loop_cancel(p->again);
 		while (!STAILQ_EMPTY(&p->hooks))
-			drop_first(p);
+			webhook_drop_first(p);
 		p->cursor[0] = '\0';
 		p->asking = false;
 	}
@@ -166,7 +120,7 @@ look(void *arg)
 	struct webhooks *w = arg;
 
 	for (int i = 0; i < w->nparts; i++)
-		go_on(&w->part[i]);
+		webhook_go_on(&w->part[i]);
 	loop_after(w->base, &w->look, LOOK_MS, look, w);
 }
 
@@ -187,21 +141,20 @@ webhooks_lag(const struct webhooks *w, int64_t now_ms)
 
 /* --- where to go on ---------------------------------------------------------------- */
 
-/* Redis is away, or another node leads: then we are told to stop. */
-static void
-try_later(struct part *p, const struct err *e)
+void
+webhook_try_later(struct part *p, const struct err *e)
 {
 	log_debug("webhook: %s %s", e->type, e->text);
 	if (strcmp(e->type, "FENCED") != 0)
 		loop_after(p->w->base, &p->again, 1000,
-		    p->cursor[0] == '\0' ? begin : send_first, p);
+		    p->cursor[0] == '\0' ? begin : webhook_send_first, p);
 }
 
 static void
 take_cursor(struct part *p, const char *id)
 {
 	snprintf(p->cursor, sizeof(p->cursor), "%s", id);
-	go_on(p);
+	webhook_go_on(p);
 }
 
 static void
@@ -211,11 +164,11 @@ noted(void *arg, const struct err *e)
 
 	p->asking = false;
 	if (e == NULL) {
-		go_on(p);
+		webhook_go_on(p);
 		return;
 	}
 	p->cursor[0] = '\0';
-	try_later(p, e);
+	webhook_try_later(p, e);
 }
 
 /* Nothing was ever delivered: it begins with what happens from now on. */
@@ -227,7 +180,7 @@ got_newest(
 	struct webhooks *w = p->w;
 
 	if (e != NULL) {
-		try_later(p, e);
+		webhook_try_later(p, e);
 		return;
 	}
 	snprintf(p->cursor, sizeof(p->cursor), "%s",
@@ -242,7 +195,7 @@ got_cursor(void *arg, const char *id, const struct err *e)
 	struct part *p = arg;
 
 	if (e != NULL)
-		try_later(p, e);
+		webhook_try_later(p, e);
 	else if (id[0] == '\0')
 		store_events(p->w->store, p->number, 1, got_newest, p);
 	else
@@ -281,15 +234,14 @@ take(struct part *p, const struct store_event *event)
 	STAILQ_INSERT_TAIL(&p->hooks, h, next);
 }
 
-/* What is not wanted is passed over, and written down with what follows. */
-static void
-skip(struct part *p)
+void
+webhook_skip(struct part *p)
 {
 	struct hook *h;
 
 	while ((h = STAILQ_FIRST(&p->hooks)) != NULL && !h->wanted) {
 		memcpy(p->cursor, h->id, sizeof(p->cursor));
-		drop_first(p);
+		webhook_drop_first(p);
 	}
 }
 
@@ -313,7 +265,7 @@ got_events(
 
 	p->asking = false;
 	if (e != NULL) {
-		try_later(p, e);
+		webhook_try_later(p, e);
 		return;
 	}
 	if (is_lost(p, event, n)) {
@@ -327,15 +279,15 @@ got_events(
 			take(p, &event[i]);
 			any = true;
 		}
-	skip(p);
+	webhook_skip(p);
 	if (!STAILQ_EMPTY(&p->hooks))
-		go_on(p);
+		webhook_go_on(p);
 	else if (any)
-		note(p);
+		webhook_note(p);
 }
 
-static void
-go_on(struct part *p)
+void
+webhook_go_on(struct part *p)
 {
 	struct webhooks *w = p->w;
 
@@ -344,191 +296,9 @@ go_on(struct part *p)
 		return;
 	if (!STAILQ_EMPTY(&p->hooks)) {
 		if (p->attempts == 0)
-			send_first(p);
+			webhook_send_first(p);
 		return;
 	}
 	p->asking = true;
 	store_events_from(w->store, p->number, p->cursor, BATCH, got_events, p);
-}
-
-/* --- delivering ----------------------------------------------------------------------- */
-
-static void
-delivered(void *arg, const struct err *e)
-{
-	struct part *p = arg;
-
-	p->asking = false;
-	/* It is told again after a crash now: at least once. */
-	if (e != NULL)
-		log_debug("webhook: not noted: %s %s", e->type, e->text);
-	if (e != NULL && strcmp(e->type, "FENCED") == 0) {
-		p->cursor[0] = '\0'; /* another node delivers */
-		return;
-	}
-	skip(p);
-	go_on(p);
-}
-
-/* Write down how far we are. */
-static void
-note(struct part *p)
-{
-	struct webhooks *w = p->w;
-
-	p->asking = true;
-	store_webhook_done(
-	    w->store, p->number, w->epoch, p->cursor, delivered, p);
-}
-
-static void
-done(struct part *p)
-{
-	memcpy(p->cursor, STAILQ_FIRST(&p->hooks)->id, sizeof(p->cursor));
-	drop_first(p);
-	note(p);
-}
-
-/* Again later, unless that has gone on for a day. */
-static void
-failed(struct part *p, const char *why, int64_t asked_ms)
-{
-	struct webhooks *w = p->w;
-	struct hook *h = STAILQ_FIRST(&p->hooks);
-	int64_t old = loop_wall_ms() - webhook_at(h->id), pause;
-	int64_t most = (int64_t)w->conf->webhook.give_up_s * 1000;
-	int64_t longest = (int64_t)w->conf->webhook.retry_max_s * 1000;
-
-	p->attempts++;
-	if (old > most) {
-		metric_count(METRIC_WEBHOOKS, METRIC_WEBHOOK_DROPPED, 0);
-		log_error("webhook=%s domain=%s given up after %" PRId64
-			  " s: %s",
-		    h->name, h->domain, old / 1000, why);
-		done(p);
-		return;
-	}
-	metric_count(METRIC_WEBHOOKS, METRIC_WEBHOOK_RETRIED, 0);
-	if (asked_ms > longest)
-		asked_ms = longest;
-	pause = renew_pause(p->attempts,
-	    (int64_t)w->conf->webhook.retry_first_s * 1000, longest, asked_ms,
-	    loop_random(UINT32_MAX));
-	log_warn("webhook=%s domain=%s attempt=%" PRId64 " next_in_ms=%" PRId64
-		 " error=\"%s\"",
-	    h->name, h->domain, p->attempts, pause, why);
-	loop_after(w->base, &p->again, pause, send_first, p);
-}
-
-static void
-answered(void *arg, const struct http_res *res, const struct err *e)
-{
-	struct part *p = arg;
-	const struct hook *h = STAILQ_FIRST(&p->hooks);
-	char why[48];
-
-	p->sending = 0;
-	if (e != NULL) {
-		failed(p, e->text, 0);
-	} else if (res->status / 100 != 2) {
-		snprintf(
-		    why, sizeof(why), "the server answers %d", res->status);
-		failed(p, why, res->retry_ms);
-	} else {
-		metric_count(METRIC_WEBHOOKS, METRIC_WEBHOOK_OK, 0);
-		log_debug("webhook=%s domain=%s delivered", h->name, h->domain);
-		done(p);
-	}
-}
-
-static void
-post(struct part *p)
-{
-	struct webhooks *w = p->w;
-	const struct hook *h = STAILQ_FIRST(&p->hooks);
-	char id[WEBHOOK_ID_MAX], sig[WEBHOOK_SIGNATURE_MAX];
-	char of_id[96], of_time[48], of_sig[96];
-	int64_t now_s = loop_wall_ms() / 1000;
-	const struct http_req req = { .method = "POST",
-		.url = w->conf->webhook.url,
-		.header = { "Content-Type: application/json", of_id, of_time,
-		    of_sig },
-		.nheaders = 4,
-		.body = h->body,
-		.body_len = strlen(h->body),
-		.body_max = REPLY_MAX,
-		.plain = w->conf->webhook.allow_private,
-		.public_only = !w->conf->webhook.allow_private };
-	struct err e = { 0 };
-
-	webhook_id(p->number, h->id, id);
-	if (webhook_sign(
-		w->conf->webhook.secret, id, now_s, h->body, sig, &e) == -1) {
-		failed(p, e.text, 0);
-		return;
-	}
-	snprintf(of_id, sizeof(of_id), "webhook-id: %s", id);
-	snprintf(
-	    of_time, sizeof(of_time), "webhook-timestamp: %" PRId64, now_s);
-	snprintf(of_sig, sizeof(of_sig), "webhook-signature: %s", sig);
-	p->sending = http_send(w->http, &req, answered, p);
-}
-
-static void
-make_body(struct part *p, const char *app, int64_t expires)
-{
-	struct hook *h = STAILQ_FIRST(&p->hooks);
-	const struct store_event event = { h->id, (const char *const *)h->field,
-		h->nfields };
-	char id[WEBHOOK_ID_MAX];
-
-	webhook_id(p->number, h->id, id);
-	h->body = webhook_body(&event, id, h->name, h->status, app, expires);
-}
-
-/* The app of a domain that was removed is in the event. */
-static const char *
-app_in(const struct hook *h)
-{
-	for (size_t i = 0; i < h->nfields; i++)
-		if (strcmp(h->field[2 * i], "app") == 0)
-			return h->field[2 * i + 1];
-	return "";
-}
-
-static void
-got_domain(void *arg, const struct domain *d, const struct err *e)
-{
-	struct part *p = arg;
-
-	p->asking = false;
-	if (e != NULL) {
-		try_later(p, e);
-		return;
-	}
-	if (d == NULL)
-		make_body(p, app_in(STAILQ_FIRST(&p->hooks)), 0);
-	else
-		make_body(p, d->app,
-		    need_custom_serves(d, loop_wall_ms()) ? d->custom_not_after
-							  : d->not_after);
-	post(p);
-}
-
-static void
-send_first(void *arg)
-{
-	struct part *p = arg;
-	const struct hook *h = STAILQ_FIRST(&p->hooks);
-
-	if (p->w->epoch == 0 || p->asking || p->sending != 0)
-		return;
-	if (h == NULL) {
-		go_on(p);
-	} else if (h->body != NULL) {
-		post(p);
-	} else {
-		p->asking = true;
-		store_get(p->w->store, h->domain, got_domain, p);
-	}
 }
