@@ -9,30 +9,7 @@
 #include "common/mem.h"
 #include "common/table.h"
 #include "sync/bundle.h"
-#include "sync/outbox_file.h"
-
-/* A domain that something is kept of. */
-struct kept {
-	UT_hash_handle hh;
-	bool key, bundle; /* which files there are */
-	char sha1[41];    /* of the bundle */
-	int64_t not_after;
-	int64_t gen;  /* 0: not known to be in Redis */
-	int64_t turn; /* when it was committed */
-	bool held;    /* by a node, on its disk */
-	bool replicated;
-	char name[];
-};
-
-struct outbox {
-	const struct seal_ring *ring;
-	struct outbox_dir *dir;
-	struct kept *names;
-	int64_t turn;
-	size_t max;
-	bool leads; /* something was committed, and not put in doubt since */
-	bool told;  /* the disk takes nothing, or too much is kept */
-};
+#include "sync/outbox_impl.h"
 
 static void
 found(void *arg, const char *name, enum outbox_kind kind)
@@ -53,8 +30,8 @@ found(void *arg, const char *name, enum outbox_kind kind)
 	k->bundle |= kind == OUTBOX_BUNDLE;
 }
 
-static void
-forget(struct outbox *o, struct kept *k)
+void
+outbox_forget(struct outbox *o, struct kept *k)
 {
 	HASH_DEL(o->names, k);
 	free(k);
@@ -67,7 +44,7 @@ drop(struct outbox *o, struct kept *k)
 		outbox_dir_drop(o->dir, k->name, OUTBOX_KEY);
 	if (k->bundle)
 		outbox_dir_drop(o->dir, k->name, OUTBOX_BUNDLE);
-	forget(o, k);
+	outbox_forget(o, k);
 }
 
 /* Which certificate it is that was left from before. */
@@ -136,13 +113,13 @@ outbox_free(struct outbox *o)
 	if (o == NULL)
 		return;
 	HASH_ITER (hh, o->names, k, next)
-		forget(o, k);
+		outbox_forget(o, k);
 	outbox_dir_free(o->dir);
 	free(o);
 }
 
-static struct kept *
-find(const struct outbox *o, const char *name)
+struct kept *
+outbox_find(const struct outbox *o, const char *name)
 {
 	struct kept *k = NULL;
 
@@ -154,7 +131,7 @@ find(const struct outbox *o, const char *name)
 void
 outbox_drop(struct outbox *o, const char *name)
 {
-	struct kept *k = find(o, name);
+	struct kept *k = outbox_find(o, name);
 
 	if (k != NULL)
 		drop(o, k);
@@ -168,8 +145,8 @@ drop_if_safe(struct outbox *o, struct kept *k)
 }
 
 /* Told once, until it works again. */
-static void
-tell(struct outbox *o, const struct err *e)
+void
+outbox_tell(struct outbox *o, const struct err *e)
 {
 	if (e != NULL && !o->told)
 		log_error("outbox: %s; until that is mended Redis alone has "
@@ -197,175 +174,24 @@ make_room(struct outbox *o)
 	err_set(&e, ERR_AGAIN,
 	    "it is full: %zu domains, and no node has acknowledged one of them",
 	    o->max);
-	tell(o, &e);
+	outbox_tell(o, &e);
 	return false;
 }
 
-static void
-put(struct outbox *o, const char *name, enum outbox_kind kind,
+void
+outbox_put(struct outbox *o, const char *name, enum outbox_kind kind,
     const void *bytes, size_t len)
 {
 	struct err e;
 
-	if (find(o, name) == NULL && !make_room(o))
+	if (outbox_find(o, name) == NULL && !make_room(o))
 		return;
 	if (outbox_dir_put(o->dir, name, kind, bytes, len, &e) == -1) {
-		tell(o, &e);
+		outbox_tell(o, &e);
 		return;
 	}
-	tell(o, NULL);
+	outbox_tell(o, NULL);
 	found(o, name, kind);
-}
-
-/* --- keys -------------------------------------------------------------------------- */
-
-static int
-seal_pair(const struct outbox *o, const char *type, const char *name,
-    const char *url, const char *key_pem, struct buf *sealed, struct err *e)
-{
-	struct buf plain;
-	int rc;
-
-	buf_init(sealed, OUTBOX_FILE_MAX);
-	buf_init(&plain, OUTBOX_FILE_MAX);
-	buf_putf(&plain, "%s\n%s", url, key_pem);
-	rc = seal(o->ring, type, name, "", plain.p, plain.len, sealed, e);
-	buf_wipe(&plain);
-	return rc;
-}
-
-static bool
-open_pair(const struct outbox *o, const char *type, const char *name,
-    const struct buf *sealed, char **url, char **key_pem)
-{
-	struct buf plain;
-	struct err e;
-	char *end;
-
-	buf_init(&plain, OUTBOX_FILE_MAX);
-	if (seal_open(o->ring, type, name, "", sealed->p, sealed->len, &plain,
-		&e) == -1) {
-		log_warn("outbox: %s of %s: %s", type, name, e.text);
-	} else if ((end = memchr(plain.p, '\n', plain.len)) != NULL) {
-		*url = xmemdup0(plain.p, (size_t)(end - plain.p));
-		*key_pem =
-		    xmemdup0(end + 1, plain.len - (size_t)(end + 1 - plain.p));
-	}
-	buf_wipe(&plain);
-	return *key_pem != NULL;
-}
-
-static bool
-get_pair(const struct outbox *o, const char *type, enum outbox_kind kind,
-    const char *name, char **url, char **key_pem)
-{
-	struct buf sealed;
-	struct err e;
-	bool got = false;
-
-	*url = *key_pem = NULL;
-	buf_init(&sealed, OUTBOX_FILE_MAX);
-	if (outbox_dir_get(o->dir, name, kind, &sealed, &e) == 0)
-		got = open_pair(o, type, name, &sealed, url, key_pem);
-	buf_clear(&sealed);
-	return got;
-}
-
-/* The first line is the URL, a blank, and what is to be replaced. */
-void
-outbox_put_key(struct outbox *o, const char *name, const char *url,
-    const char *was, const char *key_pem)
-{
-	struct buf sealed;
-	struct err e;
-	char *line;
-
-	if (o == NULL)
-		return;
-	line = xasprintf("%s %s", url, was);
-	if (seal_pair(o, "outbox", name, line, key_pem, &sealed, &e) == 0)
-		put(o, name, OUTBOX_KEY, sealed.p, sealed.len);
-	buf_clear(&sealed);
-	free(line);
-}
-
-bool
-outbox_get_key(struct outbox *o, const char *name, const char *was, char **url,
-    char **key_pem)
-{
-	struct kept *k = find(o, name);
-	char *blank;
-
-	*url = *key_pem = NULL;
-	if (k == NULL || !k->key)
-		return false;
-	if (get_pair(o, "outbox", OUTBOX_KEY, name, url, key_pem) &&
-	    (blank = strchr(*url, ' ')) != NULL) {
-		*blank = '\0';
-		if (strcmp(blank + 1, was) == 0)
-			return true;
-	}
-	free(*url);
-	mem_wipe_free(*key_pem);
-	*url = *key_pem = NULL;
-	outbox_dir_drop(o->dir, name, OUTBOX_KEY);
-	k->key = false;
-	if (!k->bundle)
-		forget(o, k);
-	return false;
-}
-
-static void
-keep_account(
-    struct outbox *o, const char *ca, const char *key_pem, const char *url)
-{
-	struct buf sealed;
-	struct err e;
-
-	if (seal_pair(o, "account", ca, url, key_pem, &sealed, &e) == 0 &&
-	    outbox_dir_put(
-		o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len, &e) == -1)
-		tell(o, &e);
-	buf_clear(&sealed);
-}
-
-void
-outbox_put_account(
-    struct outbox *o, const char *ca, const char *key_pem, const char *url)
-{
-	char *had_url, *had_key;
-	bool same;
-
-	if (o == NULL)
-		return;
-	same = outbox_get_account(o, ca, &had_url, &had_key) &&
-	       strcmp(had_url, url) == 0 && strcmp(had_key, key_pem) == 0;
-	free(had_url);
-	mem_wipe_free(had_key);
-	if (!same)
-		keep_account(o, ca, key_pem, url);
-}
-
-void
-outbox_seal_anew(struct outbox *o, const char *ca)
-{
-	struct seal_key key[2];
-	char *url, *key_pem;
-
-	if (o == NULL || ca[0] == '\0' || seal_ring_keys(o->ring, key, 2) < 2)
-		return;
-	if (outbox_get_account(o, ca, &url, &key_pem))
-		keep_account(o, ca, key_pem, url);
-	free(url);
-	mem_wipe_free(key_pem);
-}
-
-bool
-outbox_get_account(struct outbox *o, const char *ca, char **url, char **key_pem)
-{
-	*url = *key_pem = NULL;
-	return o != NULL &&
-	       get_pair(o, "account", OUTBOX_ACCOUNT, ca, url, key_pem);
 }
 
 /* --- certificates ------------------------------------------------------------------ */
@@ -378,8 +204,8 @@ outbox_put_bundle(struct outbox *o, const char *name, const char *sha1,
 
 	if (o == NULL)
 		return;
-	put(o, name, OUTBOX_BUNDLE, bundle, len);
-	k = find(o, name);
+	outbox_put(o, name, OUTBOX_BUNDLE, bundle, len);
+	k = outbox_find(o, name);
 	if (k == NULL || !k->bundle)
 		return;
 	snprintf(k->sha1, sizeof(k->sha1), "%s", sha1);
@@ -395,7 +221,7 @@ outbox_put_bundle(struct outbox *o, const char *name, const char *sha1,
 void
 outbox_committed(struct outbox *o, const char *name, int64_t gen)
 {
-	struct kept *k = find(o, name);
+	struct kept *k = outbox_find(o, name);
 
 	if (k == NULL)
 		return;
@@ -423,7 +249,7 @@ outbox_acked(struct outbox *o, const struct gens *gens)
 void
 outbox_held(struct outbox *o, const char *name, const char *sha1)
 {
-	struct kept *k = find(o, name);
+	struct kept *k = outbox_find(o, name);
 
 	if (k == NULL || !k->bundle || strcmp(k->sha1, sha1) != 0)
 		return;
@@ -491,7 +317,7 @@ void
 outbox_indexed(
     struct outbox *o, const char *name, const char *sha1, int64_t not_after)
 {
-	struct kept *k = find(o, name);
+	struct kept *k = outbox_find(o, name);
 
 	if (k != NULL && k->bundle && k->gen == 0 &&
 	    (strcmp(k->sha1, sha1) == 0 || not_after > k->not_after))

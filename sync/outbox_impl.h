@@ -1,0 +1,53 @@
+/*
+ * What the outbox*.c files share: outbox.c keeps certificates, and which names
+ * there are; outbox_key.c the keys of orders and accounts.  Private to the
+ * outbox.
+ */
+#ifndef SYNC_OUTBOX_IMPL_H
+#define SYNC_OUTBOX_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/table.h"
+#include "sync/outbox.h"
+#include "sync/outbox_file.h"
+
+/* A domain that something is kept of. */
+struct kept {
+	UT_hash_handle hh;
+	bool key, bundle; /* which files there are */
+	char sha1[41];    /* of the bundle */
+	int64_t not_after;
+	int64_t gen;  /* 0: not known to be in Redis */
+	int64_t turn; /* when it was committed */
+	bool held;    /* by a node, on its disk */
+	bool replicated;
+	char name[];
+};
+
+struct outbox {
+	const struct seal_ring *ring;
+	struct outbox_dir *dir;
+	struct kept *names;
+	int64_t turn;
+	size_t max;
+	bool leads; /* something was committed, and not put in doubt since */
+	bool told;  /* the disk takes nothing, or too much is kept */
+};
+
+/* NULL: nothing is kept of it. */
+struct kept *outbox_find(const struct outbox *, const char *name);
+
+/* Its files are gone. */
+void outbox_forget(struct outbox *, struct kept *);
+
+/* Write a file, where there is room for another name. */
+void outbox_put(struct outbox *, const char *name, enum outbox_kind,
+    const void *bytes, size_t len);
+
+/* That the disk takes nothing is told once; NULL: it takes what comes. */
+void outbox_tell(struct outbox *, const struct err *);
+
+#endif
