@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "sync/ledger.h"
 #include "sync/ledger_file.h"
+#include "sync/limits_impl.h"
 #include "sync/limits_replay.h"
 #include "sync/renew.h"
 #include "sync/store.h"
@@ -34,24 +35,6 @@ struct spending {
 	struct limit limit[LIMIT_BUCKETS]; /* those that are asked */
 	size_t nlimits;
 	bool repaired; /* Redis has been given what it had lost */
-};
-
-LIST_HEAD(spendings, spending);
-
-struct limits {
-	struct event_base *base;
-	const struct conf *conf;
-	struct store *store;
-	struct ledger *ledger;
-	struct ledger_file *file; /* NULL: it cannot be used */
-	struct spendings asking, written;
-	struct buf lines; /* for the next flush */
-	int64_t flushed_at;
-	struct turns *turns;
-	struct event *flush, *forget;
-	struct replay *replay;
-	limits_fn *started;
-	void *started_arg;
 };
 
 static void ask(struct spending *);
@@ -101,8 +84,8 @@ flush(void *arg)
 		finish(s, NULL);
 }
 
-static void
-flush_soon(struct limits *l)
+void
+limits_flush_soon(struct limits *l)
 {
 	int64_t wait = l->flushed_at + FLUSH_MS - loop_now_ms();
 
@@ -223,8 +206,8 @@ limits_ticket(struct ticket *t, const struct domain *d, const char *directory,
 		    t->id, sizeof(t->id), "%s:%" PRId64, d->name, journal_ms);
 }
 
-static void
-ticket_limit(const struct limits *l, const struct ticket *t, int bucket,
+void
+limits_of_ticket(const struct limits *l, const struct ticket *t, int bucket,
     struct limit *limit)
 {
 	limit_of(
@@ -248,7 +231,7 @@ forget_spends(struct spending *s)
 			ledger_refund(l->ledger, s->limit[i].bucket,
 			    s->limit[i].key, s->ticket->id, &l->lines);
 	if (l->lines.len > 0)
-		flush_soon(l);
+		limits_flush_soon(l);
 }
 
 static void
@@ -278,7 +261,7 @@ grant(struct spending *s, int64_t at)
 	}
 	LIST_REMOVE(s, next);
 	LIST_INSERT_HEAD(&l->written, s, next);
-	flush_soon(l);
+	limits_flush_soon(l);
 }
 
 /*
@@ -386,7 +369,8 @@ ask(struct spending *s)
 	s->nlimits = 0;
 	for (int b = 0; b < LIMIT_BUCKETS; b++)
 		if (limit_asks(s->ticket->kind, (enum limit_bucket)b))
-			ticket_limit(l, s->ticket, b, &s->limit[s->nlimits++]);
+			limits_of_ticket(
+			    l, s->ticket, b, &s->limit[s->nlimits++]);
 	store_limits_spend(
 	    l->store, s->limit, s->nlimits, s->ticket->id, answered, s);
 }
@@ -431,7 +415,7 @@ limits_spend(struct limits *l, struct ticket *t, limits_fn *fn, void *arg)
 	/* Nothing is asked: called back from the loop all the same. */
 	LIST_REMOVE(s, next);
 	LIST_INSERT_HEAD(&l->written, s, next);
-	flush_soon(l);
+	limits_flush_soon(l);
 }
 
 void
@@ -446,106 +430,4 @@ limits_cancel(struct limits *l, const void *arg)
 			if (s->arg == arg)
 				spending_free(s);
 		}
-}
-
-/* --- what became of it ----------------------------------------------------------------- */
-
-static void
-refund(struct limits *l, const struct ticket *t, int bucket)
-{
-	struct limit limit;
-
-	if (bucket == LIMIT_FAILURES || t->id[0] == '\0' ||
-	    !limit_asks(t->kind, (enum limit_bucket)bucket))
-		return;
-	ticket_limit(l, t, bucket, &limit);
-	store_limit_refund(l->store, &limit, t->id);
-	ledger_refund(l->ledger, limit.bucket, limit.key, t->id, &l->lines);
-	flush_soon(l);
-}
-
-/* It has happened, and counts from now. */
-static void
-count(struct limits *l, const struct ticket *t, enum limit_bucket bucket)
-{
-	struct limit limit;
-
-	if (t->id[0] == '\0')
-		return;
-	ticket_limit(l, t, (int)bucket, &limit);
-	if (limit.max == 0)
-		return;
-	store_limit_happened(l->store, &limit, t->id, 0, NULL, NULL);
-	ledger_spend(
-	    l->ledger, bucket, limit.key, t->id, loop_wall_ms(), &l->lines);
-	flush_soon(l);
-}
-
-static void
-block(struct limits *l, const struct ticket *t, const struct limit_problem *p,
-    struct err *e)
-{
-	struct limit limit;
-
-	ticket_limit(l, t, (int)p->bucket, &limit);
-	store_limit_block(l->store, &limit, p->until, NULL, NULL);
-	ledger_block(l->ledger, limit.bucket, limit.key, p->until, &l->lines);
-	flush_soon(l);
-	log_warn("domain=%s limit=%s key=%s blocked by the CA for_s=%" PRId64
-		 ": %s",
-	    t->name, limit_name(limit.bucket), limit.key,
-	    (p->until - loop_wall_ms()) / 1000, e->text);
-	/* The CA's own words stay; others who come hear ours. */
-	snprintf(e->type, sizeof(e->type), "%s", LIMIT_WAIT);
-	e->retry_ms = p->until - loop_wall_ms();
-}
-
-void
-limits_refused(struct limits *l, const struct ticket *t, bool new_order,
-    const char *detail, char *action, size_t size, struct err *e)
-{
-	struct limit_problem p;
-
-	/*
-	 * Where an answer made no sense there may be an order, but nobody who
-	 * finalizes it: there will be no certificate.
-	 */
-	if (new_order && e->kind != ERR_AGAIN) {
-		refund(l, t, LIMIT_SET);
-		refund(l, t, LIMIT_DOMAIN);
-		if (limit_refused(e))
-			refund(l, t, LIMIT_ORDERS);
-	}
-	if (e->kind != ERR_LIMITED)
-		return;
-	limit_problem(detail, e->retry_ms, loop_wall_ms(), &p);
-	if (!p.paused) {
-		block(l, t, &p, e);
-		return;
-	}
-	if (p.url[0] != '\0')
-		snprintf(action, size, "unpause it at the CA: %s", p.url);
-	else
-		snprintf(
-		    action, size, "unpause it at the CA, as its message says");
-	err_set(e, ERR_REFUSED,
-	    "the CA has paused certificates for this name, after many failed "
-	    "validations");
-	snprintf(e->type, sizeof(e->type), "%s", LIMIT_PAUSED);
-}
-
-void
-limits_failed(struct limits *l, const struct ticket *t)
-{
-	count(l, t, LIMIT_FAILURES);
-	refund(l, t, LIMIT_SET);
-	refund(l, t, LIMIT_DOMAIN);
-}
-
-void
-limits_issued(struct limits *l, const struct ticket *t)
-{
-	for (int b = 0; b < LIMIT_BUCKETS; b++)
-		if (limit_counts(t->kind, (enum limit_bucket)b))
-			count(l, t, (enum limit_bucket)b);
 }
