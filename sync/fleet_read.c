@@ -9,125 +9,9 @@
 #include "common/mem.h"
 #include "common/redis_keys.h"
 #include "common/str.h"
-#include "sync/fleet_line.h"
-#include "sync/link.h"
+#include "sync/fleet_read_impl.h"
 
 #define PAGE 200
-#define SCAN_COUNT 1000
-
-/* clang-format off */
-const struct fleet_part fleet_parts[FLEET_PARTS] = {
-	{ "record", KEY_DOMAIN, "", FLEET_HASH },
-	{ "cert", KEY_CERT, "", FLEET_STRING },
-	{ "previous", KEY_CERT, KEY_PREVIOUS, FLEET_STRING },
-	{ "next", KEY_CERT, KEY_NEXT, FLEET_STRING },
-	{ "staged", KEY_CERT, KEY_STAGED, FLEET_HASH },
-	{ "order", KEY_ORDER, "", FLEET_HASH },
-	{ "custom", KEY_CUSTOM, "", FLEET_STRING },
-	{ "previous_custom", KEY_CUSTOM, KEY_PREVIOUS, FLEET_STRING },
-	{ "was_custom", KEY_CUSTOM, KEY_WAS, FLEET_HASH },
-	{ "next_custom", KEY_CUSTOM, KEY_NEXT, FLEET_STRING },
-	{ "staged_custom", KEY_CUSTOM, KEY_STAGED, FLEET_HASH },
-	{ "timeline", KEY_TIMELINE, "", FLEET_LIST },
-};
-const struct fleet_part fleet_singles[FLEET_SINGLES] = {
-	{ "txt", KEY_TXT, "", FLEET_HASH },
-	{ "tokens", KEY_TOKENS, "", FLEET_HASH },
-	{ "tokenkey", KEY_TOKENKEY, "", FLEET_STRING },
-	{ "rollover", KEY_ROLLOVER, "", FLEET_STRING },
-	{ "thumbprint", KEY_THUMBPRINT, "", FLEET_STRING },
-};
-/* clang-format on */
-
-struct reader {
-	struct link *link;
-	const struct conf *conf;
-	int partitions;
-	fleet_read_fn *fn;
-	void *arg;
-	json_t *cas; /* that have issued something: { URL: true } */
-};
-
-/* What an answer is put into. */
-struct want {
-	json_t *into;
-	const char *member;
-	enum fleet_shape shape;
-	bool text; /* the text itself, no value */
-};
-
-const char *
-fleet_key(const struct conf *conf, const char *format, int partition,
-    const char *name, char out[static FLEET_KEY_MAX])
-{
-	/* The formats are the literals of redis_keys.h, of three shapes. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	if (strstr(format, "%d") != NULL)
-		snprintf(out, FLEET_KEY_MAX, format, conf->redis.prefix,
-		    partition, name);
-	else
-		snprintf(out, FLEET_KEY_MAX, format, conf->redis.prefix, name);
-#pragma GCC diagnostic pop
-	return out;
-}
-
-/* "bucket:key": all of a Cluster are in one slot. */
-const char *
-fleet_limit_key(
-    const struct conf *conf, const char *name, char out[static FLEET_KEY_MAX])
-{
-	snprintf(out, FLEET_KEY_MAX, "%slimit:%s%s", conf->redis.prefix,
-	    conf->redis.cluster.n > 0 ? "{limit}:" : "", name);
-	return out;
-}
-
-static void
-got(void *arg, const struct rds_reply *r)
-{
-	struct want *w = arg;
-	json_t *v = NULL;
-
-	if (r == NULL)
-		v = NULL;
-	else if (w->text && r->type == RDS_STRING)
-		v = fleet_text(r->str, r->len);
-	else if (!w->text)
-		v = fleet_value(w->shape, r);
-	if (v != NULL)
-		json_object_set_new(w->into, w->member, v);
-	free(w);
-}
-
-static void
-ask(struct reader *r, const struct rds_cmd *cmd, json_t *into,
-    const char *member, enum fleet_shape shape, bool text)
-{
-	struct want *w = xcalloc(1, sizeof(*w));
-
-	*w = (struct want){ into, member, shape, text };
-	link_send(r->link, cmd, got, w);
-}
-
-/* A whole key. */
-static void
-ask_key(struct reader *r, const char *key, enum fleet_shape shape, json_t *into,
-    const char *member)
-{
-	static const char *const verbs[FLEET_SHAPES] = { "GET", "HGETALL",
-		"SMEMBERS", "LRANGE", "ZRANGE" };
-	struct rds_cmd cmd;
-
-	rds_cmd(&cmd, verbs[shape]);
-	rds_arg(&cmd, key);
-	if (shape == FLEET_LIST || shape == FLEET_ZSET) {
-		rds_arg(&cmd, "0");
-		rds_arg(&cmd, "-1");
-	}
-	if (shape == FLEET_ZSET)
-		rds_arg(&cmd, "WITHSCORES");
-	ask(r, &cmd, into, member, shape, false);
-}
 
 /* What a list of all has for a name. */
 static void
@@ -140,7 +24,7 @@ ask_in(struct reader *r, const char *verb, const char *format, int partition,
 	rds_cmd(&cmd, verb);
 	rds_arg(&cmd, fleet_key(r->conf, format, partition, NULL, key));
 	rds_arg(&cmd, name);
-	ask(r, &cmd, into, member, FLEET_STRING, true);
+	fleet_ask(r, &cmd, into, member, FLEET_STRING, true);
 }
 
 /* --- domains ---------------------------------------------------------------------- */
@@ -156,7 +40,8 @@ ask_domain(struct reader *r, int partition, const char *name)
 
 		fleet_key(r->conf, p->format, partition, name, key);
 		snprintf(whole, sizeof(whole), "%s%s", key, p->suffix);
-		ask_key(r, whole, (enum fleet_shape)p->shape, line, p->member);
+		fleet_ask_key(
+		    r, whole, (enum fleet_shape)p->shape, line, p->member);
 	}
 	ask_in(r, "HGET", KEY_INDEX, partition, name, line, "index");
 	ask_in(r, "HGET", KEY_CANARY, partition, name, line, "canary");
@@ -238,7 +123,7 @@ read_page(struct reader *r, const char *format, int partition, size_t offset,
 	rds_arg_int(&cmd, (int64_t)offset + PAGE - 1);
 	if (scores)
 		rds_arg(&cmd, "WITHSCORES");
-	ask(r, &cmd, o, "page", FLEET_LIST, false);
+	fleet_ask(r, &cmd, o, "page", FLEET_LIST, false);
 	if (link_wait(r->link, e) == -1) {
 		json_decref(o);
 		return NULL;
@@ -302,7 +187,7 @@ read_key(struct reader *r, const char *kind, const char *name, const char *key,
 	json_t *line = json_pack("{s:s, s:s}", "kind", kind, "name", name);
 	int rc;
 
-	ask_key(r, key, shape, line, "value");
+	fleet_ask_key(r, key, shape, line, "value");
 	rc = link_wait(r->link, e);
 	if (rc == 0 && json_object_get(line, "value") != NULL)
 		rc = tell(r, line, e);
@@ -347,8 +232,8 @@ read_apps(struct reader *r, struct err *e)
 	size_t i;
 	int rc;
 
-	ask_key(r, fleet_key(r->conf, KEY_APPS, 0, NULL, key), FLEET_SET, o,
-	    "apps");
+	fleet_ask_key(r, fleet_key(r->conf, KEY_APPS, 0, NULL, key), FLEET_SET,
+	    o, "apps");
 	rc = link_wait(r->link, e);
 	json_array_foreach (
 	    json_object_get(json_object_get(o, "apps"), "set"), i, v)
@@ -379,66 +264,6 @@ read_accounts(struct reader *r, struct err *e)
 
 /* --- what has no list: found by looking at all keys ------------------------------------ */
 
-struct scan {
-	char cursor[32];
-	json_t *keys;
-};
-
-static void
-got_scan(void *arg, const struct rds_reply *r)
-{
-	struct scan *s = arg;
-	json_t *list;
-
-	snprintf(s->cursor, sizeof(s->cursor), "0");
-	if (r == NULL || r->type != RDS_ARRAY || r->nitems != 2 ||
-	    r->item[0].type != RDS_STRING)
-		return;
-	snprintf(s->cursor, sizeof(s->cursor), "%.31s", r->item[0].str);
-	list = fleet_value(FLEET_LIST, &r->item[1]);
-	json_array_extend(s->keys, json_object_get(list, "list"));
-	json_decref(list);
-}
-
-/* A function, so that a Cluster asks the server that has the key. */
-static void
-send_scan(
-    struct link *link, struct scan *s, const char *at, const char *pattern)
-{
-	struct rds_cmd cmd;
-
-	rds_cmd(&cmd, "FCALL");
-	rds_arg(&cmd, "certfleet_scan");
-	rds_arg_int(&cmd, 1);
-	rds_arg(&cmd, at);
-	rds_arg(&cmd, s->cursor);
-	rds_arg(&cmd, pattern);
-	rds_arg_int(&cmd, SCAN_COUNT);
-	link_send(link, &cmd, got_scan, s);
-}
-
-int
-fleet_read_any(
-    struct link *link, const struct conf *conf, int partition, struct err *e)
-{
-	struct scan s = { .cursor = "0", .keys = json_array() };
-	char at[FLEET_KEY_MAX], *pattern;
-	int rc;
-
-	pattern = xasprintf("%s*", conf->redis.prefix);
-	fleet_key(conf, KEY_GEN, partition, NULL, at);
-	do {
-		send_scan(link, &s, at, pattern);
-		rc = link_wait(link, e);
-	} while (rc == 0 && strcmp(s.cursor, "0") != 0 &&
-		 json_array_size(s.keys) == 0);
-	if (rc == 0)
-		rc = json_array_size(s.keys) > 0;
-	json_decref(s.keys);
-	free(pattern);
-	return rc;
-}
-
 /* How long it is kept does not count as a difference. */
 static int
 read_limit(struct reader *r, const char *name, struct err *e)
@@ -448,7 +273,7 @@ read_limit(struct reader *r, const char *name, struct err *e)
 	int rc;
 
 	fleet_limit_key(r->conf, name, key);
-	ask_key(r, key, FLEET_ZSET, line, "value");
+	fleet_ask_key(r, key, FLEET_ZSET, line, "value");
 	rc = link_wait(r->link, e);
 	if (rc == 0 && json_object_get(line, "value") != NULL)
 		rc = tell(r, line, e);
@@ -469,7 +294,7 @@ read_limits(struct reader *r, struct err *e)
 	skip = strlen(at);
 	pattern = xasprintf("%s*", at);
 	do {
-		send_scan(r->link, &s, at, pattern);
+		fleet_send_scan(r->link, &s, at, pattern);
 		rc = link_wait(r->link, e);
 		json_array_foreach (s.keys, i, key)
 			if (rc == 0 && json_string_length(key) > skip)
@@ -511,51 +336,4 @@ fleet_read(struct link *link, const struct conf *conf, int partitions,
 		rc = read_limits(&r, e);
 	json_decref(r.cas);
 	return rc;
-}
-
-int
-fleet_read_gens(struct link *link, const struct conf *conf, int partitions,
-    json_t *gens, struct err *e)
-{
-	struct reader r = { .link = link, .conf = conf };
-
-	for (int i = 0; i < partitions; i++) {
-		json_t *o = json_object();
-		char key[FLEET_KEY_MAX];
-		const char *text;
-		int64_t gen = 0;
-
-		ask_key(&r, fleet_key(conf, KEY_GEN, i, NULL, key),
-		    FLEET_STRING, o, "gen");
-		if (link_wait(link, e) == -1) {
-			json_decref(o);
-			return -1;
-		}
-		text = json_string_value(
-		    json_object_get(json_object_get(o, "gen"), "string"));
-		if (text != NULL)
-			str_int(text, 0, INT64_MAX, &gen);
-		json_array_append_new(gens, json_integer(gen));
-		json_decref(o);
-	}
-	return 0;
-}
-
-json_t *
-fleet_read_meta(struct link *link, const struct conf *conf, struct err *e)
-{
-	struct reader r = { .link = link, .conf = conf };
-	json_t *o = json_object(), *meta = NULL;
-	char key[FLEET_KEY_MAX];
-
-	ask_key(
-	    &r, fleet_key(conf, KEY_META, 0, NULL, key), FLEET_HASH, o, "meta");
-	if (link_wait(link, e) == 0) {
-		meta = json_incref(
-		    json_object_get(json_object_get(o, "meta"), "hash"));
-		if (meta == NULL)
-			meta = json_object();
-	}
-	json_decref(o);
-	return meta;
 }
