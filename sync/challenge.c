@@ -68,14 +68,20 @@ challenge_free(struct challenge *c)
 }
 
 void
-challenges_free(struct challenges *all)
+challenges_leave(struct challenges *all)
 {
 	struct challenge *c, *next;
 
-	if (all == NULL)
-		return;
 	HASH_ITER (hh, all->table, c, next)
 		challenge_free(c);
+}
+
+void
+challenges_free(struct challenges *all)
+{
+	if (all == NULL)
+		return;
+	challenges_leave(all);
 	free(all);
 }
 
@@ -118,6 +124,15 @@ challenge_withdraw(struct challenges *all, const char *token)
 		return;
 	store_withdraw(all->store, token);
 	challenge_free(c);
+}
+
+void
+challenge_leave(struct challenges *all, const char *token)
+{
+	struct challenge *c = find(all, token, strlen(token));
+
+	if (c != NULL)
+		challenge_free(c);
 }
 
 static void

@@ -30,6 +30,13 @@ void challenge_publish(struct challenges *, const char *token,
     const char *keyauth, challenge_fn *, void *arg);
 void challenge_withdraw(struct challenges *, const char *token);
 
+/*
+ * One is, or all are, another leader's affair from now on, who may have published
+ * the same: forgotten here, they stay until that one withdraws them.
+ */
+void challenge_leave(struct challenges *, const char *token);
+void challenges_leave(struct challenges *);
+
 /* A message of CHANNEL_READY: "token node". */
 void challenge_ready(struct challenges *, const char *text);
 

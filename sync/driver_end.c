@@ -14,6 +14,7 @@
 #include "sync/bundle.h"
 #include "sync/ca.h"
 #include "sync/cert.h"
+#include "sync/challenge.h"
 #include "sync/driver_impl.h"
 #include "sync/outbox.h"
 #include "sync/renew.h"
@@ -167,6 +168,9 @@ run_fail(struct run *r, const struct err *e)
 
 	metric_count(
 	    METRIC_ORDERS, keep ? METRIC_ORDER_KEPT : METRIC_ORDER_FAILED, 0);
+	/* Whoever leads now goes on with the order, and its challenge. */
+	if (strcmp(e->type, "FENCED") == 0)
+		challenge_leave(r->driver->challenges, r->token);
 	run_unpublish(r);
 	/* What its owner has removed nobody is to bring back. */
 	if (strcmp(e->type, "GONE") == 0)

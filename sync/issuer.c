@@ -509,6 +509,7 @@ issuer_stop(struct issuer *is)
 	muster_stop(is->muster);
 	is->epoch = 0;
 	store_forget(is->store, is);
+	challenges_leave(is->challenges);
 	intake_stop(is->intake);
 	dns01_stop(is->dns01);
 	limits_stop(is->limits);

@@ -301,6 +301,11 @@ class RedisServer(Process):
         """Of certfleet.conf, to use it."""
         return {"url": self.url}
 
+    @property
+    def referees(self):
+        """What a referee is told of it."""
+        return {"port": self.port}
+
     def start(self):
         self.spawn(*self.command, "--bind", LOOPBACK,
                    "--port", self.port, "--dir", self.dir, "--save", "",
@@ -546,6 +551,17 @@ class Cluster:
     def settings(self):
         # Only one of them: it tells of the others.
         return {"cluster": [f"{LOOPBACK}:{self.masters[1].port}"]}
+
+    @property
+    def pair(self):
+        """The master that has a replica, and that one."""
+        two = (self.masters[0], self.replica)
+        return sorted(two, key=lambda s: "role:slave" in self.replication(s))
+
+    @property
+    def referees(self):
+        """What a referee is told of it."""
+        return {"cluster": [s.port for s in self.servers]}
 
     def client(self):
         return ClusterClient(self)

@@ -20,7 +20,7 @@ class Referee(Process):
             "ca": {"log": str(pebble.log), "trust": str(world.tls.ca),
                    "management": f"https://127.0.0.1:{pebble.management}"},
             "redis": {"partitions": partitions,
-                      **({"port": redis.port} if redis else
+                      **(redis.referees if redis else
                          {"path": str(nodes[0].redis_socket)})},
             "timeout_s": 5 * SLOW,
         }
@@ -52,6 +52,15 @@ class Referee(Process):
         """A certificate is owed, from now on."""
         for name in names:
             self.tell("due", name=name)
+
+    def uploaded(self, name, pair):
+        """Its owner has a certificate from elsewhere; it is as good as ours."""
+        self.due(name)
+        self.tell("issued", names=[name], sha1=pair.sha1)
+
+    def choice(self, name):
+        """Its owner wants another certificate than the newest, once."""
+        self.tell("choice", name=name)
 
     @contextlib.contextmanager
     def away(self, node):

@@ -64,7 +64,7 @@ class Fleet:
         self.canary = number == 1
         self.world = ground.world(f"fleet{number}", authz_reuse=0,
                                   nonce_reject=0)
-        redis = ground.redis(f"redis{number}")
+        redis = ground.redis(f"redis{number}", *self.redis_options(ground))
         addresses = [f"127.0.{number}.{i + 2}" for i in range(count)]
         self.nodes = [ground.node(
             self.world, start=False, name=f"t{number}{i}", address=address,
@@ -87,6 +87,9 @@ class Fleet:
                                partitions=self.partitions)
         self.redis = redis
         self.resumed = []
+
+    def redis_options(self, ground):
+        return ()
 
     def start(self):
         for node in self.nodes:

@@ -95,6 +95,14 @@ WRONG = {
     "the index goes back": (["downgrade", "late"], [index(20, A, 1)]),
     "the index has an older one as a newer version": (["downgrade", "late"], [
         index(20, A, 3)]),
+    "an older one is called a choice that nobody has made": (["downgrade"], [
+        index(15, A, 3, chosen=True), served(15.2, A),
+        served(15.2, A, "n2", pid=2)]),
+    "a choice is made once, and used twice": (["downgrade"], [
+        line(14, "choice"), index(15, A, 3, chosen=True), served(15.2, A),
+        served(15.2, A, "n2", pid=2), index(16, B, 4), served(16.2, B),
+        served(16.2, B, "n2", pid=2), index(17, A, 5, chosen=True),
+        served(17.2, A), served(17.2, A, "n2", pid=2)]),
     "the index forgets": (["downgrade"], [line(20, "unindexed")]),
     "whom the CA does not know": (["foreign"], [
         served(15, C), served(15.05, B)]),
@@ -150,7 +158,7 @@ FINE = {
                             index(16, B, 1)],
     "the domain was removed": [line(14, "removed"), line(15, "unindexed")],
     "the owner wanted the older one": [
-        index(15, A, 3, chosen=True), served(15.2, A),
+        line(14, "choice"), index(15, A, 3, chosen=True), served(15.2, A),
         served(15.2, A, "n2", pid=2)],
     "nobody looks any more": [
         line(14, "leave"), line(15, "due"), certificate(75, C),

@@ -1,7 +1,8 @@
 """What must never happen, looked for in a history.
 
     gap        once a node has served a name it always does, validly
-    downgrade  a node, and Redis' index, never go back to an older certificate
+    downgrade  a node, and Redis' index, never go back to an older certificate,
+               unless its owner has chosen so
     foreign    nothing is served or indexed that the CA has not issued for it
     double     no more certificates than were due; missing: nor fewer
     limit      no window has more certificates or orders than the CA allows
@@ -174,7 +175,18 @@ class Judge:
             self.says("downgrade", line["at"], f"{where}: {line['sha1']} came "
                       f"after {best['sha1']}, for {until - line['at']:.1f} s")
 
+    def wanted(self, name, line, choices):
+        """Whoever says that it is an owner's choice must be believed once."""
+        told = [at for at in choices[name] if at <= line["at"]]
+        if line.get("chosen") and told:
+            choices[name].remove(told[0])
+            return True
+        return False
+
     def index_goes_back(self):
+        choices = defaultdict(list)
+        for line in self.by_what["choice"]:
+            choices[line["name"]].append(line["at"])
         for name, lines in self.index.items():
             for old, new in zip(lines, lines[1:]):
                 if any(old["at"] < at <= new["at"] for at in self.lost):
@@ -183,8 +195,8 @@ class Judge:
                     self.says("downgrade", new["at"],
                               f"{name} in the index: version {new['version']} "
                               f"after {old['version']}")
-                elif not new.get("chosen") and \
-                        -1 < self.rank(new["sha1"]) < self.rank(old["sha1"]):
+                elif -1 < self.rank(new["sha1"]) < self.rank(old["sha1"]) \
+                        and not self.wanted(name, new, choices):
                     self.says("downgrade", new["at"],
                               f"{name} in the index: {new['sha1']} after "
                               f"{old['sha1']}")

@@ -60,18 +60,54 @@ class Pebble:
                    "notBefore": leaf.not_before, "notAfter": leaf.not_after}
 
 
+class Cluster:
+    """Asks any of them, and whom it is sent to then."""
+
+    def __init__(self, ports):
+        self.ports = ports
+        self.links = {}
+        self.first = ports[0]
+
+    def link(self, port):
+        if port not in self.links:
+            self.links[port] = Resp(timeout=2, port=port)
+        return self.links[port]
+
+    def __call__(self, *args):
+        asking, port = False, self.first
+        for _ in range(5):
+            try:
+                if asking:
+                    self.link(port)("ASKING")
+                return self.link(port)(*args)
+            except Error as e:
+                if e.word not in ("MOVED", "ASK"):
+                    raise
+                asking = e.word == "ASK"
+                port = int(str(e).rpartition(":")[2])
+            except OSError:
+                # Another may know who has its place.
+                self.links.pop(port, None)
+                self.first = self.ports[(self.ports.index(self.first) + 1)
+                                        % len(self.ports)]
+                raise
+        raise Error("LOST sent to and fro")
+
+
 class Index:
     """name -> version:not_after:sha1[:kind:since], of every partition."""
 
-    def __init__(self, prefix="certfleet:", partitions=1, **where):
+    def __init__(self, prefix="certfleet:", partitions=1, cluster=None,
+                 **where):
         self.where = where
         self.keys = [f"{prefix}{{p{i}}}:index" for i in range(partitions)]
-        self.redis = None
+        self.cluster = Cluster(cluster) if cluster else None
+        self.redis = self.cluster
         self.last = {}
 
     def read(self):
         if self.redis is None:
-            self.redis = Resp(timeout=2, **self.where)
+            self.redis = self.cluster or Resp(timeout=2, **self.where)
         found = {}
         for key in self.keys:
             flat = self.redis("HGETALL", key)
