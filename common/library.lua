@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 15
+local VERSION = 16
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -1469,9 +1469,19 @@ local function beside(domain)
   return partition .. 'names', partition .. 'counts', name
 end
 
+-- A Cluster does not know the keys that a function makes of others, and ends it
+-- in the middle at one that is not there while their slot moves.  One that never
+-- is ends it before it has changed anything: it is tried again.
+local function whole(callback)
+  return function(keys, args)
+    redis.call('EXISTS', at_domain(keys[1]) .. 'timeline:')
+    return callback(keys, args)
+  end
+end
+
 -- Whatever a function does to a domain's status, the counts follow.
 local function counted(callback)
-  return function(keys, args)
+  return whole(function(keys, args)
     local was = redis.call('HGET', keys[1], 'status')
     local result = callback(keys, args)
     local is = redis.call('HGET', keys[1], 'status')
@@ -1490,7 +1500,7 @@ local function counted(callback)
       redis.call('ZREM', names, name)
     end
     return result
-  end
+  end)
 end
 
 -- KEYS domain..., of one partition.  Records of before there were names beside
@@ -1646,8 +1656,8 @@ redis.register_function('certfleet_restore', counted(restore))
 redis.register_function('certfleet_proven', proven)
 redis.register_function('certfleet_stage', counted(stage))
 redis.register_function('certfleet_promote', counted(promote))
-redis.register_function('certfleet_canary', canary)
-redis.register_function('certfleet_unstaged', unstaged)
+redis.register_function('certfleet_canary', whole(canary))
+redis.register_function('certfleet_unstaged', whole(unstaged))
 redis.register_function('certfleet_rollback', counted(rollback))
 redis.register_function('certfleet_claim', claim)
 redis.register_function('certfleet_publish', publish)

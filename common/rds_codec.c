@@ -337,6 +337,10 @@ rds_reader_next(
 
 /* --- reading replies ----------------------------------------------------- */
 
+#define TRY_AGAIN "TRYAGAIN"
+/* What a function is told of a key, which it was not called with. */
+#define MOVING_KEY "attempted to access a non local key"
+
 /* What servers say in a word, what to do about it and how people say it. */
 static const struct word {
 	const char *type;
@@ -351,7 +355,7 @@ static const struct word {
 	    "this Redis is a replica that has lost its master" },
 	{ "CLUSTERDOWN", ERR_AGAIN,
 	    "the Redis Cluster is down: a part of its slots has no master" },
-	{ "TRYAGAIN", ERR_AGAIN, "the Redis Cluster is moving these keys" },
+	{ TRY_AGAIN, ERR_AGAIN, "the Redis Cluster is moving these keys" },
 	{ "NOREPLICAS", ERR_AGAIN,
 	    "Redis takes no writes: fewer replicas are connected than its "
 	    "min-replicas-to-write" },
@@ -390,6 +394,8 @@ rds_reply_err(const struct rds_reply *reply, struct err *e)
 	str_printable(e->type, sizeof(e->type), reply->str, n);
 	str_printable(
 	    e->text, sizeof(e->text), reply->str + rest, reply->len - rest);
+	if (strstr(e->text, MOVING_KEY) != NULL)
+		memcpy(e->type, TRY_AGAIN, sizeof(TRY_AGAIN));
 	word = word_of(e->type);
 	if (word == NULL)
 		return;

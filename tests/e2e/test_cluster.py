@@ -101,6 +101,21 @@ def migrate(source, target, number):
         time.sleep(0.005)
 
 
+def begin_move(redis, source, target, number):
+    for server, word, other in ((target, "IMPORTING", source),
+                                (source, "MIGRATING", target)):
+        with server.client() as client:
+            client("CLUSTER", "SETSLOT", number, word, redis.id_of(other))
+
+
+def end_move(redis, source, target, number):
+    for server in (target, source, *redis.servers):
+        if "role:master" in redis.replication(server):
+            with server.client() as client:
+                client("CLUSTER", "SETSLOT", number, "NODE",
+                       redis.id_of(target))
+
+
 def test_a_slot_moves_in_the_middle_of_orders(node, redis):
     partition = 1
     number = slot(partition)
@@ -110,16 +125,11 @@ def test_a_slot_moves_in_the_middle_of_orders(node, redis):
     before = len(node.pebble.issued())
     for name in names:
         node.point_here(name)
-    for server, word, other in ((target, "IMPORTING", source),
-                                (source, "MIGRATING", target)):
-        with server.client() as client:
-            client("CLUSTER", "SETSLOT", number, word, redis.id_of(other))
+    begin_move(redis, source, target, number)
     # Now new keys are at the target already, and the index at the source.
     node.cli("domains-add", names[0], code=None)
     migrate(source, target, number)
-    for server in (target, source, *redis.masters):
-        with server.client() as client:
-            client("CLUSTER", "SETSLOT", number, "NODE", redis.id_of(target))
+    end_move(redis, source, target, number)
     for name in names:
         node.cli("domains-add", name, code=None)
     all_in_use(node, names, 60)

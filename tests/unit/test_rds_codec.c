@@ -238,6 +238,12 @@ an_error_is_taken_apart(void **state)
 	assert_string_equal(e.text, "Redis takes no writes: its memory is full "
 				    "(maxmemory)");
 	assert_int_equal(e.kind, ERR_CONFIG);
+	rds_reply_err(read_one(r, "-ERR Script attempted to access a non local "
+				  "key in a cluster node script: f, on "
+				  "@user_function:597.\r\n"),
+	    &e);
+	assert_string_equal(e.type, "TRYAGAIN");
+	assert_int_equal(e.kind, ERR_AGAIN);
 	rds_reply_err(read_one(r, "-LOADING Redis is loading\r\n"), &e);
 	assert_string_equal(
 	    e.text, "Redis has started and still loads its data");
