@@ -186,6 +186,9 @@ static const struct {
 	{ "node = \"a b\"",
 	    "certfleet.conf:1: node must be letters, digits, \"-\", \"_\" and "
 	    "\".\", not \"a b\"" },
+	{ "haproxy { hot_table = \"a table\" }",
+	    "certfleet.conf:1: hot_table must be letters, digits, \"-\", \"_\" "
+	    "and \".\", not \"a table\"" },
 	{ "fleet { renew_ms = 5000 }",
 	    "certfleet.conf: lease_ms (10000) must be more than twice "
 	    "renew_ms (5000)" },
