@@ -3,90 +3,25 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "common/conf.h"
 #include "common/domain.h"
-#include "common/heap.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/redis_keys.h"
 #include "common/str.h"
-#include "common/table.h"
 #include "sync/hold.h"
 #include "sync/lowest.h"
 #include "sync/outbox.h"
 #include "sync/store.h"
 #include "sync/trials.h"
-
-/* Bundles asked for at the same time: each is work, others want to be heard. */
-#define FETCHES_MAX 4
-
-/* What is followed of one partition. */
-struct part {
-	struct watch *watch;
-	int number;
-	struct rds_stream *stream;
-	struct lowest lowest; /* generation of its fetches */
-	int64_t seen;         /* generation that hold has been told of */
-	int64_t reading;      /* generation of the index being read */
-	int64_t heard;        /* the highest that was told */
-	bool reconciling, again;
-	bool compared; /* all of it, at least once */
-	/* Of the muster that is being followed, and of the last one that was. */
-	int64_t mustering, mustered;
-};
-
-/* A bundle that is wanted from Redis. */
-struct fetch {
-	TAILQ_ENTRY(fetch) link;
-	struct watch *watch;
-	struct part *part;
-	struct hold_entry entry;
-	bool custom; /* its owner's own is wanted */
-	bool asked;
-	uint32_t at;       /* in waiting, by rank */
-	UT_hash_handle hh; /* by name, until it is asked for */
-	char name[];
-};
-
-struct watch {
-	struct event_base *base;
-	const struct conf *conf;
-	struct store *store;
-	struct hold *hold;
-	struct outbox *outbox;
-	const struct rds_conf *rds_conf;
-	struct part *part; /* none before the first watch_reconcile() */
-	int nparts;
-	struct trials *trials;
-	watch_fn *fn;
-	void *arg;
-	TAILQ_HEAD(, fetch) fetches;
-	struct fetch *by_name; /* of those that were not asked for yet */
-	struct heap waiting;   /* the same: what is needed most is first */
-	uint32_t turn;
-	int nasked;
-	bool prune; /* when nothing is left to be fetched */
-	bool went_back;
-	int64_t muster; /* number of the last one that was asked for */
-	struct event *timer;
-};
+#include "sync/watch_impl.h"
 
 static void on_entry(void *, const char *id, const struct rds_reply *);
 static void on_stream(void *, bool up, const struct err *);
 static void on_timer(void *);
 static void reconcile(struct part *);
-static void fetch_next(struct watch *);
-
-static void
-place(void *arg, uint32_t at)
-{
-	struct fetch *f = arg;
-
-	f->at = at;
-}
 
 struct watch *
 watch_new(struct event_base *base, const struct conf *conf,
@@ -102,8 +37,7 @@ watch_new(struct event_base *base, const struct conf *conf,
 	w->hold = hold;
 	w->fn = fn;
 	w->arg = arg;
-	TAILQ_INIT(&w->fetches);
-	heap_init(&w->waiting, place);
+	watch_fetches(w);
 	return w;
 }
 
@@ -134,40 +68,13 @@ begin(struct watch *w)
 	    w->base, &w->timer, w->conf->fleet.reconcile_ms, on_timer, w);
 }
 
-/* It is its turn, or it is not wanted any more. */
-static void
-wait_no_longer(struct fetch *f)
-{
-	if (f->asked)
-		return;
-	heap_remove(&f->watch->waiting, f->at);
-	HASH_DEL(f->watch->by_name, f);
-}
-
-static void
-fetch_free(struct fetch *f)
-{
-	struct watch *w = f->watch;
-	const struct fetch *it;
-
-	wait_no_longer(f);
-	TAILQ_REMOVE(&w->fetches, f, link);
-	if (lowest_remove(&f->part->lowest, f->entry.gen))
-		TAILQ_FOREACH (it, &w->fetches, link)
-			if (it->part == f->part)
-				lowest_add(&f->part->lowest, it->entry.gen);
-	w->nasked -= f->asked;
-	store_forget(w->store, f);
-	free(f);
-}
-
 void
 watch_free(struct watch *w)
 {
 	if (w == NULL)
 		return;
 	while (!TAILQ_EMPTY(&w->fetches))
-		fetch_free(TAILQ_FIRST(&w->fetches));
+		watch_fetch_free(TAILQ_FIRST(&w->fetches));
 	for (int i = 0; i < w->nparts; i++) {
 		store_forget(w->store, &w->part[i]);
 		rds_stream_free(w->part[i].stream);
@@ -204,116 +111,6 @@ watch_trials(struct watch *w, struct trials *trials)
 	w->trials = trials;
 }
 
-/* --- fetching ------------------------------------------------------------------- */
-
-static void
-got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
-{
-	struct fetch *f = arg;
-	struct watch *w = f->watch;
-
-	if (e != NULL) {
-		log_warn("domain=%s bundle: %s", f->name, e->text);
-		f->part->again = true; /* the next look finds it missing */
-	} else if (bundle == NULL) {
-		log_warn("domain=%s bundle: not there", f->name);
-	} else {
-		hold_take(w->hold, f->name, bundle, len, &f->entry);
-		outbox_held(w->outbox, f->name, hold_sha1(w->hold, f->name));
-	}
-	fetch_free(f);
-	fetch_next(w);
-}
-
-/* Redis is shared: a name is checked before it goes further. */
-static bool
-ours(const char *name)
-{
-	char clean[DOMAIN_NAME_MAX];
-	struct err e;
-
-	if (domain_normalise(name, clean, &e) == 0 && strcmp(clean, name) == 0)
-		return true;
-	log_warn("index entry \"%s\" passed over: not ours", name);
-	return false;
-}
-
-static void
-fetch_next(struct watch *w)
-{
-	struct fetch *f;
-
-	while (
-	    w->nasked < FETCHES_MAX && (f = heap_first(&w->waiting)) != NULL) {
-		if (!ours(f->name)) {
-			fetch_free(f);
-			continue;
-		}
-		wait_no_longer(f);
-		f->asked = true;
-		w->nasked++;
-		store_bundle(w->store, f->name, f->custom, got_bundle, f);
-	}
-	/*
-	 * All that is in Redis is held: what HAProxy has beyond that was
-	 * removed while we were away.
-	 */
-	if (w->prune && TAILQ_EMPTY(&w->fetches)) {
-		w->prune = false;
-		hold_prune(w->hold);
-	}
-}
-
-/*
- * A name that waits already does so for what is newer.  Its generation stays: what
- * we have applied does not reach it before.
- */
-static void
-fetch(struct part *p, const char *name, bool custom,
-    const struct hold_entry *entry)
-{
-	struct watch *w = p->watch;
-	size_t len = strlen(name);
-	struct fetch *f;
-	int64_t gen;
-
-	HASH_FIND(hh, w->by_name, name, len, f);
-	if (f != NULL) {
-		gen = f->entry.gen;
-		f->custom = custom;
-		f->entry = *entry;
-		f->entry.gen = gen;
-		return;
-	}
-	f = xcalloc(1, sizeof(*f) + len + 1);
-	f->watch = w;
-	f->part = p;
-	f->custom = custom;
-	f->entry = *entry;
-	memcpy(f->name, name, len + 1);
-	lowest_add(&p->lowest, entry->gen);
-	TAILQ_INSERT_TAIL(&w->fetches, f, link);
-	HASH_ADD_KEYPTR(hh, w->by_name, f->name, len, f);
-	if (w->waiting.n == 0)
-		w->turn = 0;
-	heap_put(&w->waiting, hold_rank(w->hold, name, ++w->turn), f);
-}
-
-/* Out of service: also what was asked for and has not come yet. */
-static void
-drop(struct watch *w, const char *name)
-{
-	struct fetch *f, *next;
-
-	for (f = TAILQ_FIRST(&w->fetches); f != NULL; f = next) {
-		next = TAILQ_NEXT(f, link);
-		if (strcmp(f->name, name) == 0)
-			fetch_free(f);
-	}
-	outbox_drop(w->outbox, name);
-	hold_drop(w->hold, name);
-}
-
 /* --- the whole index --------------------------------------------------------------- */
 
 static bool
@@ -341,13 +138,13 @@ got_removed(void *arg, const char *const *names, size_t n, const struct err *e)
 		p->again = true;
 	}
 	for (size_t i = 0; e == NULL && i < n; i++)
-		drop(w, names[i]);
+		watch_drop(w, names[i]);
 	p->seen = p->reading;
 	p->compared = e == NULL;
 	if (e == NULL)
 		p->mustered = p->mustering;
 	w->prune = all_compared(w);
-	fetch_next(w);
+	watch_fetch_next(w);
 	if (p->mustering != w->muster)
 		reconcile(p);
 	w->fn(w->arg, "reconciled");
@@ -381,7 +178,7 @@ got_index(void *arg, const struct store_entry *entry, size_t n, bool more,
 		if (!hold_indexed(w->hold, &entry[i]) &&
 		    strcmp(hold_sha1(w->hold, entry[i].name), entry[i].sha1) !=
 			0)
-			fetch(p, entry[i].name, entry[i].custom, &wanted);
+			watch_fetch(p, entry[i].name, entry[i].custom, &wanted);
 	}
 	if (more)
 		return;
@@ -534,10 +331,10 @@ follow(struct part *p, const char *type, const char *name,
 		field_int(fields, "gen"), field_int(fields, "since") };
 
 	if (strcmp(type, "removed") == 0 || strcmp(type, "withdrawn") == 0)
-		drop(p->watch, name);
+		watch_drop(p->watch, name);
 	else if (!has_restored(p->watch, type, name, fields))
-		fetch(p, name, is_custom(type, fields), &entry);
-	fetch_next(p->watch);
+		watch_fetch(p, name, is_custom(type, fields), &entry);
+	watch_fetch_next(p->watch);
 }
 
 /* An event moves us on by one generation, or it is only a reason to look. */
