@@ -169,7 +169,7 @@ run_fail(struct run *r, const struct err *e)
 	metric_count(
 	    METRIC_ORDERS, keep ? METRIC_ORDER_KEPT : METRIC_ORDER_FAILED, 0);
 	/* Whoever leads now goes on with the order, and its challenge. */
-	if (strcmp(e->type, "FENCED") == 0)
+	if (r->token != NULL && strcmp(e->type, "FENCED") == 0)
 		challenge_leave(r->driver->challenges, r->token);
 	run_unpublish(r);
 	/* What its owner has removed nobody is to bring back. */
