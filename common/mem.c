@@ -23,6 +23,12 @@ mem_begin(void)
 	mallopt(M_ARENA_MAX, ARENAS);
 }
 
+void
+mem_trim(void)
+{
+	malloc_trim(0);
+}
+
 void *
 xmalloc(size_t size)
 {

@@ -15,6 +15,9 @@
  */
 void mem_begin(void);
 
+/* In a calm moment after much was freed: so does what lies between the rest. */
+void mem_trim(void);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *, size_t size);

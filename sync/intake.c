@@ -29,6 +29,7 @@
 #define IN_HAND_MAX 2048
 #define WAITS_MAX 8192 /* for slow providers, beside those */
 #define LANE_MAX 512   /* that wait for an order, in each lane */
+#define CROWD 200      /* domains in hand whose memory is worth returning */
 #define PLATFORM_MS (24 * 3600 * 1000) /* is it still covered? */
 
 static void claim(void *);
@@ -180,6 +181,20 @@ claimed(void *arg, const char *const *names, size_t n, const struct err *e)
 	loop_after(in->base, &in->tick, pause, claim, in);
 }
 
+/* What many orders have left behind is not needed for the next few. */
+static void
+calm_down(struct intake *in)
+{
+	size_t in_hand = HASH_COUNT(in->table);
+
+	if (in_hand > in->crowd)
+		in->crowd = in_hand;
+	if (in_hand > 0 || in->crowd < CROWD)
+		return;
+	in->crowd = 0;
+	mem_trim();
+}
+
 /*
  * Claimed names come back after a lease's time if we die over them; those we
  * still have in hand then are passed over by intake_take().
@@ -193,6 +208,7 @@ claim(void *arg)
 
 	if (in->claiming > 0 || in->epoch == 0)
 		return;
+	calm_down(in);
 	if (in_hand >= IN_HAND_MAX || in->waits >= WAITS_MAX ||
 	    skew_implausible(in->skew, loop_wall_ms(), loop_now_ms())) {
 		loop_after(in->base, &in->tick, TICK_MS, claim, in);

@@ -53,6 +53,7 @@ struct intake {
 	int64_t committed_at;
 	struct work *table;
 	size_t waits; /* how many of them do */
+	size_t crowd; /* in hand at most, since there was none */
 	struct event *tick;
 	struct lanes lanes;
 	struct admission admission; /* of those for whom they have no room */
