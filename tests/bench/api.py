@@ -32,7 +32,7 @@ from scale import Memory, held, load, new_node  # noqa: E402
 MANY = int(os.environ.get("BENCH_API_DOMAINS", "100000"))
 ORDERS = int(os.environ.get("BENCH_API_ORDERS", "32"))
 SECONDS = float(os.environ.get("BENCH_API_SECONDS", "4"))
-WAITING = 4000  # names of four apps that want a certificate meanwhile
+WAITING = 8000  # names of four apps that want a certificate meanwhile
 LIBRARY = Path(__file__).parents[2] / "common" / "library.lua"
 
 
