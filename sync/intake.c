@@ -121,6 +121,7 @@ void
 intake_start(struct intake *in, int64_t epoch)
 {
 	in->epoch = epoch;
+	in->begins = true;
 	in->committed_at = 0;
 	loop_after(in->base, &in->tick, 0, claim, in);
 }
@@ -197,12 +198,16 @@ calm_down(struct intake *in)
 
 /*
  * Claimed names come back after a lease's time if we die over them; those we
- * still have in hand then are passed over by intake_take().
+ * still have in hand then are passed over by intake_take().  Who begins to lead
+ * does not wait for those of whoever led before, and looks at all that is due by
+ * then.
  */
 static void
 claim(void *arg)
 {
 	struct intake *in = arg;
+	int64_t visible = in->conf->fleet.lease_ms;
+	int64_t ahead = in->begins ? visible : 0;
 	size_t in_hand = HASH_COUNT(in->table) - in->waits;
 	int partitions = store_partitions(in->store), each;
 
@@ -218,9 +223,10 @@ claim(void *arg)
 	each = (int)(IN_HAND_MAX - in_hand) / partitions + 1;
 	for (int i = 0; i < partitions; i++) {
 		in->claiming++;
-		store_claim(in->store, i, loop_wall_ms(), each,
-		    in->conf->fleet.lease_ms, claimed, in);
+		store_claim(in->store, i, loop_wall_ms() + ahead, each,
+		    visible - ahead, claimed, in);
 	}
+	in->begins = false;
 }
 
 /* --- one domain ------------------------------------------------------------------- */

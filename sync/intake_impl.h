@@ -50,6 +50,7 @@ struct intake {
 	struct roster *roster;
 	struct renewal_info *renewal_info;
 	int64_t epoch; /* 0: not leading */
+	bool begins;   /* has claimed nothing yet in this epoch */
 	int64_t committed_at;
 	struct work *table;
 	size_t waits; /* how many of them do */
