@@ -32,7 +32,10 @@ from test_crash import has_faults
 SEEDS = int(os.environ.get("CERTFLEET_SEEDS", "1"))
 FLEETS = 3
 LEASE_MS = 1500
-# What "at once" is: the lease's time and a second.
+# Until somebody goes on: at once where the leader's own node is back, or its
+# process was not needed.  Else when the lease has ended, half a second in which
+# not all ask for it at the same moment, and half a second to begin.
+AT_ONCE_S = 0.7
 RESUMED_S = LEASE_MS / 1000 + 1
 
 ISSUER = [f"F{i}" for i in range(1, 14)] + ["F18", "O1", "O2"]
@@ -50,7 +53,8 @@ LOST = "lease not renewed in time"
 
 
 class Missed(Exception):
-    """On a busy machine the lease can be lost, and another did the work."""
+    """On a busy machine the lease can be lost, and another did the work, or all
+    took longer: the case is tried again, and again."""
 
 
 class Fleet:
@@ -227,7 +231,7 @@ class Fleet:
         if how == "kill":
             assert victim.sync.ended() == -signal.SIGKILL, victim.sync.tail()
         itself = how == "kill" and (victim is not leader or when == "renewal")
-        self.resumes(name, version, victim, itself)
+        took = self.resumes(name, version, victim, itself)
         record = self.in_use(name, version)
         if how == "stop":
             victim.sync.signal(signal.SIGCONT)
@@ -242,6 +246,15 @@ class Fleet:
             self.settled(n)
         lost = self.leases_lost() - lost - (how == "stop" and victim is leader)
         self.judge_case(point, name, record, issued, orders, company, lost)
+        self.judge_time(took, itself)
+
+    def judge_time(self, took, itself):
+        """Each case on its own."""
+        most = (AT_ONCE_S if itself else RESUMED_S) * SLOW
+        self.resumed.append(took / most)
+        if took > most:
+            raise Missed(f"somebody went on after {took:.2f} s, not {most:.1f}"
+                         f"\n{self.tails()}")
 
     def leases_lost(self):
         return sum(n.sync.text().count(LOST) for n in self.nodes)
@@ -274,13 +287,14 @@ class Fleet:
                 for n in self.nodes)
 
         wait_for(f"somebody to go on with {name}", there, 10, 0.02, self.tails)
-        self.resumed.append(time.monotonic() - began)
+        took = time.monotonic() - began
         for node in self.nodes:
             if node is not victim:
                 self.arm(node)
         if not itself:
             wait_for("another leader", lambda: self.leader() is not victim, 10,
                      0.02, self.tails)
+        return took
 
     def judge_case(self, point, name, record, issued, orders, company, lost):
         more = self.world.pebble.issued()[len(issued):]
@@ -378,11 +392,10 @@ def test_taken_at(campaign, seed, point, how, when):
     campaign.result((seed, point, how, when))
 
 
-def test_work_goes_on_after_the_lease_and_a_second(campaign):
-    """Three of four, that is: this machine may do other things, too."""
-    times = sorted(t for fleet in campaign.fleets for t in fleet.resumed)
-    print(", ".join(f"{t:.2f}" for t in times))
-    assert times[len(times) * 3 // 4] <= RESUMED_S * SLOW
+def test_few_had_to_be_tried_again_because_work_went_on_late(campaign):
+    shares = [t for fleet in campaign.fleets for t in fleet.resumed]
+    print(", ".join(f"{t:.2f}" for t in sorted(shares)))
+    assert sum(t > 1 for t in shares) <= len(shares) // 4
 
 
 @pytest.mark.parametrize("number", range(FLEETS))
