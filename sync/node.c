@@ -25,6 +25,7 @@
 #include "sync/intake.h"
 #include "sync/issuer.h"
 #include "sync/leader.h"
+#include "sync/node_impl.h"
 #include "sync/offers.h"
 #include "sync/outbox.h"
 #include "sync/platform.h"
@@ -38,231 +39,13 @@
 #include "sync/webhook.h"
 #include "sync/witness.h"
 
-#define CHANNELS 3
-#define BEATS_MS 50    /* from one beat to the next, at the least */
 #define GOODBYE_MS 300 /* for what is said at the end to reach Redis */
 #define INIT_AGAIN_MS 1000
 #define OPEN_LATEST_MS 3000 /* without Redis the API has only that to say */
 
-struct node {
-	struct event_base *base;
-	const struct conf *conf;
-	struct rds_setup redis;
-	struct embedded_redis *embedded;
-	struct rds *rds;
-	struct rds_sub *sub;
-	char channel[CHANNELS][KEY_MAX]; /* challenges, ready, acks */
-	struct store *store;
-	struct http *http;
-	struct resolve *resolve;
-	struct hold *hold;
-	struct visits *visits;
-	struct trials *trials;
-	struct witness *witness;
-	struct watch *watch;
-	struct offers *offers;
-	struct outbox *outbox; /* NULL where nobody leads, or without a disk */
-	struct barrier *barrier;
-	struct issuer *issuer;
-	const struct seal_ring *ring;
-	struct reseal *reseal;
-	struct platform *platform;
-	struct webhooks *webhooks;
-	struct leader *leader;
-	struct api *api;
-	struct event *beat, *init, *open, *stop;
-	struct err *failed; /* where node_run() wants to hear why it ends */
-	struct skew skew;
-	char clock[160];   /* what is wrong with it, or "" */
-	char refused[160]; /* why Redis takes no writes, or "" */
-	char stalled[160]; /* why this node leads no longer, or "" */
-	struct gens told;  /* in the last beat */
-	int64_t full_at;   /* the next beat that says all, not only how far */
-	int64_t behind_at; /* heard of more than is applied since, or 0 */
-	int64_t mustered;  /* told in the last beat */
-	int64_t beat_at;
-	bool ready; /* store_init() went well */
-	bool leaving;
-	bool gave_up; /* a new process may have more luck */
-};
-
-static void beat(void *);
 static void stopped(void *);
-static void forget_stall(struct node *);
 
-/* --- the heartbeat, which also tells what is applied -------------------------- */
-
-/* Once when it goes wrong, once when it is right again. */
-static void
-got_time(void *arg, int64_t redis_ms, const struct err *e)
-{
-	struct node *n = arg;
-	int64_t now = loop_wall_ms(), up = loop_now_ms();
-	char why[sizeof(n->clock)];
-
-	if (e != NULL)
-		return;
-	skew_note(&n->skew, SKEW_REDIS, up, redis_ms);
-	if (!skew_alarm(&n->skew, now, up, why, sizeof(why)))
-		why[0] = '\0';
-	if (why[0] != '\0' && n->clock[0] == '\0')
-		log_error("clock: %s%s", why,
-		    skew_implausible(&n->skew, now, up)
-			? "; until then nothing is ordered or replaced"
-			: "");
-	else if (why[0] == '\0' && n->clock[0] != '\0')
-		log_info("clock: right again");
-	memcpy(n->clock, why, sizeof(n->clock));
-}
-
-/*
- * A Redis that takes no writes has a word for why; one that is away has none,
- * and on_redis() tells of that.  Once when it begins, once when it is over.
- */
-static void
-beaten(void *arg, const struct err *e)
-{
-	struct node *n = arg;
-	const char *why = e != NULL ? e->text : "";
-
-	if (e != NULL)
-		log_debug("heartbeat: %s %s", e->type, e->text);
-	if (e != NULL && e->type[0] == '\0')
-		return;
-	if (e != NULL && n->refused[0] == '\0')
-		log_error("redis=%s type=%s %s", conf_redis_url(n->conf),
-		    e->type, why);
-	else if (e == NULL && n->refused[0] != '\0')
-		log_info(
-		    "redis=%s takes writes again", conf_redis_url(n->conf));
-	snprintf(n->refused, sizeof(n->refused), "%.159s", why);
-}
-
-/* How far we are, and since when that is not where Redis is. */
-static void
-put_lag(struct node *n, struct store_node *b)
-{
-	struct gens heard;
-
-	watch_applied(n->watch, &n->told);
-	watch_heard(n->watch, &heard);
-	if (gens_equal(&n->told, &heard))
-		n->behind_at = 0;
-	else if (n->behind_at == 0)
-		n->behind_at = loop_wall_ms();
-	b->gens = n->told;
-	b->behind_at = n->behind_at;
-}
-
-/* "2:1,2": the key that seals, then all that are there. */
-static void
-put_keks(const struct seal_ring *ring, char *out, size_t size)
-{
-	struct seal_key *key = xcalloc(SEAL_KEYS_MAX, sizeof(*key));
-	size_t n = seal_ring_keys(ring, key, SEAL_KEYS_MAX), at;
-
-	at = (size_t)snprintf(out, size, "%u", seal_ring_seals(ring));
-	for (size_t i = 0; i < n && at < size; i++)
-		at += (size_t)snprintf(
-		    out + at, size - at, "%s%u", i == 0 ? ":" : ",", key[i].id);
-	free(key);
-}
-
-/*
- * From time to time also that we are there, and what time it is; in between,
- * which may be often, only how far we are.  True when it is time for all.
- */
-static bool
-next_beat(struct node *n)
-{
-	int64_t now = loop_now_ms();
-	bool full = now >= n->full_at;
-
-	n->beat_at = now;
-	if (full)
-		n->full_at = now + n->conf->fleet.heartbeat_ms;
-	loop_after(n->base, &n->beat, n->full_at - now, beat, n);
-	return full;
-}
-
-static void
-beat(void *arg)
-{
-	struct node *n = arg;
-	bool full = next_beat(n);
-	struct hold_status hold;
-	struct store_node b = { 0 };
-	struct intake_progress progress;
-
-	if (!n->ready || n->leaving)
-		return;
-	if (full) {
-		store_time(n->store, got_time, n);
-		store_present(n->store, n->conf->node, loop_wall_ms());
-		issuer_remember(n->issuer);
-	}
-	forget_stall(n);
-	hold_status(n->hold, &hold);
-	snprintf(b.id, sizeof(b.id), "%s", n->conf->node);
-	snprintf(b.version, sizeof(b.version), "%s", CERTFLEET_VERSION);
-	memcpy(b.haproxy, hold.versions, sizeof(b.haproxy));
-	memcpy(b.haproxy_pids, hold.pids, sizeof(b.haproxy_pids));
-	memcpy(b.errors, hold.errors, sizeof(b.errors));
-	b.at = loop_wall_ms();
-	put_lag(n, &b);
-	memcpy(b.differs, hold.differs, sizeof(b.differs));
-	memcpy(b.digest, hold.digest, sizeof(b.digest));
-	trials_text(n->trials, b.trials, sizeof(b.trials));
-	b.wanted = (int64_t)hold.wanted;
-	b.served = (int64_t)hold.served;
-	b.failed = (int64_t)hold.failed;
-	b.leader = leader_epoch(n->leader) != 0;
-	put_keks(n->ring, b.keks, sizeof(b.keks));
-	b.candidate = n->conf->fleet.candidate;
-	issuer_progress(n->issuer, &progress);
-	b.in_hand = (int64_t)progress.domains;
-	b.orders = (int64_t)progress.orders;
-	b.committed_at = progress.committed_at;
-	b.offers = (int64_t)offers_size(n->offers);
-	b.mustered = n->mustered = watch_mustered(n->watch);
-	b.barrier = n->conf->haproxy.http_address[0] != '\0';
-	store_beat(n->store, &b, beaten, n);
-	trials_told(n->trials);
-	if (b.leader)
-		store_fill(n->store);
-	loop_notify("STATUS=%s epoch=%lld wanted=%zu served=%zu failed=%zu",
-	    b.leader ? "leader" : "follower",
-	    (long long)leader_epoch(n->leader), hold.wanted, hold.served,
-	    hold.failed);
-}
-
-/*
- * A certificate was settled: others wait for us to say so.  Of many we tell in
- * one, as each beat makes the leader look at all nodes.
- */
-static void
-on_hold(void *arg)
-{
-	struct node *n = arg;
-	struct gens applied;
-	int64_t wait = n->beat_at + BEATS_MS - loop_now_ms();
-
-	if (!n->ready)
-		return;
-	trials_check(n->trials);
-	watch_applied(n->watch, &applied);
-	if (!gens_equal(&applied, &n->told))
-		loop_after(n->base, &n->beat, wait > 0 ? wait : 0, beat, n);
-}
-
-/* As the canary we know more: the leader waits for it. */
-static void
-on_trial(void *arg)
-{
-	struct node *n = arg;
-
-	loop_after(n->base, &n->beat, 0, beat, n);
-}
+/* --- what is heard ---------------------------------------------------------------- */
 
 static void
 on_trial_over(void *arg, int partition)
@@ -271,8 +54,6 @@ on_trial_over(void *arg, int partition)
 
 	watch_again(n->watch, partition);
 }
-
-/* --- what is heard ---------------------------------------------------------------- */
 
 static void
 on_ack(struct node *n, const char *text)
@@ -326,9 +107,9 @@ on_event(void *arg, const char *type)
 	if (strcmp(type, "reconciled") == 0 || strcmp(type, "restored") == 0)
 		offers_look(n->offers);
 	if (watch_mustered(n->watch) != n->mustered)
-		loop_after(n->base, &n->beat, 0, beat, n);
+		loop_after(n->base, &n->beat, 0, node_beat, n);
 	if (strcmp(type, "added") != 0)
-		on_hold(n);
+		node_on_hold(n);
 }
 
 /*
@@ -358,9 +139,8 @@ on_stalled(void *arg, size_t in_hand, int64_t for_ms, int times)
 	loop_after(n->base, &n->stop, GOODBYE_MS, stopped, n);
 }
 
-/* What is told of a leader that stood still is over when one moves again. */
-static void
-forget_stall(struct node *n)
+void
+node_forget_stall(struct node *n)
 {
 	const char *holder = n->leader != NULL ? leader_holder(n->leader) : "";
 	bool other = holder[0] != '\0' && strcmp(holder, n->conf->node) != 0;
@@ -388,7 +168,7 @@ on_leader(void *arg, bool leading, int64_t epoch)
 		reseal_stop(n->reseal);
 	}
 	if (!n->leaving)
-		loop_after(n->base, &n->beat, 0, beat, n);
+		loop_after(n->base, &n->beat, 0, node_beat, n);
 }
 
 /* --- the admin API ---------------------------------------------------------------- */
@@ -476,7 +256,7 @@ initialised(void *arg, const struct err *e)
 	visits_meet(n->visits);
 	watch_reconcile(n->watch);
 	n->full_at = 0;
-	loop_after(n->base, &n->beat, 0, beat, n);
+	loop_after(n->base, &n->beat, 0, node_beat, n);
 }
 
 static void
@@ -487,7 +267,7 @@ init(void *arg)
 	if (!rds_up(n->rds))
 		return;
 	/* Answers come in this order: no work begins by a clock not looked at. */
-	store_time(n->store, got_time, n);
+	store_time(n->store, node_got_time, n);
 	store_init(n->store, initialised, n);
 }
 
@@ -549,14 +329,15 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->rds = rds_new(n->base, &n->redis.conf, on_redis, n);
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
-	n->hold = hold_new(n->base, conf, ring, &n->skew, files, on_hold, n);
+	n->hold =
+	    hold_new(n->base, conf, ring, &n->skew, files, node_on_hold, n);
 	n->visits = visits_new(n->base, conf, n->hold, n->store);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
 	n->watch = watch_new(
 	    n->base, conf, &n->redis.conf, n->store, n->hold, on_event, n);
 	n->trials = trials_new(
-	    n->base, conf, n->store, n->hold, on_trial, on_trial_over, n);
+	    n->base, conf, n->store, n->hold, node_on_trial, on_trial_over, n);
 	watch_trials(n->watch, n->trials);
 	n->witness = witness_new(n->base, conf, n->store, n->hold);
 	if (conf->fleet.candidate &&
