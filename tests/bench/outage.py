@@ -3,7 +3,8 @@
 Requests by wrk through HAProxy, with the shipped configuration, for challenges
 that the agent has in its memory, while Redis is well, is stopped (SIGSTOP), says
 nothing, or trickles byte by byte; and beside it a client that asks for what
-nobody knows.  Rounds are interleaved, medians count.  Ends with 0 also when a
+nobody knows.  Rounds are interleaved, medians count; what an answer costs the
+agent is judged too, as times are this machine's as well.  Ends with 0 also when a
 target is missed: it says so.
 """
 
@@ -39,15 +40,24 @@ class Behind:
         self.listeners = redis.listeners
 
 
-def wrk(haproxy):
-    """Milliseconds of the half and of all but one of a hundred."""
+def cpu_s(process):
+    """Seconds that it has worked."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2]
+    return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def wrk(haproxy, agent):
+    """Milliseconds of the half and of all but one of a hundred; microseconds of
+    the agent's for each."""
+    began = cpu_s(agent)
     out = run(program("wrk"), "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--latency",
               f"http://127.0.0.1:{haproxy.port}{PATH}{TOKEN}").stdout
     if "Non-2xx" in out or "Socket errors" in out:
         missed.append(f"every answer right: {out}")
     found = {share: float(n) * UNITS[unit] for share, n, unit in
              re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", out)}
-    return found["50"], found["99"]
+    answers = int(re.search(r"(\d+) requests in", out)[1])
+    return found["50"], found["99"], (cpu_s(agent) - began) * 1e6 / answers
 
 
 def unknown(haproxy, over):
@@ -59,29 +69,33 @@ def unknown(haproxy, over):
         time.sleep(0.01)
 
 
-def measured(haproxy, kind, redis, relay):
+def measured(haproxy, agent, kind, redis, relay):
     if kind == "well":
-        return wrk(haproxy)
+        return wrk(haproxy, agent)
     with trouble(kind, redis, relay):
         time.sleep(0.3)
-        return wrk(haproxy)
+        return wrk(haproxy, agent)
 
 
-def compare(haproxy, redis, relay):
+def compare(haproxy, agent, redis, relay):
     kinds = ("well", *TROUBLES)
     found = {kind: [] for kind in kinds}
     for _ in range(ROUNDS):
         for kind in kinds:
-            found[kind].append(measured(haproxy, kind, redis, relay))
+            found[kind].append(measured(haproxy, agent, kind,
+                                        redis, relay))
             time.sleep(2)  # the agent comes back to Redis
     print(f"challenges from memory, {CLIENTS} connections, {ROUNDS} rounds of "
           f"{SECONDS} s, medians")
-    well = statistics.median(p99 for _, p99 in found["well"])
+    _, well, well_us = (statistics.median(e) for e in zip(*found["well"]))
     most = max(P99_MAX_MS, well * WELL_MAX)
     for kind, each in found.items():
-        p50, p99 = (statistics.median(e[i] for e in each) for i in (0, 1))
+        p50, p99, us = (statistics.median(e) for e in zip(*each))
         verdict(f"ms with Redis {kind}, p50, p99", f"{p50:.2f}, {p99:.2f}",
                 p99 <= most, f"p99 at most {most:.1f}")
+        verdict(f"us of the agent for an answer with Redis {kind}",
+                f"{us:.1f}", us <= well_us * WELL_MAX,
+                f"at most {WELL_MAX} times what it is when all is well")
 
 
 def main():
@@ -101,7 +115,7 @@ def main():
                  lambda: haproxy.get(TOKEN)[0] == 200)
         threading.Thread(target=unknown, args=(haproxy, over),
                          daemon=True).start()
-        compare(haproxy, redis, relay)
+        compare(haproxy, agent, redis, relay)
         over.set()
     finally:
         kill_all()
