@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define LIBRARY_VERSION 15
+#define LIBRARY_VERSION 17
 
 extern const char library_lua[]; /* NUL-terminated */
 size_t library_lua_size(void);   /* without the NUL */

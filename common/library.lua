@@ -7,7 +7,7 @@
 -- 2^53 or be formatted by Lua as 1e+14 travel as strings made with %.0f.
 -- Functions name their keys in the order of common/redis_keys.h.
 
-local VERSION = 16
+local VERSION = 17
 local EVENTS_MAX = 10000
 local TIMELINE_MAX = 50
 local REMOVED_MS = 100 * 86400000 -- longer than a certificate lives
@@ -522,10 +522,11 @@ local function clear_trial(k, name)
   return staged and 1 or 0
 end
 
--- KEYS as custom_set; ARGV name epoch
+-- KEYS as custom_set; ARGV name epoch sha1
 -- The custom certificate goes.  Where Let's Encrypt is on the managed one
 -- follows at once or, while there is none, the custom one stays until there is
--- (2).  epoch "": the owner asks; else the leader, because there is one now.
+-- (2).  epoch "": the owner asks; else the leader, because there is one now, and
+-- means the one with that sha1: the owner may have a newer one by now.
 -- Returns 1, 2, or 0 when there is no custom one or nothing to follow it.
 local function custom_clear(keys, args)
   local k, name, leader = owner_keys(keys), args[1], args[2] ~= ''
@@ -541,7 +542,9 @@ local function custom_clear(keys, args)
   end
   local h = redis.call('HMGET', k.domain, 'custom_sha1', 'letsencrypt')
   local on, managed = h[2] ~= '0', has_managed(k.domain, k.cert)
-  if not h[1] or (leader and not (on and managed)) then
+  -- Leaders of before do not say which they mean.
+  local another = leader and args[3] and h[1] ~= args[3]
+  if not h[1] or another or (leader and not (on and managed)) then
     return 0
   end
   local since = owner_changed(k.domain)

@@ -436,8 +436,8 @@ got_record(void *arg, const struct domain *d, const struct err *e)
 		revoke_start(w->in->revokes, &w->d, revoked, w);
 		break;
 	case NEED_TAKE_OVER:
-		store_custom_clear(
-		    w->in->store, w->name, w->in->epoch, taken_over, w);
+		store_custom_clear(w->in->store, w->name, w->in->epoch,
+		    w->d.custom_sha1, taken_over, w);
 		break;
 	case NEED_OWNER:
 		put_down_disabled(w,

@@ -130,10 +130,11 @@ int store_custom_set(struct store *, const struct domain *d,
 
 /*
  * It goes; the managed one follows, at once or when there is one.  epoch 0: the
- * owner asks, else the leader.  yes: it is gone.
+ * owner asks, whatever it is; else the leader, if it is still the one with this
+ * sha1.  yes: it is gone.
  */
-void store_custom_clear(
-    struct store *, const char *name, int64_t epoch, store_yes_fn *, void *arg);
+void store_custom_clear(struct store *, const char *name, int64_t epoch,
+    const char *sha1, store_yes_fn *, void *arg);
 
 /* Switch Let's Encrypt on or off.  yes: that changed something. */
 void store_letsencrypt(

@@ -68,7 +68,7 @@ store_custom_set(struct store *s, const struct domain *d,
 
 void
 store_custom_clear(struct store *s, const char *name, int64_t epoch,
-    store_yes_fn *fn, void *arg)
+    const char *sha1, store_yes_fn *fn, void *arg)
 {
 	struct call *c = call_new(s, arg);
 	struct domain_keys k;
@@ -82,6 +82,7 @@ store_custom_clear(struct store *s, const char *name, int64_t epoch,
 		rds_arg_int(&cmd, epoch);
 	else
 		rds_arg(&cmd, "");
+	rds_arg(&cmd, sha1);
 	call_send(c, &cmd, call_yes);
 }
 

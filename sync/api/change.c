@@ -110,7 +110,7 @@ custom(struct request *q)
 
 	if (takes_away(&q->change))
 		store_custom_clear(
-		    q->api->store, q->domain.name, 0, done_yes, q);
+		    q->api->store, q->domain.name, 0, "", done_yes, q);
 	else if (!uploads(&q->change))
 		step(q);
 	else if (store_custom_set(q->api->store, &q->domain, &q->custom.cert,

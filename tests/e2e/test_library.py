@@ -557,8 +557,8 @@ def custom_set(redis, sha1=SHA_C, not_after=FAR - 5000, bundle=b"own"):
                        not_after, bundle, 1, "custom_subject", "/CN=own")
 
 
-def custom_clear(redis, epoch=""):
-    return redis.fcall("certfleet_custom_clear", OWNER_KEYS, NAME, epoch)
+def custom_clear(redis, epoch="", sha1=SHA_C):
+    return redis.fcall("certfleet_custom_clear", OWNER_KEYS, NAME, epoch, sha1)
 
 
 def letsencrypt(redis, on):
@@ -641,6 +641,7 @@ def test_a_custom_one_stays_until_the_managed_one_is_there(redis):
     managed(redis)
     assert index_of(redis).startswith("1:")
     refused("FENCED", custom_clear, redis, 0)
+    assert custom_clear(redis, 5, SHA_A) == 0, "the owner has a newer one"
     assert custom_clear(redis, 5) == 1
     assert index_of(redis).startswith(f"2:{FAR}:{SHA_A}:managed")
 

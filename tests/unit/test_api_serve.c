@@ -246,11 +246,12 @@ store_custom_set(struct store *s, const struct domain *d,
 
 void
 store_custom_clear(struct store *s, const char *name, int64_t epoch,
-    store_yes_fn *fn, void *arg)
+    const char *sha1, store_yes_fn *fn, void *arg)
 {
 	struct later *l = later(say_yes, (union fns){ .yes = fn }, arg);
 
 	(void)s;
+	(void)sha1;
 	assert_true(epoch == 0);
 	l->n = lookup(name) != NULL;
 	if (l->n)
