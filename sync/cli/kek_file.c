@@ -73,7 +73,7 @@ kek_say_backed_up(const struct conf *conf, const char *digest, struct err *e)
 {
 	char *path = marker(conf);
 	int fd = open(
-	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int rc = 0;
 
 	if (fd == -1 || dprintf(fd, "%s\n", digest) < 0 || fsync(fd) == -1)
