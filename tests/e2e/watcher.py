@@ -11,37 +11,18 @@ or why.
 
 import json
 import os
-import re
 import socket
 import ssl
 import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "referee"))
+
+from look import answered_by  # noqa: E402
+
 PAUSE_S = 0.2  # after a round
 TRIES = 3  # to connect: a reload of HAProxy resets what it had not accepted
-
-
-def hexed(address, port):
-    """As /proc/net/tcp has it."""
-    raw = socket.inet_aton(address)
-    return f"{int.from_bytes(raw, sys.byteorder):08X}:{port:04X}"
-
-
-def answered_by(connection):
-    """The pid of the process at the other end of it, 0: not known."""
-    ends = rf"{hexed(*connection.getpeername())} {hexed(*connection.getsockname())}"
-    found = re.search(rf"{ends} 01 (?:\S+ +){{5}}(\d+)",
-                      Path("/proc/net/tcp").read_text())
-    for fds in Path("/proc").glob("[0-9]*/fd") if found else ():
-        try:
-            if (fds.parent / "comm").read_text() == "haproxy\n" and any(
-                    os.readlink(fd) == f"socket:[{found[1]}]"
-                    for fd in fds.iterdir()):
-                return int(fds.parent.name)
-        except OSError:
-            pass  # not ours, or gone
-    return 0
 
 
 def look(name, address, port, context, last):
