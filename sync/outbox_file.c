@@ -150,20 +150,21 @@ must_last(const struct outbox_dir *d, enum outbox_kind kind)
 
 /*
  * A file that a crash tears is as good as none, since nothing of it can be
- * opened.  It is flushed where it is to be found.
+ * opened.  It is flushed where it is to be found.  What was in it is written
+ * over, and cut only then: so it keeps its blocks, which a file system takes
+ * longer to free and find again than to write.
  */
 static int
 write_file(
     const char *temp, const char *path, const struct buf *file, bool sync)
 {
-	int fd = open(
-	    temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = open(temp, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int rc = -1;
 
 	if (fd == -1)
 		return -1;
 	if (disk_write_all(fd, file->p, file->len) == 0 &&
-	    rename(temp, path) == 0)
+	    ftruncate(fd, (off_t)file->len) == 0 && rename(temp, path) == 0)
 		rc = sync ? fsync(fd) : 0;
 	/* Some file systems report a full disk only here. */
 	return close(fd) == -1 ? -1 : rc;

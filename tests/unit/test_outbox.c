@@ -419,6 +419,22 @@ a_dropped_file_is_written_anew_and_gone_at_the_end(void **state)
 	free(spare);
 }
 
+/* What stood there before must not stand behind it. */
+static void
+a_short_one_takes_the_place_of_a_long_one(void **state)
+{
+	char longer[2048];
+
+	(void)state;
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	outbox_put_key(it.box, NAME, URL, "", longer);
+	outbox_drop(it.box, NAME);
+	outbox_put_key(it.box, NAME, URL, "", KEY);
+	assert_int_equal(each_file(is_closed_and_sealed), 1);
+	assert_string_equal(key_of(""), URL " " KEY);
+}
+
 static void
 no_outbox_keeps_nothing(void **state)
 {
@@ -452,6 +468,7 @@ main(void)
 		with_box(what_is_damaged_or_of_another_name_is_passed_over),
 		with_box(an_account_is_kept_and_is_no_domain),
 		with_box(a_dropped_file_is_written_anew_and_gone_at_the_end),
+		with_box(a_short_one_takes_the_place_of_a_long_one),
 		cmocka_unit_test(no_outbox_keeps_nothing),
 	};
 
