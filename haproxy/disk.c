@@ -13,7 +13,6 @@
 #include "common/mem.h"
 #include "common/str.h"
 
-#define TEMP_PREFIX ".tmp-"
 #define CHUNK_SIZE 16384
 
 /* On its way into a file, or compared with one. */
@@ -84,8 +83,8 @@ is_ours(const char *path, struct stat *st)
 	       (st->st_mode & 07777) == 0600 && st->st_uid == geteuid();
 }
 
-static bool
-holds(const char *path, const void *bytes, size_t len)
+bool
+disk_is(const char *path, const void *bytes, size_t len)
 {
 	struct err ignored = { 0 };
 	struct stat st;
@@ -229,14 +228,23 @@ create(const char *temp)
 	    temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* What a crash left there is in nobody's way. */
+int
+disk_create(const char *temp)
+{
+	int fd = create(temp);
+
+	if (fd == -1 && errno == EEXIST && unlink(temp) == 0)
+		fd = create(temp);
+	return fd;
+}
+
 static int
 replace(const char *temp, const char *path, disk_fill_fn *fill, void *arg)
 {
-	struct disk_file f = { .fd = create(temp) };
+	struct disk_file f = { .fd = disk_create(temp) };
 	int rc;
 
-	if (f.fd == -1 && errno == EEXIST && unlink(temp) == 0)
-		f.fd = create(temp);
 	if (f.fd == -1)
 		return -1;
 	rc = fchmod(f.fd, 0600) == -1 || fill_up(&f, fill, arg) == -1 ||
@@ -251,7 +259,7 @@ static int
 put(const char *path, disk_fill_fn *fill, void *arg, struct err *e)
 {
 	char *dir = dir_of(path);
-	char *temp = xasprintf("%s" TEMP_PREFIX "%s", dir, path + strlen(dir));
+	char *temp = xasprintf("%s" DISK_TEMP "%s", dir, path + strlen(dir));
 	int rc = 0;
 
 	if (replace(temp, path, fill, arg) == -1) {
@@ -281,7 +289,7 @@ disk_put(const char *path, const void *bytes, size_t len, struct err *e)
 {
 	struct bytes b = { bytes, len };
 
-	return holds(path, bytes, len) ? 0 : put(path, add_bytes, &b, e);
+	return disk_is(path, bytes, len) ? 0 : put(path, add_bytes, &b, e);
 }
 
 int
@@ -309,7 +317,8 @@ disk_write(const char *path, const void *bytes, size_t len, struct err *e)
 {
 	struct bytes b = { bytes, len };
 
-	return holds(path, bytes, len) ? 0 : disk_fill(path, add_bytes, &b, e);
+	return disk_is(path, bytes, len) ? 0
+	                                 : disk_fill(path, add_bytes, &b, e);
 }
 
 static int
@@ -372,7 +381,7 @@ disk_sweep(const char *dir)
 	if (d == NULL)
 		return;
 	while ((it = readdir(d)) != NULL)
-		if (str_has_prefix(it->d_name, TEMP_PREFIX))
+		if (str_has_prefix(it->d_name, DISK_TEMP))
 			unlinkat(dirfd(d), it->d_name, 0);
 	closedir(d);
 }

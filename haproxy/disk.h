@@ -36,6 +36,16 @@ void disk_add(struct disk_file *, const void *, size_t len);
 /* Is what fill gives all that the file holds, and is the file as we write it? */
 bool disk_holds(const char *path, disk_fill_fn *, void *arg);
 
+/* Does the file hold just these bytes, and is it as we write it? */
+bool disk_is(const char *path, const void *, size_t len);
+
+/*
+ * A new temporary file, whose name begins with DISK_TEMP in its directory, in
+ * place of one that a crash left there: its descriptor, or -1 and errno.
+ */
+#define DISK_TEMP ".tmp-"
+int disk_create(const char *temp);
+
 /* All of it to a descriptor, whatever signals come; -1 and errno. */
 int disk_write_all(int fd, const char *bytes, size_t len);
 

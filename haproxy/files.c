@@ -18,6 +18,7 @@
 #include "common/str.h"
 #include "haproxy/command.h"
 #include "haproxy/disk.h"
+#include "haproxy/stage.h"
 
 #define BUNDLE_SUFFIX ".bundle"
 #define PEM_SUFFIX ".pem"
@@ -341,9 +342,34 @@ files_get(
 	return rc;
 }
 
+/* What stands in its file; whoever calls has looked at the length. */
+static void
+put_bundle(struct buf *file, const char *name, const void *bundle, size_t len)
+{
+	buf_init(file, BUNDLE_MAX + DOMAIN_NAME_MAX);
+	buf_putf(file, "%s\n", name);
+	buf_put(file, bundle, len);
+}
+
+struct stage *
+files_stage(const struct files *f, struct worker *worker, const char *name,
+    const void *bundle, size_t len, files_stage_fn *fn, void *arg)
+{
+	char *path = bundle_path(f, name);
+	struct stage *staged;
+	struct buf file;
+
+	/* One that is too long is refused by files_put(). */
+	put_bundle(&file, name, bundle, len <= BUNDLE_MAX ? len : 0);
+	staged = stage_new(worker, path, file.p, file.len, fn, arg);
+	buf_clear(&file);
+	free(path);
+	return staged;
+}
+
 int
 files_put(struct files *f, const char *name, const void *bundle,
-    size_t bundle_len, const char *pem, struct err *e)
+    size_t bundle_len, struct stage *staged, const char *pem, struct err *e)
 {
 	struct buf file;
 	char *sealed;
@@ -355,12 +381,11 @@ files_put(struct files *f, const char *name, const void *bundle,
 		return err_set(e, ERR_REFUSED,
 		    "bundle of %s has %zu bytes, it may have %d", name,
 		    bundle_len, BUNDLE_MAX);
-	buf_init(&file, BUNDLE_MAX + DOMAIN_NAME_MAX);
-	buf_putf(&file, "%s\n", name);
-	buf_put(&file, bundle, bundle_len);
+	put_bundle(&file, name, bundle, bundle_len);
 	sealed = bundle_path(f, name);
 	f->fresh = true;
-	rc = disk_put(sealed, file.p, file.len, e);
+	rc = staged != NULL ? stage_put(staged, sealed, file.p, file.len, e)
+	                    : disk_put(sealed, file.p, file.len, e);
 	free(sealed);
 	buf_clear(&file);
 	return rc == -1 ? -1 : files_put_pem(f, name, pem, e);

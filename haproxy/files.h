@@ -20,6 +20,8 @@
 #define FILES_NAME_MAX (DOMAIN_NAME_MAX + 8) /* also of a second one */
 
 struct files;
+struct stage;
+struct worker;
 
 /*
  * Make the directories (0700) where they are missing and check that they are
@@ -51,13 +53,23 @@ void files_domain(const char *name, char out[static DOMAIN_NAME_MAX]);
 int files_name(const char *path, char name[static DOMAIN_NAME_MAX]);
 
 /*
+ * Write a domain's sealed bundle beforehand (haproxy/stage.h), beside the one
+ * that is there: for files_put().
+ */
+typedef void files_stage_fn(void *arg, struct stage *);
+struct stage *files_stage(const struct files *, struct worker *,
+    const char *name, const void *bundle, size_t len, files_stage_fn *,
+    void *arg);
+
+/*
  * Write a domain's sealed bundle and PEM and add it to the crt-list held in
  * memory; files_sync() writes that, and makes sure that a crash of the machine
  * does not bring the old files back.  ERR_AGAIN when the disk is full or
- * read-only: what was there stays.
+ * read-only: what was there stays.  staged is the bundle that was written before,
+ * or NULL.
  */
 int files_put(struct files *, const char *name, const void *bundle,
-    size_t bundle_len, const char *pem, struct err *);
+    size_t bundle_len, struct stage *staged, const char *pem, struct err *);
 
 /* The PEM alone: what is sealed stays, and comes back with the next start. */
 int files_put_pem(

@@ -82,6 +82,7 @@ run_free(struct run *r)
 	dns01_cancel(r->driver->dns01, r);
 	ca_cancel(r->ca, r->posting);
 	keymaker_cancel(r->driver->keymaker, r);
+	outbox_cancel(r->driver->outbox, r);
 	loop_timer_free(&r->timer);
 	json_decref(r->ask.payload);
 	mem_wipe_free(r->key_pem);
@@ -554,15 +555,35 @@ make_csr(struct run *r)
 }
 
 static void
-key_saved(void *arg, const struct err *e)
+key_saved(struct run *r)
 {
-	if (e != NULL)
-		run_fail(arg, e);
-	else
-		make_csr(arg);
+	if (!r->key_flushing && !r->key_journaling)
+		make_csr(r);
 }
 
-/* The key is in the journal before a certificate for it can exist. */
+static void
+key_flushed(void *arg)
+{
+	struct run *r = arg;
+
+	r->key_flushing = false;
+	key_saved(r);
+}
+
+static void
+key_journaled(void *arg, const struct err *e)
+{
+	struct run *r = arg;
+
+	if (e != NULL) {
+		run_fail(r, e);
+		return;
+	}
+	r->key_journaling = false;
+	key_saved(r);
+}
+
+/* The key is in the journal, and on the disk, before a certificate for it can be. */
 static void
 got_key(void *arg, const char *pem, const struct err *why)
 {
@@ -575,11 +596,12 @@ got_key(void *arg, const char *pem, const struct err *why)
 	}
 	mem_wipe_free(r->key_pem);
 	r->key_pem = xstrdup(pem);
-	outbox_put_key(r->driver->outbox, r->d->name, r->order.url, r->d->sha1,
-	    r->key_pem);
+	r->key_flushing = outbox_put_key(r->driver->outbox, r->d->name,
+	    r->order.url, r->d->sha1, r->key_pem, key_flushed, r);
+	r->key_journaling = true;
 	fault_point("O1");
 	if (store_journal(r->driver->store, r->d->name, r->d->epoch, "*", "key",
-		r->order.url, r->key_pem, key_saved, r, &e) == -1)
+		r->order.url, r->key_pem, key_journaled, r, &e) == -1)
 		run_fail(r, &e);
 }
 

@@ -39,6 +39,8 @@ struct run {
 	struct ticket ticket;
 	bool spent;    /* for this newOrder */
 	char *key_pem; /* the certificate's; "" until needed */
+	/* A new key: is it on its way to the disk; and into the journal? */
+	bool key_flushing, key_journaling;
 	/* Of two certificates the first, as a bundle; empty while there is none. */
 	struct buf first;
 	char *first_ca; /* the directory of its CA */

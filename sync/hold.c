@@ -25,7 +25,7 @@ static void write_crt_list(void *);
 struct hold *
 hold_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, const struct skew *skew, struct files *files,
-    hold_fn *fn, void *arg)
+    struct worker *worker, hold_fn *fn, void *arg)
 {
 	struct hold *h = xcalloc(1, sizeof(*h));
 
@@ -37,6 +37,8 @@ hold_new(struct event_base *base, const struct conf *conf,
 	h->fn = fn;
 	h->arg = arg;
 	TAILQ_INIT(&h->under_way);
+	TAILQ_INIT(&h->landings);
+	h->worker = worker;
 	h->patrol = patrol_new(h);
 	for (size_t i = 0; i < conf->haproxy.sockets.n && i < TARGETS_MAX;
 	     i++) {
@@ -66,6 +68,7 @@ hold_free(struct hold *h)
 
 	if (h == NULL)
 		return;
+	hold_forget_all(h);
 	for (unsigned int i = 0; i < h->ntargets; i++)
 		push_free(h->target[i].push);
 	HASH_ITER (hh, h->names, x, next)
@@ -179,8 +182,8 @@ hold_take_second(struct hold *h, const char *name, const struct cert *cert,
 }
 
 void
-hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
-    const struct hold_entry *entry)
+hold_land(struct hold *h, const char *name, const void *bundle, size_t len,
+    const struct hold_entry *entry, struct stage *staged)
 {
 	struct held *x = held_find(h, name);
 	struct cert cert = { 0 }, second = { 0 };
@@ -204,8 +207,8 @@ hold_take(struct hold *h, const char *name, const void *bundle, size_t len,
 		    "choice: an older state is not taken");
 		held_failed(x, &e);
 	} else if (keep_bundle(h->ring, h->files, name,
-		       least_not_after(x, entry), bundle, len, &cert, &second,
-		       &unkept, &e) == -1) {
+		       least_not_after(x, entry), bundle, len, staged, &cert,
+		       &second, &unkept, &e) == -1) {
 		held_failed(x, &e);
 	} else {
 		/* A HAProxy that starts now has it from its files. */

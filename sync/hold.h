@@ -19,14 +19,18 @@ struct files;
 struct hold;
 struct seal_ring;
 struct skew;
+struct worker;
 
 /* Something was proven, failed or a HAProxy changed: look again. */
 typedef void hold_fn(void *arg);
 
-/* Begins to talk to the HAProxys of conf->haproxy.sockets. */
+/*
+ * Begins to talk to the HAProxys of conf->haproxy.sockets.  The worker, which
+ * outlives it, writes the sealed copies.
+ */
 struct hold *hold_new(struct event_base *, const struct conf *,
-    const struct seal_ring *, const struct skew *, struct files *, hold_fn *,
-    void *arg);
+    const struct seal_ring *, const struct skew *, struct files *,
+    struct worker *, hold_fn *, void *arg);
 void hold_free(struct hold *);
 
 /*
@@ -46,10 +50,16 @@ struct hold_entry {
  * Take a bundle: check it, write it to disk, push it.  One that ends earlier
  * than what is held is only taken when the owner has chosen another kind since;
  * one of before the last choice never.  On failure it counts as failed, with
- * the reason, until there is a better one.
+ * the reason, until there is a better one.  A worker writes it, so fn(arg) is
+ * called when all that is done; bundles are taken in the order of the calls.
  */
+typedef void hold_taken_fn(void *arg);
 void hold_take(struct hold *, const char *name, const void *bundle, size_t len,
-    const struct hold_entry *);
+    const struct hold_entry *, hold_taken_fn *, void *arg);
+
+/* What was to be taken for arg, and was not yet, is not. */
+void hold_forget(struct hold *, const void *arg);
+
 void hold_drop(struct hold *, const char *name);
 
 /*

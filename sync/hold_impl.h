@@ -1,5 +1,6 @@
 /*
  * The inside of hold, shared by sync/hold.c (certificates come and go),
+ * sync/hold_land.c (on their way to the disk),
  * sync/held.c (one of them), sync/held_proof.c (into the HAProxys, and whether
  * they show it), sync/held_missing.c (what Redis has lost of it),
  * sync/hold_hot.c (what is needed most) and sync/hold_status.c (what others
@@ -25,6 +26,9 @@
 #define TARGETS_MAX 32         /* HAProxy processes of one node */
 
 struct handshake;
+struct landing;
+struct stage;
+struct worker;
 
 enum held_state {
 	HELD_PUSHING, /* on its way into the HAProxys */
@@ -90,6 +94,8 @@ struct hold {
 	hold_fn *fn;
 	void *arg;
 	struct held *names;
+	struct worker *worker;
+	TAILQ_HEAD(, landing) landings;
 	/* Of the first certificates of names, and of the second ones. */
 	size_t count[2][HELD_STATES];
 	TAILQ_HEAD(, held) under_way;
@@ -109,6 +115,13 @@ struct hold {
 /* Of the first certificate of name or, by its own name, of the second. */
 struct held *held_find(const struct hold *, const char *name);
 struct held *held_find_path(const struct hold *, const char *path);
+
+/* A bundle that is written (staged), or could not be, is checked and taken. */
+void hold_land(struct hold *, const char *name, const void *bundle, size_t len,
+    const struct hold_entry *, struct stage *staged);
+
+/* Before the end: nothing that is on its way is taken. */
+void hold_forget_all(struct hold *);
 
 /* In the table, and out of it. */
 struct held *held_new(struct hold *, const char *name);

@@ -24,25 +24,26 @@ not_worse(int64_t was, int64_t is, struct err *e)
 /* The copy on disk is sealed by the ring's newest key, whoever sealed it. */
 static int
 put(const struct seal_ring *ring, struct files *files, const char *name,
-    const void *bundle, size_t len, const char *pem, struct err *e)
+    const void *bundle, size_t len, struct stage *staged, const char *pem,
+    struct err *e)
 {
 	struct buf again;
 	int rc = -1;
 
 	if (bundle_key_id(bundle, len) == seal_ring_seals(ring))
-		return files_put(files, name, bundle, len, pem, e);
+		return files_put(files, name, bundle, len, staged, pem, e);
 	buf_init(&again, BUNDLE_MAX);
 	if (bundle_reseal(ring, name, bundle, len, &again, e) == 0)
-		rc = files_put(files, name, again.p, again.len, pem, e);
+		rc = files_put(files, name, again.p, again.len, NULL, pem, e);
 	buf_clear(&again);
 	return rc;
 }
 
-/* sealed: the sealed copy, too. */
+/* sealed: the sealed copy, too, which may be staged. */
 static int
 keep(const struct seal_ring *ring, struct files *files, const char *name,
     int64_t now, int64_t not_after, const void *bundle, size_t len, bool sealed,
-    struct cert *cert, struct cert *second, struct err *e)
+    struct stage *staged, struct cert *cert, struct cert *second, struct err *e)
 {
 	char *key = NULL, *key2 = NULL, *pem = NULL, *pem2 = NULL;
 	int rc = -1;
@@ -55,8 +56,9 @@ keep(const struct seal_ring *ring, struct files *files, const char *name,
 		pem = cert_pem(cert, key);
 		if (key2 != NULL)
 			pem2 = cert_pem(second, key2);
-		rc = sealed ? put(ring, files, name, bundle, len, pem, e)
-		            : files_put_pem(files, name, pem, e);
+		rc = sealed
+		         ? put(ring, files, name, bundle, len, staged, pem, e)
+		         : files_put_pem(files, name, pem, e);
 		if (rc == 0)
 			rc = files_put_second(files, name, pem2, e);
 	}
@@ -69,14 +71,14 @@ keep(const struct seal_ring *ring, struct files *files, const char *name,
 
 int
 keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
-    int64_t not_after, const void *bundle, size_t len, struct cert *cert,
-    struct cert *second, struct err *unkept, struct err *e)
+    int64_t not_after, const void *bundle, size_t len, struct stage *staged,
+    struct cert *cert, struct cert *second, struct err *unkept, struct err *e)
 {
 	int64_t now = loop_wall_ms();
 
 	*unkept = (struct err){ 0 };
-	if (keep(ring, files, name, now, not_after, bundle, len, true, cert,
-		second, e) == 0)
+	if (keep(ring, files, name, now, not_after, bundle, len, true, staged,
+		cert, second, e) == 0)
 		return 0;
 	if (e->kind != ERR_AGAIN)
 		return -1;
@@ -85,8 +87,8 @@ keep_bundle(const struct seal_ring *ring, struct files *files, const char *name,
 	cert_clear(cert);
 	cert_clear(second);
 	*cert = (struct cert){ 0 };
-	return keep(ring, files, name, now, not_after, bundle, len, false, cert,
-	    second, e);
+	return keep(ring, files, name, now, not_after, bundle, len, false, NULL,
+	    cert, second, e);
 }
 
 int
@@ -95,7 +97,7 @@ keep_trial(const struct seal_ring *ring, struct files *files, const char *name,
     struct err *e)
 {
 	return keep(ring, files, name, loop_wall_ms(), 0, bundle, len, false,
-	    cert, second, e);
+	    NULL, cert, second, e);
 }
 
 struct load {
@@ -135,7 +137,7 @@ load_one(void *arg, const char *name, const void *bundle, size_t len)
 	struct err e = { 0 };
 
 	if (keep(l->ring, l->files, name, CERT_ANY_TIME, 0, bundle, len, true,
-		&cert, &second, &e) == -1) {
+		NULL, &cert, &second, &e) == -1) {
 		log_error(
 		    "domain=%s copy on disk not served: %s", name, e.text);
 	} else {

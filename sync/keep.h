@@ -13,6 +13,7 @@
 
 struct files;
 struct seal_ring;
+struct stage;
 
 /*
  * Open the bundle, check it (cert_check) and write it to disk.  not_after is
@@ -20,11 +21,12 @@ struct seal_ring;
  * earlier is ERR_REFUSED while that is valid.  Fills cert, also on failure, and
  * second, whose chain is NULL when the bundle has only one; the caller clears
  * them.  When only the sealed copy cannot be written (a disk is full), unkept
- * says why, and what was there stays there.
+ * says why, and what was there stays there.  staged is that copy as it was
+ * written before (files_stage()), or NULL.
  */
 int keep_bundle(const struct seal_ring *, struct files *, const char *name,
-    int64_t not_after, const void *bundle, size_t len, struct cert *,
-    struct cert *second, struct err *unkept, struct err *);
+    int64_t not_after, const void *bundle, size_t len, struct stage *staged,
+    struct cert *, struct cert *second, struct err *unkept, struct err *);
 
 /*
  * The same for one that is to be proven first: only the PEMs that HAProxy loads

@@ -16,6 +16,7 @@
 #include "common/rds_setup.h"
 #include "common/redis_keys.h"
 #include "common/seal.h"
+#include "common/worker.h"
 #include "sync/api/api.h"
 #include "sync/authority.h"
 #include "sync/barrier.h"
@@ -329,8 +330,9 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->rds = rds_new(n->base, &n->redis.conf, on_redis, n);
 	n->store = store_new(n->rds, conf, ring);
 	n->http = http_new(n->base, &http);
-	n->hold =
-	    hold_new(n->base, conf, ring, &n->skew, files, node_on_hold, n);
+	n->worker = worker_new(n->base);
+	n->hold = hold_new(
+	    n->base, conf, ring, &n->skew, files, n->worker, node_on_hold, n);
 	n->visits = visits_new(n->base, conf, n->hold, n->store);
 	if (hold_load(n->hold, e) == -1)
 		return -1;
@@ -344,6 +346,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	    (n->outbox = outbox_new(conf->state_dir, ring, OUTBOX_MAX,
 		 conf_redis_local(conf), &why)) == NULL)
 		log_error("outbox: %s", why.text);
+	outbox_worker(n->outbox, n->worker);
 	n->offers =
 	    offers_new(n->base, conf, n->store, n->hold, files, n->outbox);
 	n->barrier = barrier_new(n->base, conf, n->http, n->store);
@@ -386,6 +389,7 @@ end(struct node *n)
 	outbox_free(n->outbox);
 	visits_free(n->visits);
 	hold_free(n->hold);
+	worker_free(n->worker);
 	http_free(n->http);
 	resolve_free(n->resolve);
 	rds_sub_free(n->sub);

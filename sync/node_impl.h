@@ -27,6 +27,7 @@ struct node {
 	struct store *store;
 	struct http *http;
 	struct resolve *resolve;
+	struct worker *worker; /* waits for the disk */
 	struct hold *hold;
 	struct visits *visits;
 	struct trials *trials;

@@ -91,6 +91,7 @@ outbox_new(const char *state_dir, const struct seal_ring *ring, size_t max,
 {
 	struct outbox *o = xcalloc(1, sizeof(*o));
 
+	LIST_INIT(&o->flushing);
 	o->max = max;
 	o->ring = ring;
 	o->dir = outbox_dir_new(state_dir, sync_keys, found, o, e);
@@ -112,6 +113,7 @@ outbox_free(struct outbox *o)
 
 	if (o == NULL)
 		return;
+	outbox_flush_end(o);
 	HASH_ITER (hh, o->names, k, next)
 		outbox_forget(o, k);
 	outbox_dir_free(o->dir);
@@ -178,20 +180,22 @@ make_room(struct outbox *o)
 	return false;
 }
 
-void
+int
 outbox_put(struct outbox *o, const char *name, enum outbox_kind kind,
     const void *bytes, size_t len)
 {
 	struct err e;
+	int flush;
 
 	if (outbox_find(o, name) == NULL && !make_room(o))
-		return;
-	if (outbox_dir_put(o->dir, name, kind, bytes, len, &e) == -1) {
+		return -1;
+	if (outbox_dir_put(o->dir, name, kind, bytes, len, &flush, &e) == -1) {
 		outbox_tell(o, &e);
-		return;
+		return -1;
 	}
 	outbox_tell(o, NULL);
 	found(o, name, kind);
+	return flush;
 }
 
 /* --- certificates ------------------------------------------------------------------ */

@@ -22,6 +22,7 @@
 
 struct outbox;
 struct seal_ring;
+struct worker;
 
 /*
  * Take up what was left in it; it is to hold at most max domains.  NULL when the
@@ -35,12 +36,19 @@ struct outbox *outbox_new(const char *state_dir, const struct seal_ring *,
     size_t max, bool sync_keys, struct err *);
 void outbox_free(struct outbox *);
 
+/* The disk is waited for by this worker, which outlives it, not by the loop. */
+void outbox_worker(struct outbox *, struct worker *);
+
 /*
  * The key that the order at url is going to be finalized with; was is the SHA-1
- * of the certificate that it is to replace, "": none.
+ * of the certificate that it is to replace, "": none.  True: fn(arg) is called
+ * when the disk has it, which the order waits for, unless outbox_cancel() comes
+ * first.
  */
-void outbox_put_key(struct outbox *, const char *name, const char *url,
-    const char *was, const char *key_pem);
+typedef void outbox_flushed_fn(void *arg);
+bool outbox_put_key(struct outbox *, const char *name, const char *url,
+    const char *was, const char *key_pem, outbox_flushed_fn *, void *arg);
+void outbox_cancel(struct outbox *, const void *arg);
 
 /*
  * Both NULL when there is none, or it was for what has been replaced since: such

@@ -142,12 +142,6 @@ outbox_dir_free(struct outbox_dir *d)
 	free(d);
 }
 
-static bool
-must_last(const struct outbox_dir *d, enum outbox_kind kind)
-{
-	return kind == OUTBOX_ACCOUNT || (kind == OUTBOX_KEY && d->sync_keys);
-}
-
 /*
  * A file that a crash tears is as good as none, since nothing of it can be
  * opened.  It is flushed where it is to be found.  What was in it is written
@@ -156,7 +150,7 @@ must_last(const struct outbox_dir *d, enum outbox_kind kind)
  */
 static int
 write_file(
-    const char *temp, const char *path, const struct buf *file, bool sync)
+    const char *temp, const char *path, const struct buf *file, int *left)
 {
 	int fd = open(temp, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int rc = -1;
@@ -165,7 +159,11 @@ write_file(
 		return -1;
 	if (disk_write_all(fd, file->p, file->len) == 0 &&
 	    ftruncate(fd, (off_t)file->len) == 0 && rename(temp, path) == 0)
-		rc = sync ? fsync(fd) : 0;
+		rc = 0;
+	if (rc == 0 && left != NULL) {
+		*left = fd;
+		return 0;
+	}
 	/* Some file systems report a full disk only here. */
 	return close(fd) == -1 ? -1 : rc;
 }
@@ -173,11 +171,11 @@ write_file(
 /* In the place of one that was dropped, if there is one. */
 static int
 put_file(
-    struct outbox_dir *d, const char *path, const struct buf *file, bool sync)
+    struct outbox_dir *d, const char *path, const struct buf *file, int *left)
 {
 	unsigned int i = d->spares > 0 ? d->spares - 1 : 0;
 	char *temp = spare_of(d, i);
-	int rc = write_file(temp, path, file, sync), saved = errno;
+	int rc = write_file(temp, path, file, left), saved = errno;
 
 	d->spares = i;
 	if (rc == -1) {
@@ -189,24 +187,40 @@ put_file(
 	return rc;
 }
 
+/* It is on the disk before anything goes on. */
+static int
+flush_now(int fd)
+{
+	int rc = fsync(fd);
+
+	return close(fd) == -1 ? -1 : rc;
+}
+
 int
 outbox_dir_put(struct outbox_dir *d, const char *name, enum outbox_kind kind,
-    const void *bytes, size_t len, struct err *e)
+    const void *bytes, size_t len, int *flush, struct err *e)
 {
+	bool later = kind == OUTBOX_KEY && d->sync_keys, now;
 	char *path = path_of(d, name, kind);
 	struct buf file;
-	int rc;
+	int rc, fd = -1;
+
+	now = kind == OUTBOX_ACCOUNT;
+	*flush = -1;
 
 	buf_init(&file, OUTBOX_FILE_MAX + NAME_MAX_LEN);
 	buf_putf(&file, "%s\n", name);
 	if (buf_put(&file, bytes, len) == -1)
 		rc = err_set(
 		    e, ERR_BUG, "%zu bytes are too many for %s", len, path);
-	else if (put_file(d, path, &file, must_last(d, kind)) == -1)
+	else if (put_file(d, path, &file, now || later ? &fd : NULL) == -1 ||
+		 (now && flush_now(fd) == -1))
 		rc = err_set(
 		    e, ERR_AGAIN, "cannot write %s: %s", path, strerror(errno));
 	else
 		rc = 0;
+	if (later)
+		*flush = fd;
 	buf_clear(&file);
 	free(path);
 	return rc;

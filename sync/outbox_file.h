@@ -33,11 +33,12 @@ struct outbox_dir *outbox_dir_new(const char *state_dir, bool sync_keys,
 void outbox_dir_free(struct outbox_dir *);
 
 /*
- * An account is on the disk then, and a key with sync_keys.  Everything else
- * survives a crash of this process, and maybe not one of the machine.
+ * An account is on the disk then.  A key with sync_keys is when the descriptor,
+ * the caller's, was flushed.  Everything else survives a crash of this process,
+ * and maybe not one of the machine; so it is with -1.
  */
 int outbox_dir_put(struct outbox_dir *, const char *name, enum outbox_kind,
-    const void *, size_t len, struct err *);
+    const void *, size_t len, int *flush, struct err *);
 int outbox_dir_get(const struct outbox_dir *, const char *name,
     enum outbox_kind, struct buf *out, struct err *);
 void outbox_dir_drop(struct outbox_dir *, const char *name, enum outbox_kind);

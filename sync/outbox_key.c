@@ -60,21 +60,23 @@ get_pair(const struct outbox *o, const char *type, enum outbox_kind kind,
 }
 
 /* The first line is the URL, a blank, and what is to be replaced. */
-void
+bool
 outbox_put_key(struct outbox *o, const char *name, const char *url,
-    const char *was, const char *key_pem)
+    const char *was, const char *key_pem, outbox_flushed_fn *fn, void *arg)
 {
 	struct buf sealed;
 	struct err e;
 	char *line;
+	int fd = -1;
 
 	if (o == NULL)
-		return;
+		return false;
 	line = xasprintf("%s %s", url, was);
 	if (seal_pair(o, "outbox", name, line, key_pem, &sealed, &e) == 0)
-		outbox_put(o, name, OUTBOX_KEY, sealed.p, sealed.len);
+		fd = outbox_put(o, name, OUTBOX_KEY, sealed.p, sealed.len);
 	buf_clear(&sealed);
 	free(line);
+	return outbox_flush(o, fd, fn, arg);
 }
 
 bool
@@ -109,10 +111,11 @@ keep_account(
 {
 	struct buf sealed;
 	struct err e;
+	int flush;
 
 	if (seal_pair(o, "account", ca, url, key_pem, &sealed, &e) == 0 &&
-	    outbox_dir_put(
-		o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len, &e) == -1)
+	    outbox_dir_put(o->dir, ca, OUTBOX_ACCOUNT, sealed.p, sealed.len,
+		&flush, &e) == -1)
 		outbox_tell(o, &e);
 	buf_clear(&sealed);
 }

@@ -49,7 +49,27 @@ watch_fetch_free(struct fetch *f)
 				lowest_add(&f->part->lowest, it->entry.gen);
 	w->nasked -= f->asked;
 	store_forget(w->store, f);
+	hold_forget(w->hold, f);
 	free(f);
+}
+
+static void
+ended(struct fetch *f)
+{
+	struct watch *w = f->watch;
+
+	watch_fetch_free(f);
+	watch_fetch_next(w);
+}
+
+static void
+taken(void *arg)
+{
+	struct fetch *f = arg;
+	struct watch *w = f->watch;
+
+	outbox_held(w->outbox, f->name, hold_sha1(w->hold, f->name));
+	ended(f);
 }
 
 static void
@@ -64,11 +84,10 @@ got_bundle(void *arg, const void *bundle, size_t len, const struct err *e)
 	} else if (bundle == NULL) {
 		log_warn("domain=%s bundle: not there", f->name);
 	} else {
-		hold_take(w->hold, f->name, bundle, len, &f->entry);
-		outbox_held(w->outbox, f->name, hold_sha1(w->hold, f->name));
+		hold_take(w->hold, f->name, bundle, len, &f->entry, taken, f);
+		return;
 	}
-	watch_fetch_free(f);
-	watch_fetch_next(w);
+	ended(f);
 }
 
 /* Redis is shared: a name is checked before it goes further. */

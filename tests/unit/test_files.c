@@ -67,7 +67,7 @@ put(struct files *f, const char *name, const char *bundle)
 {
 	struct err e = { 0 };
 
-	if (files_put(f, name, bundle, strlen(bundle), PEM, &e) == -1)
+	if (files_put(f, name, bundle, strlen(bundle), NULL, PEM, &e) == -1)
 		fail_msg("%s", e.text);
 }
 
@@ -364,7 +364,8 @@ a_full_disk_keeps_what_was_there(void **state)
 	for (i = 0; i < 256 * 1024; i++)
 		big[i] = i % 64 == 63 ? '\n' : 'A';
 	big[i] = '\0';
-	assert_int_equal(files_put(f, "a.example.com", "A2", 2, big, &e), -1);
+	assert_int_equal(
+	    files_put(f, "a.example.com", "A2", 2, NULL, big, &e), -1);
 	assert_int_equal(e.kind, ERR_AGAIN);
 	assert_non_null(strstr(e.text, strerror(ENOSPC)));
 	assert_non_null(strstr(e.text, "a.example.com"));

@@ -16,11 +16,15 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/loop.h"
 #include "common/mem.h"
 #include "common/seal.h"
+#include "common/worker.h"
+
 #include "sync/bundle.h"
 #include "sync/cert.h"
 #include "sync/outbox.h"
+#include <event2/event.h>
 
 #define MAX 8
 #define NAME "www.shop.example"
@@ -34,6 +38,8 @@ static struct {
 	char dir[64], sub[80], ring_path[80];
 	struct seal_ring *ring;
 	struct outbox *box;
+	struct event_base *base;
+	struct worker *worker;
 } it;
 
 static void
@@ -146,7 +152,7 @@ static void
 a_key_comes_back_after_a_restart(void **state)
 {
 	(void)state;
-	outbox_put_key(it.box, NAME, URL, "", KEY);
+	outbox_put_key(it.box, NAME, URL, "", KEY, NULL, NULL);
 	assert_int_equal(each_file(is_closed_and_sealed), 1);
 	reopen();
 	assert_string_equal(key_of(""), URL " " KEY);
@@ -157,7 +163,7 @@ static void
 a_key_for_what_has_been_replaced_since_is_dropped(void **state)
 {
 	(void)state;
-	outbox_put_key(it.box, NAME, URL, SHA_A, KEY);
+	outbox_put_key(it.box, NAME, URL, SHA_A, KEY, NULL, NULL);
 	assert_string_equal(key_of(SHA_B), "");
 	assert_int_equal(outbox_size(it.box), 0);
 	assert_int_equal(each_file(NULL), 0);
@@ -167,7 +173,7 @@ static void
 a_certificate_takes_the_place_of_its_key(void **state)
 {
 	(void)state;
-	outbox_put_key(it.box, NAME, URL, "", KEY);
+	outbox_put_key(it.box, NAME, URL, "", KEY, NULL, NULL);
 	outbox_put_bundle(it.box, NAME, SHA_A, 9000, "bundle", 6);
 	assert_string_equal(key_of(""), "");
 	assert_int_equal(each_file(NULL), 1);
@@ -352,7 +358,7 @@ what_is_damaged_or_of_another_name_is_passed_over(void **state)
 	int fd;
 
 	(void)state;
-	outbox_put_key(it.box, NAME, URL, "", KEY);
+	outbox_put_key(it.box, NAME, URL, "", KEY, NULL, NULL);
 	each_file(damage);
 	fd = open(other, O_WRONLY | O_CREAT, 0600);
 	assert_int_equal(
@@ -403,12 +409,12 @@ a_dropped_file_is_written_anew_and_gone_at_the_end(void **state)
 	ino_t first;
 
 	(void)state;
-	outbox_put_key(it.box, NAME, URL, "", KEY);
+	outbox_put_key(it.box, NAME, URL, "", KEY, NULL, NULL);
 	first = inode_of_last();
 	outbox_drop(it.box, NAME);
 	assert_int_equal(each_file(NULL), 0);
 	assert_int_equal(access(spare, F_OK), 0);
-	outbox_put_key(it.box, "other.example", URL, "", KEY);
+	outbox_put_key(it.box, "other.example", URL, "", KEY, NULL, NULL);
 	assert_int_equal(each_file(NULL), 1);
 	assert_int_equal(inode_of_last(), first);
 	assert_string_equal(key_of(""), "");
@@ -417,6 +423,42 @@ a_dropped_file_is_written_anew_and_gone_at_the_end(void **state)
 	assert_int_equal(access(spare, F_OK), -1);
 	assert_int_equal(each_file(NULL), 0);
 	free(spare);
+}
+
+static void
+on_flushed(void *arg)
+{
+	*(int *)arg += 1;
+	loop_stop(it.base);
+}
+
+static void
+an_order_hears_when_the_disk_has_its_key(void **state)
+{
+	int heard = 0, cancelled = 0;
+
+	(void)state;
+	it.base = loop_new();
+	it.worker = worker_new(it.base);
+	outbox_worker(it.box, it.worker);
+	assert_true(outbox_put_key(
+	    it.box, "b.example", URL, "", KEY, on_flushed, &cancelled));
+	outbox_cancel(it.box, &cancelled);
+	assert_true(
+	    outbox_put_key(it.box, NAME, URL, "", KEY, on_flushed, &heard));
+	assert_int_equal(heard, 0);
+	event_base_dispatch(it.base);
+	assert_int_equal(heard, 1);
+	assert_int_equal(cancelled, 0);
+	assert_string_equal(key_of(""), URL " " KEY);
+	/* Nobody is left to hear of this one. */
+	assert_true(
+	    outbox_put_key(it.box, NAME, URL, "", KEY, on_flushed, &heard));
+	reopen();
+	worker_free(it.worker);
+	event_base_free(it.base);
+	assert_int_equal(heard, 1);
+	assert_string_equal(key_of(""), URL " " KEY);
 }
 
 /* What stood there before must not stand behind it. */
@@ -428,9 +470,9 @@ a_short_one_takes_the_place_of_a_long_one(void **state)
 	(void)state;
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	outbox_put_key(it.box, NAME, URL, "", longer);
+	outbox_put_key(it.box, NAME, URL, "", longer, NULL, NULL);
 	outbox_drop(it.box, NAME);
-	outbox_put_key(it.box, NAME, URL, "", KEY);
+	outbox_put_key(it.box, NAME, URL, "", KEY, NULL, NULL);
 	assert_int_equal(each_file(is_closed_and_sealed), 1);
 	assert_string_equal(key_of(""), URL " " KEY);
 }
@@ -441,7 +483,7 @@ no_outbox_keeps_nothing(void **state)
 	char *url, *key;
 
 	(void)state;
-	outbox_put_key(NULL, NAME, URL, "", KEY);
+	outbox_put_key(NULL, NAME, URL, "", KEY, NULL, NULL);
 	outbox_put_bundle(NULL, NAME, SHA_A, 9000, "b", 1);
 	outbox_drop(NULL, NAME);
 	assert_false(outbox_get_key(NULL, NAME, "", &url, &key));
@@ -468,6 +510,7 @@ main(void)
 		with_box(what_is_damaged_or_of_another_name_is_passed_over),
 		with_box(an_account_is_kept_and_is_no_domain),
 		with_box(a_dropped_file_is_written_anew_and_gone_at_the_end),
+		with_box(an_order_hears_when_the_disk_has_its_key),
 		with_box(a_short_one_takes_the_place_of_a_long_one),
 		cmocka_unit_test(no_outbox_keeps_nothing),
 	};

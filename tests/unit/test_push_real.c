@@ -135,7 +135,7 @@ renew(struct wanted *x)
 	struct err e = { 0 };
 	char *pem = certs_pem(x->name, x->sha1);
 
-	if (files_put(w.files, x->name, "sealed", 6, pem, &e) == -1)
+	if (files_put(w.files, x->name, "sealed", 6, NULL, pem, &e) == -1)
 		fail_msg("%s", e.text);
 	free(pem);
 	files_path(w.files, x->name, x->path);
@@ -332,7 +332,7 @@ what_is_too_large_is_refused_with_the_numbers(void **state)
 	buf_puts(&big, "-----END CERTIFICATE-----\n");
 	pem = buf_take(&big);
 	assert_int_equal(
-	    files_put(w.files, "big.example.com", "b", 1, pem, &e), 0);
+	    files_put(w.files, "big.example.com", "b", 1, NULL, pem, &e), 0);
 	free(pem);
 	files_path(w.files, "big.example.com", path);
 	push_want(w.push, path, "AA", "big.example.com");
@@ -362,7 +362,7 @@ certificates_up_to_the_limit_go_through(void **state)
 		buf_puts(&large, other);
 	pem = buf_take(&large);
 	assert_int_equal(
-	    files_put(w.files, "limit.example.com", "b", 1, pem, &e), 0);
+	    files_put(w.files, "limit.example.com", "b", 1, NULL, pem, &e), 0);
 	files_path(w.files, "limit.example.com", path);
 	push_want(w.push, path, sha1, "limit.example.com");
 	/* Others before and behind it in the same conversation. */
@@ -388,7 +388,7 @@ a_key_of_another_certificate_is_refused_alone(void **state)
 	mixed = xasprintf("%.*s%s", (int)(strstr(a, "-----BEGIN CERT") - a), a,
 	    strstr(b, "-----BEGIN CERT"));
 	assert_int_equal(
-	    files_put(w.files, "bad.example.com", "b", 1, mixed, &e), 0);
+	    files_put(w.files, "bad.example.com", "b", 1, NULL, mixed, &e), 0);
 	files_path(w.files, "bad.example.com", path);
 	push_want(w.push, path, other_sha1, "bad.example.com");
 	want_all();
