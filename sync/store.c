@@ -155,6 +155,15 @@ call_keys(struct rds_cmd *cmd, const char *function, const char *const *keys)
 }
 
 void
+call_owner(
+    struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
+{
+	call_keys(cmd, function,
+	    (const char *const[]){ k->domain, k->custom, k->cert, k->due,
+		k->index, k->gen, k->events, k->removed, k->timeline, NULL });
+}
+
+void
 call_arg_set(struct rds_cmd *cmd, size_t at, int64_t v)
 {
 	cmd->len[at] = (size_t)snprintf(

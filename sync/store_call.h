@@ -151,6 +151,13 @@ struct domain_keys {
 };
 void domain_keys(const struct store *, const char *name, struct domain_keys *);
 
+/*
+ * Begin a call of one of the library's functions for owners: its keys in the
+ * order of owner_keys() of common/library.lua.
+ */
+void call_owner(
+    struct rds_cmd *, const char *function, const struct domain_keys *);
+
 /* A number in a reply: integer, or text; 0 when it is none. */
 int64_t reply_int(const struct rds_reply *);
 

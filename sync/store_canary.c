@@ -230,16 +230,6 @@ store_canary(struct store *s, const char *name, int64_t epoch,
 	call_send(c, &cmd, call_done);
 }
 
-/* All keys, in the order of the library's functions for owners. */
-static void
-owner_function(
-    struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
-{
-	call_keys(cmd, function,
-	    (const char *const[]){ k->domain, k->custom, k->cert, k->due,
-		k->index, k->gen, k->events, k->removed, k->timeline, NULL });
-}
-
 void
 store_promote(struct store *s, const char *name, int64_t epoch,
     const struct store_staged *staged, store_commit_fn *fn, void *arg)
@@ -251,7 +241,7 @@ store_promote(struct store *s, const char *name, int64_t epoch,
 	domain_keys(s, name, &k);
 	c->tell.commit = fn;
 	if (staged->custom) {
-		owner_function(&cmd, "certfleet_custom_promote", &k);
+		call_owner(&cmd, "certfleet_custom_promote", &k);
 		rds_arg(&cmd, name);
 		rds_arg_int(&cmd, epoch);
 	} else {
@@ -276,7 +266,7 @@ store_unstaged(struct store *s, const char *name, int64_t epoch, bool custom,
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
 	if (custom) {
-		owner_function(&cmd, "certfleet_custom_unstaged", &k);
+		call_owner(&cmd, "certfleet_custom_unstaged", &k);
 		rds_arg(&cmd, name);
 	} else {
 		call_keys(&cmd, "certfleet_unstaged",
@@ -326,7 +316,7 @@ store_rollback(struct store *s, const struct domain *d, const void *bundle,
 
 	domain_keys(s, d->name, &k);
 	c->tell.commit = fn;
-	owner_function(&cmd, "certfleet_rollback", &k);
+	call_owner(&cmd, "certfleet_rollback", &k);
 	rds_arg(&cmd, d->name);
 	rds_arg(&cmd, custom ? d->custom_sha1 : d->sha1);
 	rds_arg_int(&cmd, custom ? d->custom_not_after : d->not_after);

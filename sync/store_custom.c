@@ -5,16 +5,6 @@
 #include "sync/bundle.h"
 #include "sync/store_call.h"
 
-/* All keys, in the order of the library's functions for owners. */
-static void
-owner_function(
-    struct rds_cmd *cmd, const char *function, const struct domain_keys *k)
-{
-	call_keys(cmd, function,
-	    (const char *const[]){ k->domain, k->custom, k->cert, k->due,
-		k->index, k->gen, k->events, k->removed, k->timeline, NULL });
-}
-
 static void
 put(struct rds_cmd *cmd, const char *field, const char *value)
 {
@@ -44,7 +34,7 @@ store_custom_set(struct store *s, const struct domain *d,
 	domain_keys(s, d->name, &k);
 	c = call_new(s, arg);
 	c->tell.done = fn;
-	owner_function(&cmd,
+	call_owner(&cmd,
 	    strcmp(s->conf->fleet.rollout, "canary") == 0
 		? "certfleet_custom_stage"
 		: "certfleet_custom_set",
@@ -76,7 +66,7 @@ store_custom_clear(struct store *s, const char *name, int64_t epoch,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	owner_function(&cmd, "certfleet_custom_clear", &k);
+	call_owner(&cmd, "certfleet_custom_clear", &k);
 	rds_arg(&cmd, name);
 	if (epoch > 0)
 		rds_arg_int(&cmd, epoch);
@@ -97,7 +87,7 @@ switch_it(struct store *s, const char *function, const char *name, bool on,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	owner_function(&cmd, function, &k);
+	call_owner(&cmd, function, &k);
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, on ? "1" : "0");
 	call_send(c, &cmd, call_yes);
@@ -127,7 +117,7 @@ store_revoke(struct store *s, const char *name, const char *reason,
 
 	domain_keys(s, name, &k);
 	c->tell.yes = fn;
-	owner_function(&cmd, "certfleet_revoke", &k);
+	call_owner(&cmd, "certfleet_revoke", &k);
 	rds_arg(&cmd, name);
 	rds_arg(&cmd, reason);
 	call_send(c, &cmd, call_yes);
@@ -142,7 +132,7 @@ store_renew(struct store *s, const char *name, store_fn *fn, void *arg)
 
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
-	owner_function(&cmd, "certfleet_renew", &k);
+	call_owner(&cmd, "certfleet_renew", &k);
 	rds_arg(&cmd, name);
 	call_send(c, &cmd, call_done);
 }
@@ -157,7 +147,7 @@ store_revoked(struct store *s, const char *name, int64_t epoch,
 
 	domain_keys(s, name, &k);
 	c->tell.done = fn;
-	owner_function(&cmd, "certfleet_revoked", &k);
+	call_owner(&cmd, "certfleet_revoked", &k);
 	rds_arg(&cmd, name);
 	rds_arg_int(&cmd, epoch);
 	rds_arg(&cmd, sha1);
