@@ -19,9 +19,9 @@ STAILQ_HEAD(jobs, worker_job);
 struct worker {
 	pthread_t thread;
 	pthread_mutex_t lock; /* for what follows, up to the next remark */
-	pthread_cond_t more;
+	pthread_cond_t more, idle;
 	struct jobs todo, done;
-	bool leaving;
+	bool busy, leaving;
 	/* The loop's. */
 	int fd; /* an eventfd: something is done */
 	struct event *readable;
@@ -47,6 +47,7 @@ next_job(struct worker *w)
 	j = STAILQ_FIRST(&w->todo);
 	if (j != NULL)
 		STAILQ_REMOVE_HEAD(&w->todo, link);
+	w->busy = j != NULL;
 	must(pthread_mutex_unlock(&w->lock));
 	return j;
 }
@@ -63,6 +64,9 @@ work(void *arg)
 		must(pthread_mutex_lock(&w->lock));
 		first = STAILQ_EMPTY(&w->done);
 		STAILQ_INSERT_TAIL(&w->done, j, link);
+		w->busy = false;
+		if (STAILQ_EMPTY(&w->todo))
+			must(pthread_cond_signal(&w->idle));
 		must(pthread_mutex_unlock(&w->lock));
 		if (first && eventfd_write(w->fd, 1) == -1)
 			abort();
@@ -120,6 +124,7 @@ worker_new(struct event_base *base)
 	STAILQ_INIT(&w->done);
 	must(pthread_mutex_init(&w->lock, NULL));
 	must(pthread_cond_init(&w->more, NULL));
+	must(pthread_cond_init(&w->idle, NULL));
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->fd == -1)
 		abort();
@@ -146,8 +151,19 @@ worker_free(struct worker *w)
 	event_free(w->readable);
 	close(w->fd);
 	must(pthread_cond_destroy(&w->more));
+	must(pthread_cond_destroy(&w->idle));
 	must(pthread_mutex_destroy(&w->lock));
 	free(w);
+}
+
+void
+worker_wait(struct worker *w)
+{
+	must(pthread_mutex_lock(&w->lock));
+	while (w->busy || !STAILQ_EMPTY(&w->todo))
+		must(pthread_cond_wait(&w->idle, &w->lock));
+	must(pthread_mutex_unlock(&w->lock));
+	tell(w);
 }
 
 void

@@ -28,6 +28,9 @@ struct worker *worker_new(struct event_base *);
 /* Waits until all jobs are done, and calls done() for each: none may follow. */
 void worker_free(struct worker *);
 
+/* The same for those that there are now, but the worker stays. */
+void worker_wait(struct worker *);
+
 void worker_do(struct worker *, struct worker_job *);
 
 #endif

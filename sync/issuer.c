@@ -141,7 +141,8 @@ prove_by_dns(struct issuer *is, struct authorities *authorities)
 struct issuer *
 issuer_new(struct event_base *base, const struct conf *conf,
     const struct seal_ring *ring, struct skew *skew, struct store *store,
-    struct http *http, struct resolve *resolve, struct authorities *authorities)
+    struct http *http, struct resolve *resolve, struct authorities *authorities,
+    struct worker *worker)
 {
 	struct issuer *is = xcalloc(1, sizeof(*is));
 	struct ca *ca = ca_new(base, http, conf, on_account, &is->first);
@@ -155,7 +156,7 @@ issuer_new(struct event_base *base, const struct conf *conf,
 	is->roster = roster_new(base, store);
 	is->challenges = challenges_new(base, conf, store, is->roster);
 	is->checks = checks_new(base, conf, resolve, http, store);
-	is->limits = limits_new(base, conf, store);
+	is->limits = limits_new(base, conf, store, worker);
 	is->driver =
 	    driver_new(base, conf, ring, store, ca, is->challenges, is->limits);
 	second_ca(is, skew);

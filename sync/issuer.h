@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct authorities;
 struct conf;
 struct event_base;
-struct authorities;
 struct hold;
 struct http;
 struct issuer;
@@ -23,11 +23,12 @@ struct seal_ring;
 struct skew;
 struct store;
 struct watch;
+struct worker;
 
 /* authorities become the issuer's own. */
 struct issuer *issuer_new(struct event_base *, const struct conf *,
     const struct seal_ring *, struct skew *, struct store *, struct http *,
-    struct resolve *, struct authorities *);
+    struct resolve *, struct authorities *, struct worker *);
 
 /*
  * What Redis may have lost comes back from the nodes and from the outbox, which

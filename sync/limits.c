@@ -21,76 +21,10 @@
 #include "sync/turn.h"
 
 #define FORGET_MS (10 * 60 * 1000)
-#define FLUSH_MS 20  /* from one flush to the next */
 #define EDGE_MS 1000 /* the end of a window: either clock may be right */
-#define LINES_MAX (4 * 1024 * 1024)
-
-/* One order on its way through its buckets. */
-struct spending {
-	LIST_ENTRY(spending) next;
-	struct limits *limits;
-	struct ticket *ticket;
-	limits_fn *fn;
-	void *arg;
-	struct limit limit[LIMIT_BUCKETS]; /* those that are asked */
-	size_t nlimits;
-	bool repaired; /* Redis has been given what it had lost */
-};
 
 static void ask(struct spending *);
 static void forget(void *);
-
-/* --- the ledger's file --------------------------------------------------------- */
-
-static void
-spending_free(struct spending *s)
-{
-	store_forget(s->limits->store, s);
-	LIST_REMOVE(s, next);
-	free(s);
-}
-
-static void
-finish(struct spending *s, const struct err *e)
-{
-	limits_fn *fn = s->fn;
-	void *arg = s->arg;
-
-	spending_free(s);
-	fn(arg, e);
-}
-
-/*
- * Many orders share one flush to the disk, and one alone does not wait.  Without
- * it orders go on: Redis has counted them.
- */
-static void
-flush(void *arg)
-{
-	struct limits *l = arg;
-	struct spending *s;
-	struct err e;
-
-	if (l->file != NULL && l->lines.len > 0 &&
-	    ledger_file_put(l->file, &l->lines, &e) == -1)
-		log_error("%s; a Redis that loses data could forget what was "
-			  "ordered",
-		    e.text);
-	if (l->lines.len > 0)
-		l->flushed_at = loop_now_ms();
-	buf_clear(&l->lines);
-	buf_init(&l->lines, LINES_MAX);
-	while ((s = LIST_FIRST(&l->written)) != NULL)
-		finish(s, NULL);
-}
-
-void
-limits_flush_soon(struct limits *l)
-{
-	int64_t wait = l->flushed_at + FLUSH_MS - loop_now_ms();
-
-	loop_after(l->base, &l->flush, wait > 0 ? wait : 0, flush, l);
-}
 
 /* What is older than its window is needed no longer. */
 static void
@@ -108,16 +42,16 @@ forget(void *arg)
 	}
 	ledger_forget(l->ledger, since);
 	turns_forget(l->turns, now);
-	if (l->file != NULL && ledger_file_large(l->file, l->ledger) &&
-	    l->lines.len == 0 &&
+	if (l->file != NULL && l->writing == NULL && l->lines.len == 0 &&
+	    ledger_file_large(l->file, l->ledger) &&
 	    ledger_file_rewrite(l->file, l->ledger, &e) == -1)
 		log_warn("%s", e.text);
 	loop_after(l->base, &l->forget, FORGET_MS, forget, l);
 }
 
 struct limits *
-limits_new(
-    struct event_base *base, const struct conf *conf, struct store *store)
+limits_new(struct event_base *base, const struct conf *conf,
+    struct store *store, struct worker *worker)
 {
 	struct limits *l = xcalloc(1, sizeof(*l));
 	struct err e;
@@ -125,11 +59,12 @@ limits_new(
 	l->base = base;
 	l->conf = conf;
 	l->store = store;
+	l->worker = worker;
 	l->ledger = ledger_new();
 	l->turns = turns_new();
 	LIST_INIT(&l->asking);
 	LIST_INIT(&l->written);
-	buf_init(&l->lines, LINES_MAX);
+	buf_init(&l->lines, LIMITS_LINES_MAX);
 	l->file = ledger_file_new(conf->state_dir, l->ledger, &e);
 	if (l->file == NULL)
 		log_error(
@@ -146,10 +81,10 @@ limits_free(struct limits *l)
 	limits_stop(l);
 	/* What is in no one's way now, but must not be lost. */
 	while (!LIST_EMPTY(&l->asking))
-		spending_free(LIST_FIRST(&l->asking));
+		limits_spending_free(LIST_FIRST(&l->asking));
 	while (!LIST_EMPTY(&l->written))
-		spending_free(LIST_FIRST(&l->written));
-	flush(l);
+		limits_spending_free(LIST_FIRST(&l->written));
+	limits_flush_now(l);
 	turns_free(l->turns);
 	loop_timer_free(&l->flush);
 	loop_timer_free(&l->forget);
@@ -256,7 +191,7 @@ grant(struct spending *s, int64_t at)
 			ledger_spend(l->ledger, s->limit[i].bucket,
 			    s->limit[i].key, s->ticket->id, at, &l->lines);
 	if (l->lines.len == before) {
-		finish(s, NULL);
+		limits_finish(s, NULL);
 		return;
 	}
 	LIST_REMOVE(s, next);
@@ -293,7 +228,7 @@ deny(struct spending *s, const struct store_limit *found)
 	ca_said = s->limit[i].max == 0 || found[i].left > 0;
 	at = ca_said ? found[i].free_at : turn_of(s, &s->limit[i], &found[i]);
 	limit_wait(&e, &s->limit[i], ca_said, at, found[i].now);
-	finish(s, &e);
+	limits_finish(s, &e);
 }
 
 /* Does Redis know less of a bucket than we do?  Then it has lost data. */
@@ -350,7 +285,7 @@ answered(void *arg, const struct store_limit *found, size_t n, bool granted,
 	if (e != NULL) {
 		/* What it may have spent is the same journal's next time. */
 		err_prefix(&why, "limits");
-		finish(s, &why);
+		limits_finish(s, &why);
 		return;
 	}
 	if (repair(s, found, granted))
@@ -386,7 +321,7 @@ got_journal(void *arg, const struct store_order *journal, const struct err *e)
 		e = &gone;
 	}
 	if (e != NULL) {
-		finish(s, e);
+		limits_finish(s, e);
 		return;
 	}
 	snprintf(s->ticket->id, sizeof(s->ticket->id), "%s:%" PRId64,
@@ -428,6 +363,6 @@ limits_cancel(struct limits *l, const void *arg)
 		for (s = LIST_FIRST(lists[i]); s != NULL; s = next) {
 			next = LIST_NEXT(s, next);
 			if (s->arg == arg)
-				spending_free(s);
+				limits_spending_free(s);
 		}
 }

@@ -20,6 +20,7 @@ struct conf;
 struct event_base;
 struct limits;
 struct store;
+struct worker;
 
 /* What one order spends.  Lies where the order does, for as long. */
 struct ticket {
@@ -30,8 +31,9 @@ struct ticket {
 	char id[DOMAIN_NAME_MAX + 24]; /* "name:when its journal was begun" */
 };
 
+/* The worker, which outlives it, writes the ledger. */
 struct limits *limits_new(
-    struct event_base *, const struct conf *, struct store *);
+    struct event_base *, const struct conf *, struct store *, struct worker *);
 void limits_free(struct limits *);
 
 /* e is NULL when it went well. */

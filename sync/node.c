@@ -355,7 +355,7 @@ begin(struct node *n, const struct seal_ring *ring, struct files *files,
 	n->ring = ring;
 	n->reseal = reseal_new(n->base, conf, ring, n->store);
 	n->issuer = issuer_new(n->base, conf, ring, &n->skew, n->store, n->http,
-	    n->resolve, authorities);
+	    n->resolve, authorities, n->worker);
 	watch_outbox(n->watch, n->outbox);
 	issuer_heal(n->issuer, ring, n->watch, n->hold, n->outbox);
 	issuer_watched(n->issuer, on_stalled, n);

@@ -126,6 +126,21 @@ what_is_left_at_the_end_is_done_and_told(void **state)
 	told_in_order(JOBS);
 }
 
+static void
+whoever_cannot_go_on_waits(void **state)
+{
+	(void)state;
+	for (int i = 0; i < JOBS / 2; i++)
+		hand_over(i);
+	worker_wait(it.worker);
+	told_in_order(JOBS / 2);
+	worker_wait(it.worker); /* for nothing */
+	for (int i = JOBS / 2; i < JOBS; i++)
+		hand_over(i);
+	event_base_dispatch(it.base);
+	told_in_order(JOBS);
+}
+
 #define with_worker(test) \
 	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
@@ -136,6 +151,7 @@ main(void)
 		with_worker(jobs_are_done_beside_the_loop_and_told_in_order),
 		with_worker(one_may_follow_from_another),
 		with_worker(what_is_left_at_the_end_is_done_and_told),
+		with_worker(whoever_cannot_go_on_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
