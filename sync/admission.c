@@ -1,7 +1,11 @@
 #include "sync/admission.h"
 
-#define UNKNOWN_US 10000 /* between two ends, until some were seen */
-#define WEIGHT 16        /* the average is of about so many */
+/*
+ * Between two ends, until some were seen.  Who comes too early is sent away once
+ * more; too late would be a lane that has run dry.
+ */
+#define UNKNOWN_US 2000
+#define WEIGHT 16 /* the average is of about so many */
 #define LEAST_MS 100
 
 void
@@ -14,16 +18,18 @@ admission_ended(struct admission *a, bool others_wait, int64_t now_ms)
 	a->ended_ms = others_wait ? now_ms : 0;
 	if (!measured)
 		return;
-	if (a->gap_us == 0)
+	if (a->seen == 0)
 		a->gap_us = UNKNOWN_US;
-	a->gap_us += (gap_us - a->gap_us) / WEIGHT;
+	if (a->seen < WEIGHT - 1)
+		a->seen++;
+	a->gap_us += (gap_us - a->gap_us) / (a->seen + 1);
 }
 
 int64_t
 admission_again(
     struct admission *a, enum lane lane, int waiting, int64_t now_ms)
 {
-	int64_t gap_us = a->gap_us > 0 ? a->gap_us : UNKNOWN_US;
+	int64_t gap_us = a->seen > 0 ? a->gap_us : UNKNOWN_US;
 	int64_t now_us = now_ms * 1000, *tail = &a->tail_us[lane];
 	/* With the lane half empty there is room for a good many. */
 	int64_t room_us = now_us + gap_us * waiting / 2;

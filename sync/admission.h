@@ -19,8 +19,9 @@
 
 /* Zero has seen no order end. */
 struct admission {
-	int64_t ended_ms;       /* the last, 0: nobody waited then */
-	int64_t gap_us;         /* between two ends, on average; 0: unknown */
+	int64_t ended_ms; /* the last, 0: nobody waited then */
+	int64_t gap_us;   /* between two ends, on average */
+	int seen;         /* ends that it is of, at most so many as count */
 	int64_t tail_us[LANES]; /* the last who was sent away comes again */
 };
 
