@@ -1,11 +1,7 @@
 #include "sync/admission.h"
 
-/*
- * Between two ends, until some were seen.  Who comes too early is sent away once
- * more; too late would be a lane that has run dry.
- */
-#define UNKNOWN_US 2000
-#define WEIGHT 16 /* the average is of about so many */
+#define UNKNOWN_US 10000 /* between two ends, until some were seen */
+#define WEIGHT 16        /* the average is of about so many */
 #define LEAST_MS 100
 
 void

@@ -28,7 +28,6 @@
 #define TICK_MS 1000 /* how often to look for what is due */
 #define IN_HAND_MAX 2048
 #define WAITS_MAX 8192 /* for slow providers, beside those */
-#define LANE_MAX 512   /* that wait for an order, in each lane */
 #define CROWD 200      /* domains in hand whose memory is worth returning */
 #define PLATFORM_MS (24 * 3600 * 1000) /* is it still covered? */
 
@@ -105,6 +104,7 @@ intake_stop(struct intake *in)
 	HASH_ITER (hh, in->table, w, next)
 		work_free(w);
 	intake_forget_all_waiting(in);
+	intake_forget_all_away(in);
 }
 
 void
@@ -158,6 +158,7 @@ intake_take(struct intake *in, const char *name)
 	HASH_FIND_STR(in->table, name, w);
 	if (w != NULL || strlen(name) >= DOMAIN_NAME_MAX)
 		return;
+	intake_forget_away(in, name);
 	w = xcalloc(1, sizeof(*w));
 	w->in = in;
 	memcpy(w->name, name, strlen(name) + 1);

@@ -2,8 +2,8 @@
  * What the intake*.c files share: the domains in hand.  intake.c takes them and
  * finds out what they need, intake_order.c gets certificates for them,
  * intake_record.c waits for TXT records that people make, intake_canary.c until
- * one node serves a certificate, intake_proof.c until all do.  Private to the
- * intake.
+ * one node serves a certificate, intake_proof.c until all do, and intake_away.c
+ * calls back who found no room.  Private to the intake.
  */
 #ifndef SYNC_INTAKE_IMPL_H
 #define SYNC_INTAKE_IMPL_H
@@ -20,6 +20,9 @@
 #include "sync/spread.h"
 #include "sync/store.h"
 
+#define LANE_MAX 512 /* that wait for an order, in each lane */
+
+struct away;
 struct rollout;
 struct waiting;
 
@@ -58,7 +61,9 @@ struct intake {
 	struct event *tick;
 	struct lanes lanes;
 	struct admission admission; /* of those for whom they have no room */
-	struct spread spread;       /* of renewals that are not urgent */
+	struct away *away[LANES];   /* they themselves, by lane */
+	size_t naway;
+	struct spread spread; /* of renewals that are not urgent */
 	/* Names waiting for proof, by the generation they wait for. */
 	struct waiting *waiting;
 	struct gens acked; /* the highest that nodes have told */
@@ -71,6 +76,15 @@ void intake_take(struct intake *, const char *name);
 
 /* Let those order whose turn it is. */
 void intake_next_orders(struct intake *);
+
+/*
+ * No room in that lane: remember the name, which it is not yet; call back for
+ * whom there is room, after an order has ended.
+ */
+void intake_send_away(struct intake *, enum lane, const char *name);
+void intake_call_back(struct intake *);
+void intake_forget_away(struct intake *, const char *name);
+void intake_forget_all_away(struct intake *);
 
 /* How long before a custom certificate's end the managed one is made. */
 int64_t intake_custom_before_ms(const struct intake *);

@@ -26,6 +26,7 @@ leave(struct work *w)
 	admission_ended(
 	    &in->admission, lanes_waiting(&in->lanes) > 0, loop_now_ms());
 	intake_next_orders(in);
+	intake_call_back(in);
 }
 
 static void
@@ -223,6 +224,7 @@ turn_away(struct work *w, enum lane lane)
 		news = work_say(d, DOMAIN_CREATING,
 		    "its DNS is right; many others are before it, it is "
 		    "ordered when it is its turn");
+	intake_send_away(in, lane, w->name);
 	work_put_down(w, loop_wall_ms() + pause, news ? "status" : NULL);
 }
 

@@ -1,6 +1,7 @@
 """More new domains at once than may wait for an order."""
 
 import signal
+import time
 
 from harness import SLOW, wait_for
 from node import PREFIX
@@ -32,6 +33,17 @@ def test_who_finds_no_room_is_told_so_and_comes_again(ground):
              30 * SLOW, 0.2, node.tails)
     last = turned_away()[-1]
     assert node.status(last) == "creating"
+
+    def not_due_for_an_hour():
+        """Set, and still so when it was not in hand just then."""
+        with node.redis_client() as redis:
+            at = str(int((time.time() + 3600) * 1000))
+            redis("ZADD", f"{PREFIX}{{p0}}:due", at, last)
+            time.sleep(0.5)
+            return redis("ZSCORE", f"{PREFIX}{{p0}}:due", last) == at
+
+    # It does not come by itself: it is called when there is room.
+    wait_for("it to be away", not_due_for_an_hour, 30 * SLOW)
     world.pebble.signal(signal.SIGCONT)
     for name in names:
         if name != last:
