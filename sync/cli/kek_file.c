@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -76,7 +77,9 @@ kek_say_backed_up(const struct conf *conf, const char *digest, struct err *e)
 	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int rc = 0;
 
-	if (fd == -1 || dprintf(fd, "%s\n", digest) < 0 || fsync(fd) == -1)
+	/* One of before may be open to others. */
+	if (fd == -1 || fchmod(fd, 0600) == -1 ||
+	    dprintf(fd, "%s\n", digest) < 0 || fsync(fd) == -1)
 		rc = err_set(e, ERR_CONFIG, "cannot write %s: %s", path,
 		    strerror(errno));
 	if (fd != -1)

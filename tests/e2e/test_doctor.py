@@ -131,7 +131,9 @@ def test_a_key_ring_that_is_not_backed_up_is_found(healthy):
     assert "certfleet kek backed-up" in found["kek.backup"]["cure"]
     marker.write_text("0" * 64 + "\n")
     assert "has changed since" in wrong(healthy)["kek.backup"]["is"]
+    marker.chmod(0o644)
     healthy.cli("-f", str(healthy.conf), "kek", "backed-up")
+    assert marker.stat().st_mode & 0o777 == 0o600
     assert wrong(healthy) == {}
 
 
