@@ -1,6 +1,7 @@
 /*
  * What the limits*.c files share: limits.c has orders spend, limits_flush.c
- * writes that into the ledger, limits_told.c takes what the CA made of it.  Private to the limits.
+ * writes that into the ledger, limits_told.c takes what the CA made of it.
+ * Private to the limits.
  */
 #ifndef SYNC_LIMITS_IMPL_H
 #define SYNC_LIMITS_IMPL_H

@@ -13,7 +13,8 @@ The CA, its DNS and whoever adds the names have a processor of their own, as
 they have in life, and the node, or the other client, has the others.  On the
 same processors a client that does nothing besides leaves more to the CA, and
 what is compared is how much else a node has to do: BENCH_ISSUE_SHARED=1 shows
-that.
+that (with BENCH_ISSUE_COUNT=400: on several processors Pebble locks itself up
+too often for more).
 
 What is judged is like for like.  The ceiling, HAProxy's own client and lego have
 a certificate when the CA has given it to them: so certfleet's rate is that of
