@@ -184,7 +184,8 @@ def test_what_cannot_be_restored_is_refused(moved, empty):
 
 
 def test_into_a_cluster_and_out_of_it_again(moved, empty, session_ground):
-    cluster = session_ground.keep(Cluster(session_ground.dir / "cluster"))
+    cluster = session_ground.keep(
+        Cluster(session_ground.dir / "transfer-cluster"))
     redis, settings = empty.redis, empty.settings
     empty.redis = cluster
     empty.settings = {**settings, "redis": {**cluster.settings,
