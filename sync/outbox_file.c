@@ -187,34 +187,38 @@ put_file(
 	return rc;
 }
 
-/* It is on the disk before anything goes on. */
+/* It is on the disk before anything goes on, or it is gone. */
 static int
-flush_now(int fd)
+flush_now(int fd, const char *path)
 {
-	int rc = fsync(fd);
+	int rc = fsync(fd), saved;
 
-	return close(fd) == -1 ? -1 : rc;
+	rc = close(fd) == -1 ? -1 : rc;
+	saved = errno;
+	if (rc == -1)
+		unlink(path);
+	errno = saved;
+	return rc;
 }
 
 int
 outbox_dir_put(struct outbox_dir *d, const char *name, enum outbox_kind kind,
     const void *bytes, size_t len, int *flush, struct err *e)
 {
-	bool later = kind == OUTBOX_KEY && d->sync_keys, now;
+	bool now = kind == OUTBOX_ACCOUNT;
+	bool later = kind == OUTBOX_KEY && d->sync_keys;
 	char *path = path_of(d, name, kind);
 	struct buf file;
 	int rc, fd = -1;
 
-	now = kind == OUTBOX_ACCOUNT;
 	*flush = -1;
-
 	buf_init(&file, OUTBOX_FILE_MAX + NAME_MAX_LEN);
 	buf_putf(&file, "%s\n", name);
 	if (buf_put(&file, bytes, len) == -1)
 		rc = err_set(
 		    e, ERR_BUG, "%zu bytes are too many for %s", len, path);
 	else if (put_file(d, path, &file, now || later ? &fd : NULL) == -1 ||
-		 (now && flush_now(fd) == -1))
+		 (now && flush_now(fd, path) == -1))
 		rc = err_set(
 		    e, ERR_AGAIN, "cannot write %s: %s", path, strerror(errno));
 	else
